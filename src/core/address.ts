@@ -1,0 +1,32 @@
+/** Where to listen or to connect: a TCP address or a Unix socket. */
+export type SocketAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** `host:port` or `[v6]:port`; the port alone where `defaultHost` is given. Null when it is neither. */
+export function parseHostPort(text: string, defaultHost?: string): { host: string; port: number } | null {
+  const bare = /^\d{1,5}$/.test(text) && defaultHost !== undefined ? `${bracket(defaultHost)}:${text}` : text;
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s/@]+)):(\d{1,5})$/.exec(bare);
+  if (match === null) return null;
+  const host = match[1] ?? match[2] ?? '';
+  const port = Number(match[3]);
+  return port > 65_535 ? null : { host, port };
+}
+
+/** `host:port`, an IPv6 host in brackets; a Unix socket as `unix:/path`. */
+export function formatAddress(address: SocketAddress): string {
+  return 'path' in address ? `unix:${address.path}` : `${bracket(address.host)}:${address.port}`;
+}
+
+/** The peer of a socket as `ip:port`, IPv4-mapped IPv6 addresses as IPv4; `unix` where there is no address. */
+export function formatPeer(address: string | undefined, port: number | undefined): string {
+  if (address === undefined || address === '') return 'unix';
+  return `${bracket(plainAddress(address))}:${port ?? 0}`;
+}
+
+/** An IP address without the IPv4-mapped prefix. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
+
+function bracket(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}

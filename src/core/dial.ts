@@ -1,0 +1,55 @@
+import type { Duplex } from 'node:stream';
+import type { Way } from './events.ts';
+
+/** What goes with a dial: who asks, for what, and how to give up. */
+export interface DialOptions {
+  readonly way: Way;
+  /** Transaction id (UUID) that names this stream in the logs of both sides. */
+  readonly transaction: string;
+  /** The visitor's address, `ip:port`. */
+  readonly client?: string;
+  /** Abort ends the dial with `dial-aborted`; a stream that is open already is not touched. */
+  readonly signal?: AbortSignal;
+}
+
+/** Budgets that an agent's configuration sets for HTTP exchanges with its target, ms; 0: none. */
+export interface TargetTimeouts {
+  /** Starts when the request was sent in full; ends when the response head arrived. */
+  readonly readMs: number;
+  /** Starts when bytes wait to be taken by the target; ends, and starts again, when some were. */
+  readonly writeMs: number;
+}
+
+/**
+ * A live tunnel as a way in sees it. A stream that `open` gives is a Duplex with `allowHalfOpen`: its `end` event means
+ * that the target ended cleanly, every cut is an `error`, and `destroy(error)` reaches the target as a reset.
+ */
+export interface Carrier {
+  readonly id: string;
+  readonly domain: string;
+  readonly instance: string;
+  /** The agent asked that no stream be shared by two visitors (`Backdial-Stream: visitor`). */
+  readonly streamPerVisitor: boolean;
+  readonly timeouts: TargetTimeouts;
+  /** False once it drains or is lost: nothing new is to be opened here. */
+  readonly usable: boolean;
+  /** Aborted, once, when the carrier stops being usable: idle streams on it should be ended. */
+  readonly leaving: AbortSignal;
+  /** Opens a stream; `authority` is `domain[:port]` as the visitor asked for it. Fails with a BackdialError. */
+  open(authority: string, options: DialOptions): Promise<Duplex>;
+}
+
+/** Chooses among the live tunnels of a name; balancing lives here. */
+export interface CarrierSource {
+  /**
+   * The next carrier for a name, leaving out those in `except` (already tried). Fails with `domain-unknown`,
+   * `domain-unserved` or, when all that are left are full, `stream-limit`.
+   */
+  pick(name: string, except?: ReadonlySet<Carrier>): Carrier;
+}
+
+/** The one primitive of Backdial (design, section 2): a name becomes a byte stream. */
+export interface Dialer {
+  /** `name` is `domain`, `domain:port`, `instance.domain` or `instance.domain:port`. Fails with a BackdialError. */
+  dial(name: string, options: DialOptions): Promise<Duplex>;
+}

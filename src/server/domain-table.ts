@@ -1,0 +1,51 @@
+import { wildcardOf } from '../core/host-name.ts';
+import type { ResolvedDomain } from './resolve-options.ts';
+
+/** What a name means here. */
+export interface DomainMatch {
+  /** Its policy: of the exact domain, of the domain that `instance` precedes, or of the wildcard that covers it. */
+  readonly policy: ResolvedDomain;
+  /** The domain that agents register: the name itself, or for `instance.domain` what follows the instance. */
+  readonly domain: string;
+  /** Set where the name asked for one instance. */
+  readonly instance: string | null;
+}
+
+/** The configured domains, by name. Constant time whatever their number. */
+export class DomainTable {
+  readonly #byName: ReadonlyMap<string, ResolvedDomain>;
+
+  constructor(domains: readonly ResolvedDomain[]) {
+    this.#byName = new Map(domains.map((domain) => [domain.name, domain]));
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  all(): Iterable<ResolvedDomain> {
+    return this.#byName.values();
+  }
+
+  /** The policy of a domain: exact first, then the wildcard one label up. `name` is canonical. */
+  find(name: string): ResolvedDomain | null {
+    const exact = this.#byName.get(name);
+    if (exact !== undefined) return exact;
+    const wildcard = wildcardOf(name);
+    return (wildcard === null ? undefined : this.#byName.get(wildcard)) ?? null;
+  }
+
+  /** Resolves a name as a dial does (design, section 2): exact domain, then `instance.domain`, then wildcard domain. */
+  resolve(name: string): DomainMatch | null {
+    const exact = this.#byName.get(name);
+    if (exact !== undefined) return { policy: exact, domain: name, instance: null };
+    const dot = name.indexOf('.');
+    if (dot > 0) {
+      const domain = name.slice(dot + 1);
+      const policy = this.#byName.get(domain);
+      if (policy !== undefined) return { policy, domain, instance: name.slice(0, dot) };
+    }
+    const wild = this.find(name);
+    return wild === null ? null : { policy: wild, domain: name, instance: null };
+  }
+}

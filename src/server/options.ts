@@ -1,0 +1,73 @@
+import type { SocketAddress } from '../core/address.ts';
+import type { Observer } from '../core/events.ts';
+import type { Secret } from '../core/secret.ts';
+
+/** A certificate and the hosts that it serves; the first entry whose `hosts` match wins. */
+export interface CertificateOptions {
+  /** Exact names, `*.suffix` or `*`; `/regex/` too. */
+  readonly hosts: readonly string[];
+  /** PEM, leaf first. */
+  readonly cert: string;
+  /** PEM. */
+  readonly key: string;
+}
+
+/** How the streams of a domain are spread over its live instances. */
+export type Balance = 'round-robin' | 'least-streams' | 'random';
+
+/** One exposed service, as the server knows it (design 6.3). */
+export interface DomainOptions {
+  /** `www.example.com`, `devservice` or `*.example.com`; canonical. */
+  readonly name: string;
+  /** Any of these lets an agent in: plain, or a SHA-512-crypt hash (`$6$...`). */
+  readonly secrets: readonly Secret[];
+  /** TCP listeners of the domain. Default none. */
+  readonly listen?: readonly SocketAddress[];
+  /** Streams at the same time; more wait in a bounded queue. Default 1,000. */
+  readonly concurrency?: number;
+  /** Default `round-robin`. */
+  readonly balance?: Balance;
+  /** Largest request body, bytes. 0: no limit. Default: the server's. */
+  readonly maxBodyBytes?: number;
+  /** Whether responses carry X-Transaction-Id. Default: the server's. */
+  readonly transaction?: boolean;
+  /** The stealth status. Default: the server's. */
+  readonly unavailableStatus?: number;
+}
+
+/** What a server is given; {@link resolveServerOptions} checks it and fills in the defaults. */
+export interface ServerOptions {
+  /** Front doors: TLS listeners for visitors and agents. */
+  readonly listen: readonly SocketAddress[];
+  /** At least one; the CLI makes a self-signed one where the configuration has none. */
+  readonly certificates: readonly CertificateOptions[];
+  readonly domains: readonly DomainOptions[];
+  /** This node's name, in Proxy-Status and Backdial-Node. Default: the host name. */
+  readonly name?: string;
+  /** Path of the agents' handshake. Default `/.well-known/backdial-agent`. */
+  readonly service?: string;
+  /** Largest request head, bytes. Default 65,536. */
+  readonly maxHeaderBytes?: number;
+  /** Largest request body, bytes. 0, the default: no limit. */
+  readonly maxBodyBytes?: number;
+  /** Starts when a visitor's connection has nothing to do; ends with its next request. 0: none. Default 65,000. */
+  readonly idleTimeoutMs?: number;
+  /** Starts with accept, or a request's first byte; ends when its head is complete. 0: none. Default 10,000. */
+  readonly readTimeoutMs?: number;
+  /** Starts when bytes wait for a visitor; ends when it takes some. 0: none. Default 20,000. */
+  readonly writeTimeoutMs?: number;
+  /** Connections at the same time, in all; default 20,000. 0: no limit. */
+  readonly maxConnections?: number;
+  /** Connections at the same time, from one address; default 5,000. 0: no limit. */
+  readonly maxConnectionsPerAddress?: number;
+  /** Stealth status: what unknown, inactive and unserved domains answer. Default 404. */
+  readonly unavailableStatus?: number;
+  /** Whether responses carry X-Transaction-Id. Default true. */
+  readonly transaction?: boolean;
+  /** Listeners that send plain HTTP to https. Default none. */
+  readonly redirect?: readonly SocketAddress[];
+  /** Starts when `close()` is called; ends what is still open. Default 30,000. */
+  readonly drainMs?: number;
+  /** Gets every event. Default: none are told. */
+  readonly observer?: Observer;
+}

@@ -1,0 +1,79 @@
+import { hostname } from 'node:os';
+import { BackdialError } from '../core/errors.ts';
+import type { Observer } from '../core/events.ts';
+import { canonicalName } from '../core/host-name.ts';
+import type { Balance, DomainOptions, ServerOptions } from './options.ts';
+
+export const DEFAULT_SERVICE = '/.well-known/backdial-agent';
+
+const DEFAULTS = {
+  service: DEFAULT_SERVICE,
+  maxHeaderBytes: 65_536,
+  maxBodyBytes: 0,
+  idleTimeoutMs: 65_000,
+  readTimeoutMs: 10_000,
+  writeTimeoutMs: 20_000,
+  maxConnections: 20_000,
+  maxConnectionsPerAddress: 5_000,
+  unavailableStatus: 404,
+  transaction: true,
+  redirect: [],
+  drainMs: 30_000,
+  observer: (() => {}) as Observer,
+} as const;
+
+const DOMAIN_DEFAULTS = { listen: [], concurrency: 1_000, balance: 'round-robin' as Balance } as const;
+
+/** A domain with every value decided. */
+export type ResolvedDomain = Readonly<Required<DomainOptions>>;
+
+/** Server options with every value decided; the runtime never asks "was it set?". */
+export type ResolvedServerOptions = Readonly<Required<Omit<ServerOptions, 'domains'>>> & {
+  readonly domains: readonly ResolvedDomain[];
+};
+
+/** Checks server options, names every problem at once (`config-invalid`), fills in the defaults, freezes the result. */
+export function resolveServerOptions(given: ServerOptions): ResolvedServerOptions {
+  const problems: string[] = [];
+  const base = { ...DEFAULTS, name: canonicalName(hostname()) ?? 'backdial', ...defined(given) };
+  if (base.listen.length === 0) problems.push('`listen` is empty; give at least one address');
+  if (base.certificates.length === 0) problems.push('`certificates` is empty; give at least one');
+  if (!base.service.startsWith('/')) problems.push('`service` must be a path that begins with /');
+  for (const key of NUMBERS) {
+    const value = base[key];
+    if (!Number.isSafeInteger(value) || value < 0) problems.push(`\`${key}\` must be a whole number of 0 or more`);
+  }
+  const names = new Set<string>();
+  for (const domain of base.domains) {
+    if (names.has(domain.name)) problems.push(`the domain ${domain.name} is given twice`);
+    names.add(domain.name);
+  }
+  if (problems.length > 0) throw new BackdialError('config-invalid', problems.join('; '));
+  const domains = base.domains.map((domain) => resolveDomain(domain, base));
+  return Object.freeze({ ...base, domains: Object.freeze(domains) });
+}
+
+const NUMBERS = [
+  'maxHeaderBytes',
+  'maxBodyBytes',
+  'idleTimeoutMs',
+  'readTimeoutMs',
+  'writeTimeoutMs',
+  'maxConnections',
+  'maxConnectionsPerAddress',
+  'unavailableStatus',
+  'drainMs',
+] as const;
+
+type ServerDefaults = Required<Pick<ServerOptions, 'maxBodyBytes' | 'transaction' | 'unavailableStatus'>>;
+
+/** One domain with the server's values where it has none of its own. */
+export function resolveDomain(given: DomainOptions, server: ServerDefaults): ResolvedDomain {
+  const { maxBodyBytes, transaction, unavailableStatus } = server;
+  return Object.freeze({ ...DOMAIN_DEFAULTS, maxBodyBytes, transaction, unavailableStatus, ...defined(given) });
+}
+
+/** The object without the keys that are `undefined`, so that they do not hide a default. */
+function defined<T extends object>(given: T): T {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
+}

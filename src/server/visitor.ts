@@ -1,0 +1,13 @@
+import type { Socket } from 'node:net';
+
+/** What the front door knows of a TLS connection before its first byte of HTTP. */
+export interface VisitorConnection {
+  /** The socket below TLS: the only one that can be reset (`tlsSocket.resetAndDestroy()` throws). */
+  readonly raw: Socket;
+  /** SNI in canonical form, as peeked from the ClientHello (resumption does not change it); null without SNI. */
+  readonly name: string | null;
+  /** Which entry of `certificates` answered; -1 without any. */
+  readonly certificate: number;
+  /** The visitor's address, `ip:port`. */
+  readonly remote: string;
+}

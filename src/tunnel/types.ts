@@ -1,0 +1,47 @@
+import type { TunnelEnd, Way } from '../core/events.ts';
+
+/** What an agent says of itself in the handshake (design 3.1). */
+export interface HandshakeHead {
+  /** Canonical; from `Backdial-Domain`, the Basic user name, or `Host`. */
+  readonly domain: string;
+  readonly instance: string;
+  readonly slot: number;
+  readonly streamPerVisitor: boolean;
+  readonly version: string | null;
+}
+
+/** What a `CONNECT` says of the stream that it opens (design 3.2). */
+export interface StreamHead {
+  /** `domain[:port]` as the visitor asked for it. */
+  readonly authority: string;
+  readonly way: Way;
+  /** The visitor's address, `ip:port`; null when it was not told. */
+  readonly client: string | null;
+  readonly transaction: string;
+}
+
+/** Deadlines of a tunnel. Both default to the design's (5 s and 5 s); tests make them shorter. */
+export interface LivenessOptions {
+  /** How often a PING is sent, ms. */
+  readonly pingIntervalMs: number;
+  /** Starts with a PING; ends with its answer or with any byte of the peer. */
+  readonly pingTimeoutMs: number;
+}
+
+export const DEFAULT_LIVENESS: LivenessOptions = { pingIntervalMs: 5_000, pingTimeoutMs: 4_800 };
+
+/** How a tunnel ended, and what the platform said. */
+export interface TunnelClosed {
+  readonly reason: TunnelEnd;
+  readonly detail: string | null;
+}
+
+export const HEADER = {
+  client: 'backdial-client',
+  way: 'backdial-way',
+  transaction: 'backdial-transaction',
+  error: 'backdial-error',
+  /** In the agent's 2xx: its `readTimeout` and `writeTimeout`, ms, which the server keeps for spliced HTTP. */
+  readTimeout: 'backdial-read-timeout',
+  writeTimeout: 'backdial-write-timeout',
+} as const;
