@@ -1,0 +1,153 @@
+import { type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { TargetTimeouts } from '../core/dial.ts';
+import { BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
+import type { Way } from '../core/events.ts';
+import { watchLiveness } from './liveness.ts';
+import { SessionEnd } from './session-end.ts';
+import { raiseTunnelWindow, serverSessionOptions } from './settings.ts';
+import { HEADER, type LivenessOptions, type StreamHead, type TunnelClosed } from './types.ts';
+
+/** A stream that the server opened and that waits for an answer: exactly one of `accept` and `refuse` is to be called. */
+export interface IncomingStream {
+  readonly head: StreamHead;
+  /** Aborted when the server gave up, or the tunnel ended, before the answer. */
+  readonly signal: AbortSignal;
+  /**
+   * Answers 200 and hands the byte stream over. Its `end` is a clean end; each cut is an `error`; `destroy(error)`
+   * reaches the server as a reset.
+   */
+  accept(timeouts: TargetTimeouts): Duplex;
+  /** Answers with the status of `code` and names it in `backdial-error`. */
+  refuse(code: ErrorCode): void;
+}
+
+/** The agent's end of a tunnel. */
+export interface AgentTunnel {
+  /** Resolves, once, when the tunnel is over. */
+  readonly closed: Promise<TunnelClosed>;
+  /** Round trip of the last PING, ms; null before the first. */
+  readonly rttMs: number | null;
+  readonly streamCount: number;
+  /** GOAWAY, then the streams have until the deadline; resolves when the tunnel is over. */
+  drain(deadlineMs: number): Promise<void>;
+  /** Ends the tunnel at once. */
+  destroy(): void;
+}
+
+export interface ServeTunnelOptions {
+  /** SETTINGS_MAX_CONCURRENT_STREAMS. */
+  readonly concurrency: number;
+  readonly liveness: LivenessOptions;
+  onStream(stream: IncomingStream): void;
+}
+
+/**
+ * Serves the turned-around connection: from here the agent is the HTTP/2 server of a socket that it dialled. Owns the
+ * socket. To be called after the `101`, with what followed it put back (`unshift`).
+ */
+export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): AgentTunnel {
+  const end = new SessionEnd(socket);
+  const session = performServerHandshake(socket, serverSessionOptions(options.concurrency));
+  end.watch(session);
+  raiseTunnelWindow(session);
+  const liveness = watchLiveness(session, socket, {
+    ...options.liveness,
+    onSilent: () => end.cut('agent-silent', 'silent'),
+  });
+  void end.closed.then(() => liveness.stop());
+
+  session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    stream.on('error', ignoreLateError);
+    stream.on('aborted', streamOnAborted);
+    end.add(stream);
+    const head = readStreamHead(headers);
+    if (head === null) refuse(stream, 'request-invalid');
+    else options.onStream(new WaitingStream(stream, head));
+  });
+
+  return {
+    closed: end.closed,
+    get rttMs() {
+      return liveness.rttMs;
+    },
+    get streamCount() {
+      return end.streams.size;
+    },
+    async drain(deadlineMs) {
+      end.drain('drained', deadlineMs);
+      await end.closed;
+    },
+    destroy() {
+      end.cut('agent-lost');
+    },
+  };
+}
+
+class WaitingStream implements IncomingStream {
+  readonly head: StreamHead;
+  readonly #stream: ServerHttp2Stream;
+  #left: AbortController | null = null;
+
+  constructor(stream: ServerHttp2Stream, head: StreamHead) {
+    this.#stream = stream;
+    this.head = head;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#left === null) {
+      const left = new AbortController();
+      this.#left = left;
+      if (this.#stream.destroyed) left.abort();
+      else this.#stream.once('close', () => left.abort());
+    }
+    return this.#left.signal;
+  }
+
+  accept(timeouts: TargetTimeouts): Duplex {
+    if (!this.#stream.destroyed) {
+      this.#stream.respond({
+        ':status': 200,
+        [HEADER.readTimeout]: String(timeouts.readMs),
+        [HEADER.writeTimeout]: String(timeouts.writeMs),
+      });
+    }
+    return this.#stream;
+  }
+
+  refuse(code: ErrorCode): void {
+    refuse(this.#stream, code);
+  }
+}
+
+function refuse(stream: ServerHttp2Stream, code: ErrorCode): void {
+  if (stream.destroyed) return;
+  stream.respond({ ':status': ERRORS[code].status, [HEADER.error]: code }, { endStream: true });
+  stream.resume();
+}
+
+/** A stream must never be without an `error` listener; whoever joins it adds its own. */
+function ignoreLateError(): void {}
+
+/** The server reset the stream with a code that Node does not report as an error (CANCEL, NO_ERROR): a cut all the same. */
+function streamOnAborted(this: ServerHttp2Stream): void {
+  this.destroy(new BackdialError('visitor-reset', 'the server reset the stream'));
+}
+
+const WAYS: readonly string[] = ['https', 'tls', 'tcp', 'proxy', 'connect', 'library', 'peer'] satisfies Way[];
+
+function readStreamHead(headers: IncomingHttpHeaders): StreamHead | null {
+  const authority = headers[':authority'];
+  const way = headers[HEADER.way];
+  const client = headers[HEADER.client];
+  const transaction = headers[HEADER.transaction];
+  if (headers[':method'] !== 'CONNECT' || typeof authority !== 'string') return null;
+  if (typeof way !== 'string' || !WAYS.includes(way)) return null;
+  return {
+    authority,
+    way: way as Way,
+    client: typeof client === 'string' ? client : null,
+    transaction: typeof transaction === 'string' ? transaction : '',
+  };
+}

@@ -1,0 +1,189 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+} from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { Carrier, DialOptions, TargetTimeouts } from '../core/dial.ts';
+import { BackdialError, isErrorCode } from '../core/errors.ts';
+import type { TunnelEnd, TunnelInfo } from '../core/events.ts';
+import { type Liveness, watchLiveness } from './liveness.ts';
+import { SessionEnd } from './session-end.ts';
+import { clientSessionOptions, raiseTunnelWindow } from './settings.ts';
+import { HEADER, type LivenessOptions, type TunnelClosed } from './types.ts';
+
+/** What an agent uses where it does not say. */
+const DEFAULT_TIMEOUTS: TargetTimeouts = { readMs: 60_000, writeMs: 20_000 };
+
+/** What the server knows when an agent's handshake was accepted. */
+export interface ServerTunnelOptions {
+  readonly info: TunnelInfo;
+  readonly streamPerVisitor: boolean;
+  readonly liveness: LivenessOptions;
+  /** Starts with `open`; ends with the agent's answer. Above the agent's own budget for its target. */
+  readonly dialTimeoutMs: number;
+}
+
+/**
+ * The server's end of a tunnel: it is the HTTP/2 client and opens streams. To be made once the `101` was written (in the
+ * write's callback: a session on a socket that is still writing aborts the process); owns the socket from then on.
+ */
+export class ServerTunnel implements Carrier {
+  readonly info: TunnelInfo;
+  readonly streamPerVisitor: boolean;
+  readonly #session: ClientHttp2Session;
+  readonly #end: SessionEnd;
+  readonly #liveness: Liveness;
+  readonly #dialTimeoutMs: number;
+  #timeouts = DEFAULT_TIMEOUTS;
+
+  constructor(socket: TLSSocket, options: ServerTunnelOptions) {
+    this.info = options.info;
+    this.streamPerVisitor = options.streamPerVisitor;
+    this.#dialTimeoutMs = options.dialTimeoutMs;
+    this.#end = new SessionEnd(socket);
+    const session = connect('http://agent', { ...clientSessionOptions(), createConnection: () => socket });
+    this.#end.watch(session);
+    this.#session = session;
+    session.once('connect', () => raiseTunnelWindow(session));
+    this.#liveness = watchLiveness(session, socket, {
+      ...options.liveness,
+      onSilent: () => this.#end.cut('agent-silent', 'silent'),
+    });
+    void this.#end.closed.then(() => this.#liveness.stop());
+  }
+
+  get id(): string {
+    return this.info.id;
+  }
+  get domain(): string {
+    return this.info.domain;
+  }
+  get instance(): string {
+    return this.info.instance;
+  }
+  get timeouts(): TargetTimeouts {
+    return this.#timeouts;
+  }
+  get usable(): boolean {
+    return !this.#end.leaving.aborted && !this.#session.destroyed && !this.#session.closed;
+  }
+  get leaving(): AbortSignal {
+    return this.#end.leaving;
+  }
+  /** Streams that are open or being opened. */
+  get streamCount(): number {
+    return this.#end.streams.size;
+  }
+  /** How many streams the agent allows here (its SETTINGS_MAX_CONCURRENT_STREAMS). */
+  get streamLimit(): number {
+    return this.#session.remoteSettings?.maxConcurrentStreams ?? 100;
+  }
+  /** Resolves, once, when the tunnel is over. */
+  get closed(): Promise<TunnelClosed> {
+    return this.#end.closed;
+  }
+  get rttMs(): number | null {
+    return this.#liveness.rttMs;
+  }
+
+  open(authority: string, options: DialOptions): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      if (!this.usable) throw new BackdialError('tunnel-draining');
+      if (options.signal?.aborted === true) throw new BackdialError('dial-aborted');
+      const stream = this.#session.request(connectHeaders(authority, options), { endStream: false });
+      this.#end.add(stream);
+
+      const fail = (error: BackdialError): void => {
+        settle();
+        reject(error);
+        stream.destroy(error);
+      };
+      const streamOnError = (error: Error): void => fail(asDialError(stream, error));
+      const streamOnClose = (): void => fail(new BackdialError('agent-lost', 'the stream was closed unanswered'));
+      const streamOnResponse = (headers: IncomingHttpHeaders & { ':status'?: number }): void => {
+        const status = headers[':status'] ?? 0;
+        if (status < 200 || status > 299) {
+          fail(refusal(status, headers));
+          return;
+        }
+        this.#readTimeouts(headers);
+        settle();
+        resolve(stream);
+      };
+      const signalOnAbort = (): void => fail(new BackdialError('dial-aborted'));
+      const timer = setTimeout(
+        () => fail(new BackdialError('dial-timeout', `${authority}, ${this.#dialTimeoutMs} ms`)),
+        this.#dialTimeoutMs,
+      );
+      const settle = (): void => {
+        clearTimeout(timer);
+        options.signal?.removeEventListener('abort', signalOnAbort);
+        stream.off('response', streamOnResponse);
+        stream.off('close', streamOnClose);
+        stream.off('error', streamOnError);
+        stream.on('error', ignoreLateError);
+        stream.on('aborted', streamOnAborted);
+      };
+      stream.on('error', streamOnError);
+      stream.on('close', streamOnClose);
+      stream.on('response', streamOnResponse);
+      options.signal?.addEventListener('abort', signalOnAbort);
+    });
+  }
+
+  /** GOAWAY, then the streams have until the deadline. */
+  drain(reason: TunnelEnd, deadlineMs: number): void {
+    this.#end.drain(reason, deadlineMs);
+  }
+
+  /** Ends the tunnel at once. */
+  destroy(): void {
+    this.#end.cut('agent-lost');
+  }
+
+  #readTimeouts(headers: IncomingHttpHeaders): void {
+    const readMs = milliseconds(headers[HEADER.readTimeout]) ?? this.#timeouts.readMs;
+    const writeMs = milliseconds(headers[HEADER.writeTimeout]) ?? this.#timeouts.writeMs;
+    if (readMs !== this.#timeouts.readMs || writeMs !== this.#timeouts.writeMs) this.#timeouts = { readMs, writeMs };
+  }
+}
+
+/** A stream must never be without an `error` listener; whoever joins it adds its own. */
+function ignoreLateError(): void {}
+
+/** The peer reset the stream with a code that Node does not report as an error (CANCEL, NO_ERROR): a cut all the same. */
+function streamOnAborted(this: ClientHttp2Stream): void {
+  this.destroy(new BackdialError('agent-lost', 'the agent reset the stream'));
+}
+
+function connectHeaders(authority: string, options: DialOptions): Record<string, string> {
+  const headers: Record<string, string> = {
+    ':method': 'CONNECT',
+    ':authority': authority,
+    [HEADER.way]: options.way,
+    [HEADER.transaction]: options.transaction,
+  };
+  if (options.client !== undefined) headers[HEADER.client] = options.client;
+  return headers;
+}
+
+function refusal(status: number, headers: IncomingHttpHeaders): BackdialError {
+  const code = headers[HEADER.error];
+  if (typeof code === 'string' && isErrorCode(code)) return new BackdialError(code);
+  return new BackdialError('agent-lost', `the agent answered CONNECT with status ${status}`);
+}
+
+function asDialError(stream: ClientHttp2Stream, error: Error): BackdialError {
+  if (error instanceof BackdialError) return error;
+  // Raced with the agent's GOAWAY: it never looked at the stream, so another tunnel may have it (RFC 9113, section 8.7).
+  const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
+  return new BackdialError(refused ? 'tunnel-draining' : 'agent-lost', error.message, { cause: error });
+}
+
+function milliseconds(value: string | string[] | undefined): number | null {
+  return typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : null;
+}

@@ -1,0 +1,118 @@
+import { constants, type Http2Session, type Http2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { BackdialError, type ErrorCode } from '../core/errors.ts';
+import type { TunnelEnd } from '../core/events.ts';
+import { resetDuplex } from '../net/reset.ts';
+import type { TunnelClosed } from './types.ts';
+
+/** GOAWAY debug data that tells an agent that a newer tunnel took its place. */
+const REPLACED = 'replaced';
+
+/**
+ * Owns the end of one tunnel, on either side: which streams it carries, why it ended, and that none of them ends cleanly
+ * because of it.
+ *
+ *     open --- drain(reason) / GOAWAY of the peer --> leaving --- last stream done, or deadline --> closed
+ *       \-- socket closed, reset, PING unanswered, protocol error ------------------------------------^
+ *
+ * Has to be made *before* the HTTP/2 session: its `close` listener must stand before Node's own on the socket, for that
+ * one turns the loss of a connection (FIN) into a clean end of every stream.
+ */
+export class SessionEnd {
+  readonly closed: Promise<TunnelClosed>;
+  readonly streams = new Set<Http2Stream>();
+  readonly #socket: TLSSocket;
+  readonly #leaving = new AbortController();
+  #session: Http2Session | null = null;
+  #resolve: (closed: TunnelClosed) => void = () => {};
+  #reason: TunnelEnd | null = null;
+  #detail: string | null = null;
+  #deadline: NodeJS.Timeout | null = null;
+
+  constructor(socket: TLSSocket) {
+    this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#note('lost', error.code ?? error.message));
+    socket.on('close', () => this.#socketOnClose());
+  }
+
+  get leaving(): AbortSignal {
+    return this.#leaving.signal;
+  }
+
+  /** To be called in the turn that made the session. */
+  watch(session: Http2Session): void {
+    this.#session = session;
+    session.on('error', (error: NodeJS.ErrnoException) => {
+      const http2 = error.code?.startsWith('ERR_HTTP2') === true;
+      this.#note(http2 ? 'protocol-error' : 'lost', error.message);
+    });
+    session.on('goaway', (code: number, _lastStreamId: number, data?: Buffer) => {
+      const replaced = data?.toString('latin1') === REPLACED;
+      if (code !== constants.NGHTTP2_NO_ERROR) this.#note('protocol-error', `GOAWAY code ${code}`);
+      else this.#note(replaced ? 'replaced' : 'peer-drained', null);
+      this.#leave();
+    });
+    session.on('close', () => this.#finish());
+  }
+
+  /** Keeps a stream until its end, so that the end of the tunnel is a cut of it. */
+  add(stream: Http2Stream): void {
+    this.streams.add(stream);
+    stream.on('close', () => this.streams.delete(stream));
+  }
+
+  /** Opens nothing new, tells the peer (GOAWAY), waits for the streams, and cuts them at the deadline. */
+  drain(reason: TunnelEnd, deadlineMs: number): void {
+    const session = this.#session;
+    if (session === null || session.destroyed || this.#deadline !== null) return;
+    this.#note(reason, null);
+    this.#deadline = setTimeout(() => this.cut('agent-lost'), deadlineMs);
+    const data = reason === 'replaced' ? Buffer.from(REPLACED, 'latin1') : undefined;
+    session.goaway(constants.NGHTTP2_NO_ERROR, 0x7f_ff_ff_ff, data);
+    session.close();
+    this.#leave();
+  }
+
+  /** Ends the tunnel now; every stream is cut with `code`. */
+  cut(code: ErrorCode, reason: TunnelEnd = 'shutdown'): void {
+    this.#note(reason, null);
+    this.#cutStreams(new BackdialError(code));
+    // Never inside a callback of http2: that has crashed several versions of Node.
+    setImmediate(() => {
+      this.#session?.destroy();
+      resetDuplex(this.#socket, new BackdialError(code));
+    });
+  }
+
+  /** The first reason counts: what follows is its consequence. */
+  #note(reason: TunnelEnd, detail: string | null): void {
+    this.#reason ??= reason;
+    this.#detail ??= detail;
+  }
+
+  #leave(): void {
+    if (!this.#leaving.signal.aborted) this.#leaving.abort();
+  }
+
+  #socketOnClose(): void {
+    this.#note('lost', null);
+    this.#cutStreams(new BackdialError('agent-lost'));
+    if (this.#session === null) this.#finish();
+  }
+
+  #cutStreams(error: BackdialError): void {
+    this.#leave();
+    for (const stream of this.streams) stream.destroy(error);
+  }
+
+  #finish(): void {
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    this.#leave();
+    const reason = this.#reason ?? 'lost';
+    this.#resolve({ reason, detail: this.#detail });
+    if (!this.#socket.destroyed) this.#socket.destroy();
+  }
+}
