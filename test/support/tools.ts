@@ -1,0 +1,38 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Daemons live in `sbin`, which is not on everybody's path. */
+const EXTRA_FOLDERS = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/local/bin'];
+
+/** The path of a program, or null where it is not installed. */
+export function lookForTool(name: string): string | null {
+  for (const folder of [...(process.env.PATH ?? '').split(delimiter), ...EXTRA_FOLDERS]) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not here; the next folder may have it.
+    }
+  }
+  return null;
+}
+
+/** The path of a program that a test cannot do without; fails where it is missing. */
+export function findTool(name: string): string {
+  const path = lookForTool(name);
+  if (path === null) throw new Error(`the tests need \`${name}\`; install it (see .ci/run)`);
+  return path;
+}
+
+/**
+ * For the `skip` option of a test that drives real programs: false when all are there. Where one is missing the test is
+ * skipped, loudly, on a developer's machine; in CI it is run, and fails, because there nothing may be missing.
+ */
+export function missingTools(...names: readonly string[]): string | false {
+  const missing = names.filter((name) => lookForTool(name) === null);
+  if (missing.length === 0 || process.env.CI) return false;
+  const text = `not installed: ${missing.join(', ')}`;
+  console.warn(`SKIPPED, ${text}`);
+  return text;
+}

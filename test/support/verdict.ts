@@ -1,0 +1,32 @@
+import type { Duplex } from 'node:stream';
+
+/**
+ * How an end looked from outside: `clean` (FIN, or a complete HTTP message), `reset` (RST), `truncated` (an HTTP message
+ * that ended before its framing says so).
+ */
+export type Verdict = 'clean' | 'reset' | 'truncated';
+
+export interface Ending {
+  readonly verdict: Verdict;
+  /** What the platform called it; null for a clean end. */
+  readonly code: string | null;
+}
+
+/** What the platform calls a connection that the other side has cut. */
+const RESET_CODES = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
+
+export const CLEAN: Ending = { verdict: 'clean', code: null };
+
+/** A cut as Node reported it: a reset, or something that only looks like a connection that stopped in the middle. */
+export function endingOfError(error: NodeJS.ErrnoException): Ending {
+  return { verdict: RESET_CODES.has(error.code ?? '') ? 'reset' : 'truncated', code: error.code ?? error.message };
+}
+
+/** How the other side of a byte stream ends. Attaches `error`; the stream must be read by somebody. Never rejects. */
+export function watchEnding(stream: Duplex): Promise<Ending> {
+  return new Promise((resolve) => {
+    stream.on('error', (error) => resolve(endingOfError(error)));
+    stream.on('end', () => resolve(CLEAN));
+    stream.on('close', () => resolve({ verdict: 'truncated', code: 'closed' }));
+  });
+}
