@@ -1,7 +1,9 @@
-import { domainToASCII } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
 
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 const MAX_NAME_LENGTH = 254;
+/** Characters that UTS-46 drops without a trace: two names that look alike would be one. Emoji selectors (FE0F) may stay. */
+const INVISIBLE = /[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2060-\u2064\ufeff]/;
 
 /** True for a name that is canonical already: lower-case A-labels, no trailing dot, 1 to 254 bytes. One label is enough. */
 export function isCanonicalName(name: string): boolean {
@@ -13,19 +15,35 @@ export function isCanonicalName(name: string): boolean {
  * mapping: that is for people's input, see {@link toHostName}). Null when it is none.
  */
 export function canonicalName(name: string): string | null {
+  // Before folding: the Kelvin sign becomes an ASCII k.
+  if (/[^\x21-\x7e]/.test(name)) return null;
   const folded = (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase();
   return isCanonicalName(folded) ? folded : null;
 }
 
 /**
  * What a person typed as a host name, in canonical form (UTS-46, STD3 rules, non-transitional: `faß.de` is
- * `xn--fa-hia.de`). Null when it is invalid. `url.domainToASCII` alone would read `1.2.3` as an IPv4 address, drop soft
- * hyphens and allow `a_b`.
+ * `xn--fa-hia.de`). Null when it is invalid: what a browser would take for an IP address (`1.2.3`) is no host name either.
+ *
+ * `url.domainToASCII` alone would read `1.2.3` as `1.2.0.3`, cut `é/x` at the slash, decode `%62`, drop soft hyphens,
+ * allow `a_b` and believe every label that begins with `xn--`.
  */
 export function toHostName(input: string): string | null {
-  if (/[\u00ad\u200b-\u200f\u2060\ufeff%]/.test(input) || /^[0-9.]+$/.test(input)) return null;
-  const ascii = /^[\x21-\x7e]+$/.test(input) ? input : domainToASCII(input);
-  return ascii === '' ? null : canonicalName(ascii);
+  if (INVISIBLE.test(input) || /[\0-,/:-@[-`{-\x7f]/.test(input)) return null;
+  const ascii = /^[\x21-\x7e]*$/.test(input) ? input : domainToASCII(input);
+  const name = canonicalName(ascii);
+  if (name === null) return null;
+  const labels = name.split('.');
+  // The URL standard's "ends in a number": such a host is parsed as an IPv4 address, or refused.
+  if (/^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? '')) return null;
+  return labels.every(isHonestLabel) ? name : null;
+}
+
+/** False for an A-label that is not what its own U-label encodes to, or whose U-label breaks STD3's rule for hyphens. */
+function isHonestLabel(label: string): boolean {
+  if (!label.startsWith('xn--')) return true;
+  const decoded = domainToUnicode(label);
+  return decoded !== label && domainToASCII(decoded) === label && !/^-|-$|^..--/u.test(decoded);
 }
 
 /** A domain of a configuration: a host name, or `*.` and one (a wildcard). Canonical form or null. */

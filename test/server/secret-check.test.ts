@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { after, describe, it } from 'node:test';
+import { Secret } from '../../src/core/secret.ts';
+import { createSecretChecker, type SecretChecker } from '../../src/server/secret-check.ts';
+import { hashSecret } from '../../src/server/sha512-crypt.ts';
+
+const PLAIN = new Secret('a plain secret of a domain');
+const HASHED = 'a hashed secret: naïve ☃';
+const HASH = new Secret(hashSecret(HASHED, { rounds: 1_000 }));
+
+async function timed(action: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await action();
+  return performance.now() - start;
+}
+
+describe('secret check', () => {
+  const checkers: SecretChecker[] = [];
+  const checker = (...options: Parameters<typeof createSecretChecker>) => {
+    const made = createSecretChecker(...options);
+    checkers.push(made);
+    return made;
+  };
+  after(() => {
+    for (const each of checkers) each.close();
+  });
+
+  it('accepts each secret of a list, plain or hashed, and nothing else', async () => {
+    const { check } = checker();
+    assert.equal(await check(PLAIN.reveal(), [PLAIN, HASH]), true);
+    assert.equal(await check(PLAIN.reveal(), [HASH, PLAIN]), true);
+    assert.equal(await check(HASHED, [PLAIN, HASH]), true);
+    assert.equal(await check(HASHED, [PLAIN]), false);
+    assert.equal(await check(`${HASHED}.`, [PLAIN, HASH]), false);
+    assert.equal(await check('', [new Secret('')]), false);
+    assert.equal(await check('x'.repeat(129), [new Secret('x'.repeat(129))]), false);
+  });
+
+  it('never takes a hash for the secret itself', async () => {
+    assert.equal(await checker().check(HASH.reveal(), [HASH]), false);
+    assert.equal(await checker().check('$6$broken', [new Secret('$6$broken')]), false);
+  });
+
+  it('refuses where there is no domain as slowly as where there is one', async () => {
+    const slow = new Secret(hashSecret(HASHED, { rounds: 20_000 }));
+    const { check } = checker({ lists: [[slow], [HASH], [PLAIN]] });
+    await check('warm the worker up, please', []);
+    const unknown = await timed(() => check('a secret that is wrong', []));
+    const plain = await timed(() => check('a secret that is wrong', [PLAIN]));
+    const quick = await timed(() => check('a secret that is wrong', [HASH]));
+    const costly = await timed(() => check('a secret that is wrong', [slow]));
+    for (const took of [unknown, plain, quick]) {
+      assert.ok(took > costly * 0.3 && took < costly * 3, `${took} ms beside ${costly} ms`);
+    }
+  });
+
+  it('hashes off the event loop, once for many that ask alike, and never again for what was verified', async () => {
+    const hash = new Secret(hashSecret(HASHED, { rounds: 30_000 }));
+    const { check } = checker();
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    const first = await timed(async () => {
+      const answers = await Promise.all(Array.from({ length: 200 }, () => check(HASHED, [hash])));
+      assert.ok(answers.every(Boolean));
+    });
+    delay.disable();
+    const again = await timed(() => check(HASHED, [hash]));
+    assert.ok(again < first / 5, `${again} ms after ${first} ms`);
+    assert.ok(delay.max / 1e6 < first / 2, `the loop stood still for ${delay.max / 1e6} ms of ${first} ms`);
+    assert.equal(await check(HASHED, []), false, 'what was verified for one domain is not believed for another');
+  });
+
+  it('bounds what may wait, says so, and goes on afterwards', async () => {
+    const { check } = checker({ maxWaiting: 2 });
+    const asked = ['one wrong secret', 'another wrong secret', 'a third wrong secret'].map((wrong) =>
+      check(wrong, [HASH]),
+    );
+    const results = await Promise.allSettled(asked);
+    assert.deepEqual(
+      results.map((result) => (result.status === 'fulfilled' ? result.value : result.reason.code)),
+      [false, false, 'connection-limit'],
+    );
+    assert.equal(await check(HASHED, [HASH]), true);
+  });
+
+  it('rejects what waits when it is closed', async () => {
+    const closing = checker();
+    const waiting = closing.check('some wrong secret', [HASH]);
+    closing.close();
+    await assert.rejects(waiting, { code: 'internal' });
+    await assert.rejects(closing.check(HASHED, [HASH]), { code: 'internal' });
+  });
+});
