@@ -2,8 +2,11 @@ import { domainToASCII, domainToUnicode } from 'node:url';
 
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 const MAX_NAME_LENGTH = 254;
-/** Characters that UTS-46 drops without a trace: two names that look alike would be one. Emoji selectors (FE0F) may stay. */
-const INVISIBLE = /[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2060-\u2064\ufeff]/;
+/**
+ * Characters that UTS-46 drops without a trace, so that two names would look alike. Joiners may mean something, and emoji
+ * are typed with a selector: those are left to UTS-46.
+ */
+const INVISIBLE = /(?!\u200c|\u200d|\ufe0e|\ufe0f)\p{Default_Ignorable_Code_Point}/u;
 
 /** True for a name that is canonical already: lower-case A-labels, no trailing dot, 1 to 254 bytes. One label is enough. */
 export function isCanonicalName(name: string): boolean {
