@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import type { Peer } from './peer.ts';
+import type { Peer } from './raw-target.ts';
 import type { Verdict } from './verdict.ts';
 import { within } from './within.ts';
 
