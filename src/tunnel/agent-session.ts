@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TargetTimeouts } from '../core/dial.ts';
 import { BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
-import type { Way } from '../core/events.ts';
+import type { TunnelEnd, Way } from '../core/events.ts';
 import { watchLiveness } from './liveness.ts';
 import { SessionEnd } from './session-end.ts';
 import { raiseTunnelWindow, serverSessionOptions } from './settings.ts';
@@ -27,6 +27,10 @@ export interface IncomingStream {
 export interface AgentTunnel {
   /** Resolves, once, when the tunnel is over. */
   readonly closed: Promise<TunnelClosed>;
+  /** Aborted, once, when the tunnel stops taking streams: the server said GOAWAY, `drain` was called, or it is over. */
+  readonly leaving: AbortSignal;
+  /** Why it is leaving, as far as that is known: `replaced` calls for a longer wait. */
+  readonly reason: TunnelEnd | null;
   /** Round trip of the last PING, ms; null before the first. */
   readonly rttMs: number | null;
   readonly streamCount: number;
@@ -69,6 +73,10 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
 
   return {
     closed: end.closed,
+    leaving: end.leaving,
+    get reason() {
+      return end.reason;
+    },
     get rttMs() {
       return liveness.rttMs;
     },

@@ -42,6 +42,10 @@ export class SessionEnd {
     return this.#leaving.signal;
   }
 
+  get reason(): TunnelEnd | null {
+    return this.#reason;
+  }
+
   /** To be called in the turn that made the session. */
   watch(session: Http2Session): void {
     this.#session = session;
@@ -70,8 +74,8 @@ export class SessionEnd {
     if (session === null || session.destroyed || this.#deadline !== null) return;
     this.#note(reason, null);
     this.#deadline = setTimeout(() => this.cut('agent-lost'), deadlineMs);
-    const data = reason === 'replaced' ? Buffer.from(REPLACED, 'latin1') : undefined;
-    session.goaway(constants.NGHTTP2_NO_ERROR, 0x7f_ff_ff_ff, data);
+    // A last stream id of 0 means "the last one that was processed" to Node; `close` sends a GOAWAY without debug data.
+    if (reason === 'replaced') session.goaway(constants.NGHTTP2_NO_ERROR, 0, Buffer.from(REPLACED, 'latin1'));
     session.close();
     this.#leave();
   }

@@ -1,0 +1,68 @@
+import type { Duplex } from 'node:stream';
+import type { Carrier, CarrierSource, Dialer, DialOptions } from '../core/dial.ts';
+import { asBackdialError, BackdialError } from '../core/errors.ts';
+import { canonicalName } from '../core/host-name.ts';
+import type { Picked, TunnelRegistry } from '../registry/registry.ts';
+import type { DomainTable } from './domain-table.ts';
+
+/** How many tunnels one dial may try. */
+const MAX_ATTEMPTS = 3;
+
+/** Resolves names to tunnels; balancing and fail-over of dials live here (design, section 2). */
+export class TunnelDialer implements Dialer, CarrierSource {
+  readonly #domains: () => DomainTable;
+  readonly #registry: TunnelRegistry;
+
+  constructor(domains: () => DomainTable, registry: TunnelRegistry) {
+    this.#domains = domains;
+    this.#registry = registry;
+  }
+
+  pick(name: string, except?: ReadonlySet<Carrier>): Carrier {
+    const match = this.#domains().resolve(name);
+    if (match === null) throw new BackdialError('domain-unknown', name);
+    const options = { instance: match.instance, balance: match.policy.balance, except };
+    let picked: Picked = this.#registry.pick(match.domain, options);
+    // An exact claim is served before the wildcard's.
+    if (picked === 'none' && match.policy.name !== match.domain) {
+      picked = this.#registry.pick(match.policy.name, options);
+    }
+    if (picked === 'none') throw new BackdialError('domain-unserved', name);
+    if (picked === 'full') throw new BackdialError('stream-limit', name);
+    return picked;
+  }
+
+  /** Tries up to three tunnels, other instances first; moves on only for errors that another attempt may not meet. */
+  async dial(name: string, options: DialOptions): Promise<Duplex> {
+    const { host, authority } = parseName(name);
+    const tried = new Set<Carrier>();
+    let carrier = this.pick(host);
+    for (;;) {
+      try {
+        return await carrier.open(authority, options);
+      } catch (thrown) {
+        const error = asBackdialError(thrown, 'internal');
+        tried.add(carrier);
+        if (!error.entry.retryable || tried.size >= MAX_ATTEMPTS) throw error;
+        carrier = this.#pickOther(host, tried, error);
+      }
+    }
+  }
+
+  /** Another carrier; when there is none the error of the last attempt says more than `domain-unserved`. */
+  #pickOther(host: string, tried: ReadonlySet<Carrier>, lastError: BackdialError): Carrier {
+    try {
+      return this.pick(host, tried);
+    } catch {
+      throw lastError;
+    }
+  }
+}
+
+/** `name[:port]` as the carrier lookup and the CONNECT need it. Fails with `name-invalid`. */
+function parseName(name: string): { host: string; authority: string } {
+  const match = /^(.*?)(:\d{1,5})?$/.exec(name);
+  const host = canonicalName(match?.[1] ?? '');
+  if (host === null) throw new BackdialError('name-invalid', name);
+  return { host, authority: `${host}${match?.[2] ?? ''}` };
+}

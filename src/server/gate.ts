@@ -1,0 +1,117 @@
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { asBackdialError, BackdialError } from '../core/errors.ts';
+import type { TunnelInfo } from '../core/events.ts';
+import type { Secret } from '../core/secret.ts';
+import type { TunnelRegistry } from '../registry/registry.ts';
+import { answerHandshake, type HandshakeRequest, readHandshake } from '../tunnel/server-handshake.ts';
+import { ServerTunnel } from '../tunnel/server-session.ts';
+import type { LivenessOptions } from '../tunnel/types.ts';
+import type { DomainTable } from './domain-table.ts';
+import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
+
+/** Starts with `open` on a tunnel; above an agent's default budget for its target (5 s), which answers better. */
+const DIAL_TIMEOUT_MS = 10_000;
+
+/** Verifies what an agent showed; takes the same time whether or not there is anything to compare with. */
+export interface SecretCheck {
+  check(candidate: string, secrets: readonly Secret[]): Promise<boolean>;
+}
+
+export interface GateOptions {
+  readonly options: ResolvedServerOptions;
+  readonly domains: () => DomainTable;
+  readonly registry: TunnelRegistry;
+  readonly secrets: SecretCheck;
+  readonly liveness: LivenessOptions;
+}
+
+/** Where agents come in: checks a handshake, turns the connection around, keeps the tunnel registered until its end. */
+export class TunnelGate {
+  readonly #gate: GateOptions;
+  #nextId = 1;
+
+  constructor(gate: GateOptions) {
+    this.#gate = gate;
+  }
+
+  /**
+   * Takes an upgrade request on the service path. True: the socket now belongs to a tunnel. False: refused, and told to
+   * the observer only; the caller answers as any path that nobody serves would (design 6.5).
+   */
+  async admit(request: IncomingMessage, socket: TLSSocket, head: Buffer, remote: string): Promise<boolean> {
+    let handshake: HandshakeRequest | null = null;
+    try {
+      handshake = readHandshake(request);
+      await this.#authorise(handshake);
+    } catch (thrown) {
+      this.#refused(handshake, remote, asBackdialError(thrown, 'handshake-invalid'));
+      return false;
+    }
+    if (socket.destroyed) return true;
+    const accepted = handshake;
+    // Nothing is expected before the 101 (RFC 9931); what came all the same belongs to HTTP/2, which judges it.
+    if (head.length > 0) socket.unshift(head);
+    const { name } = this.#gate.options;
+    answerHandshake(socket, { token: accepted.token, node: name, workers: 1 }, () =>
+      this.#open(accepted, socket, remote),
+    );
+    return true;
+  }
+
+  async #authorise({ head, credentials }: HandshakeRequest): Promise<ResolvedDomain> {
+    const domain = this.#gate.domains().find(head.domain);
+    // Always one check, so that the time of a refusal does not tell whether the domain exists.
+    const known = await this.#gate.secrets.check(credentials?.secret.reveal() ?? '', domain?.secrets ?? []);
+    if (domain === null) throw new BackdialError('domain-unknown', head.domain);
+    if (credentials === null) throw new BackdialError('secret-missing', head.domain);
+    if (!known) throw new BackdialError('secret-wrong', head.domain);
+    if (credentials.identity !== null && credentials.identity !== head.domain) {
+      throw new BackdialError('claim-refused', `identity ${credentials.identity}, domain ${head.domain}`);
+    }
+    return domain;
+  }
+
+  #open({ head }: HandshakeRequest, socket: TLSSocket, remote: string): void {
+    if (socket.destroyed) return;
+    const { observer, name, drainMs } = this.#gate.options;
+    const info: TunnelInfo = {
+      id: `t${this.#nextId}`,
+      domain: head.domain,
+      instance: head.instance,
+      slot: head.slot,
+      remote,
+      node: name,
+    };
+    this.#nextId += 1;
+    const openedAt = Date.now();
+    const tunnel = new ServerTunnel(socket, {
+      info,
+      streamPerVisitor: head.streamPerVisitor,
+      liveness: this.#gate.liveness,
+      dialTimeoutMs: DIAL_TIMEOUT_MS,
+    });
+    const replaced = this.#gate.registry.add(tunnel);
+    observer({ type: 'tunnel-opened', tunnel: info, peerVersion: head.version });
+    if (replaced !== null) {
+      observer({ type: 'tunnel-draining', tunnel: replaced.info, reason: 'replaced' });
+      replaced.drain('replaced', drainMs);
+    }
+    tunnel.leaving.addEventListener('abort', () => this.#gate.registry.remove(tunnel), { once: true });
+    void tunnel.closed.then(({ reason, detail }) => {
+      this.#gate.registry.remove(tunnel);
+      observer({ type: 'tunnel-closed', tunnel: info, reason, detail, lifetimeMs: Date.now() - openedAt });
+    });
+  }
+
+  #refused(handshake: HandshakeRequest | null, remote: string, error: BackdialError): void {
+    this.#gate.options.observer({
+      type: 'handshake-refused',
+      remote,
+      domain: handshake?.head.domain ?? null,
+      instance: handshake?.head.instance ?? null,
+      reason: error.code,
+      detail: error.message,
+    });
+  }
+}
