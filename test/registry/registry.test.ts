@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Carrier } from '../../src/core/dial.ts';
+import { type Choice, type RegisteredTunnel, TunnelRegistry } from '../../src/registry/registry.ts';
+
+/** A tunnel with nothing behind it: the registry only reads what it is and how full. */
+function tunnel(domain: string, instance: string, slot = 0, more: Partial<RegisteredTunnel> = {}): RegisteredTunnel {
+  const id = `${instance}.${domain}/${slot}`;
+  return {
+    id,
+    domain,
+    instance,
+    info: { id, domain, instance, slot, remote: '127.0.0.1:1', node: 'here' },
+    streamPerVisitor: false,
+    timeouts: { readMs: 0, writeMs: 0 },
+    usable: true,
+    leaving: new AbortController().signal,
+    streamCount: 0,
+    streamLimit: 10,
+    open: () => Promise.reject(new Error('not opened here')),
+    drain: () => {},
+    ...more,
+  };
+}
+
+function pickIds(registry: TunnelRegistry, count: number, balance: Choice = 'round-robin'): string[] {
+  return Array.from({ length: count }, () => {
+    const picked = registry.pick('www.test', { instance: null, balance });
+    return typeof picked === 'string' ? picked : picked.id;
+  });
+}
+
+test('round-robin gives each instance its turn, and each tunnel of an instance its own', () => {
+  const registry = new TunnelRegistry();
+  for (const instance of ['a', 'b']) for (const slot of [0, 1]) registry.add(tunnel('www.test', instance, slot));
+  const ids = pickIds(registry, 8);
+  assert.deepEqual(new Set(ids.slice(0, 4)).size, 4);
+  const instances = ids.map((id) => id[0]);
+  for (let i = 1; i < instances.length; i += 1) assert.notEqual(instances[i], instances[i - 1]);
+});
+
+test('least-streams gives the instance with the fewest open streams', () => {
+  const registry = new TunnelRegistry();
+  registry.add(tunnel('www.test', 'busy', 0, { streamCount: 5 }));
+  registry.add(tunnel('www.test', 'idle', 0, { streamCount: 1 }));
+  assert.deepEqual(pickIds(registry, 3, 'least-streams'), Array(3).fill('idle.www.test/0'));
+});
+
+test('random reaches every instance', () => {
+  const registry = new TunnelRegistry();
+  for (const instance of ['a', 'b', 'c']) registry.add(tunnel('www.test', instance));
+  assert.equal(new Set(pickIds(registry, 200, 'random')).size, 3);
+});
+
+test('a newer tunnel of the same slot replaces the older, whose end does not remove the newer', () => {
+  const registry = new TunnelRegistry();
+  const older = tunnel('www.test', 'a');
+  const newer = tunnel('www.test', 'a');
+  assert.equal(registry.add(older), null);
+  assert.equal(registry.add(newer), older);
+  registry.remove(older);
+  assert.equal(registry.pick('www.test', { instance: null, balance: 'round-robin' }), newer);
+  assert.equal(registry.instanceCount('www.test'), 1);
+});
+
+test('one instance can be picked by name, and an unknown one is none', () => {
+  const registry = new TunnelRegistry();
+  registry.add(tunnel('www.test', 'a'));
+  const b = tunnel('www.test', 'b');
+  registry.add(b);
+  assert.equal(registry.pick('www.test', { instance: 'b', balance: 'round-robin' }), b);
+  assert.equal(registry.pick('www.test', { instance: 'c', balance: 'round-robin' }), 'none');
+});
+
+test('what was tried never comes again, and its instance comes last', () => {
+  const registry = new TunnelRegistry();
+  const a0 = tunnel('www.test', 'a', 0);
+  const a1 = tunnel('www.test', 'a', 1);
+  const b0 = tunnel('www.test', 'b', 0);
+  for (const one of [a0, a1, b0]) registry.add(one);
+  const pick = (...tried: Carrier[]): unknown =>
+    registry.pick('www.test', { instance: null, balance: 'round-robin', except: new Set(tried) });
+  for (let round = 0; round < 4; round += 1) assert.equal(pick(a0), b0);
+  assert.equal(pick(a0, b0), a1);
+  assert.equal(pick(a0, a1, b0), 'none');
+});
+
+test('full tunnels are passed over, and when all are full that is said', () => {
+  const registry = new TunnelRegistry();
+  registry.add(tunnel('www.test', 'a', 0, { streamCount: 10 }));
+  assert.deepEqual(pickIds(registry, 1), ['full']);
+  registry.add(tunnel('www.test', 'b', 0));
+  assert.deepEqual(pickIds(registry, 3), Array(3).fill('b.www.test/0'));
+});
+
+test('a domain without tunnels leaves nothing behind', () => {
+  const registry = new TunnelRegistry();
+  const only = tunnel('www.test', 'a');
+  registry.add(only);
+  registry.remove(only);
+  registry.remove(only);
+  assert.deepEqual([...registry.tunnels()], []);
+  assert.equal(registry.instanceCount('www.test'), 0);
+  assert.deepEqual(pickIds(registry, 1), ['none']);
+});
