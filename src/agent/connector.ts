@@ -1,0 +1,110 @@
+import type { BackdialError } from '../core/errors.ts';
+import type { Observer, TunnelInfo } from '../core/events.ts';
+import { type Environment, proxyFor } from '../net/http-proxy.ts';
+import type { IncomingStream } from '../tunnel/agent-session.ts';
+import type { AgentInternals } from './internals.ts';
+import type { LinkSnapshot } from './link.ts';
+import { LinkGroup } from './link-group.ts';
+import type { Remote, ResolvedAgentDomain } from './resolve-options.ts';
+import type { Resolver } from './resolver.ts';
+import { SlotPool } from './slot-pool.ts';
+
+/** What the connector of one domain works with. */
+export interface ConnectorOptions {
+  readonly domain: ResolvedAgentDomain;
+  readonly resolver: Resolver;
+  readonly proxyEnvironment: Environment;
+  readonly internals: AgentInternals;
+  readonly observer: Observer;
+  /** Starts when an address is gone; ends what its tunnels still carry, ms. */
+  readonly drainMs: number;
+  onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
+}
+
+/**
+ * Keeps the tunnels of one domain up: `connections` to every address of every server that `remote` names. Where a proxy
+ * is used, it resolves the name, and the name counts as one address.
+ */
+export class Connector {
+  readonly #options: ConnectorOptions;
+  readonly #slots = new SlotPool();
+  /** By server and address; `null` stands for what a proxy resolves. */
+  readonly #groups = new Map<Remote, Map<string | null, LinkGroup>>();
+  readonly #watches: Array<() => void> = [];
+  readonly #parting = new Set<LinkGroup>();
+
+  constructor(options: ConnectorOptions) {
+    this.#options = options;
+  }
+
+  get snapshots(): LinkSnapshot[] {
+    return [...this.#groups.values()].flatMap((groups) => [...groups.values()].flatMap((group) => group.snapshots));
+  }
+
+  start(): void {
+    const { domain, resolver, proxyEnvironment } = this.#options;
+    for (const remote of domain.remotes) {
+      this.#groups.set(remote, new Map());
+      if (proxyFor(proxyEnvironment, remote.host, remote.port) !== null) {
+        this.#meet(remote, [null]);
+        continue;
+      }
+      const unwatch = resolver.watch(remote.host, {
+        addressesOnChange: (addresses) => this.#meet(remote, addresses),
+        lookupOnFail: (error, attempt, retryInMs) => this.#tellLookup(remote, error, attempt, retryInMs),
+      });
+      this.#watches.push(unwatch);
+    }
+  }
+
+  /**
+   * Stops watching and dialling, drains every tunnel; resolves when nothing is left. `drainMs` 0: cut at once, also what
+   * drains already.
+   */
+  async stop(drainMs: number): Promise<void> {
+    for (const unwatch of this.#watches.splice(0)) unwatch();
+    const groups = [...this.#groups.values()].flatMap((byAddress) => [...byAddress.values()]);
+    await Promise.all([...groups, ...this.#parting].map((group) => group.stop(drainMs)));
+  }
+
+  /** New address: new tunnels. Address gone: its tunnels drain. */
+  #meet(remote: Remote, addresses: ReadonlyArray<string | null>): void {
+    const groups = this.#groups.get(remote);
+    if (groups === undefined) return;
+    for (const [address, group] of groups) {
+      if (addresses.includes(address)) continue;
+      groups.delete(address);
+      this.#parting.add(group);
+      void group.stop(this.#options.drainMs).then(() => this.#parting.delete(group));
+    }
+    for (const address of addresses) {
+      if (groups.has(address)) continue;
+      const group = this.#newGroup(remote, address);
+      groups.set(address, group);
+      group.start();
+    }
+  }
+
+  #newGroup(remote: Remote, address: string | null): LinkGroup {
+    const { domain, internals, observer, proxyEnvironment, onStream } = this.#options;
+    const proxy = proxyFor(proxyEnvironment, remote.host, remote.port);
+    const route = { remote, address, proxy };
+    return new LinkGroup({ domain, route, internals, observer, onStream, slots: this.#slots });
+  }
+
+  #tellLookup(remote: Remote, error: BackdialError, attempt: number, retryInMs: number): void {
+    const { domain, observer } = this.#options;
+    observer({
+      type: 'dial-failed',
+      server: remote.label,
+      address: null,
+      domain: domain.name,
+      instance: domain.instance,
+      slot: 0,
+      reason: error.code,
+      detail: error.message,
+      attempt,
+      retryInMs,
+    });
+  }
+}

@@ -1,0 +1,71 @@
+import type { UpgradeAnswer } from '../tunnel/agent-handshake.ts';
+import { Link, type LinkOptions, type LinkSnapshot } from './link.ts';
+import type { SlotPool } from './slot-pool.ts';
+
+/** Dials that a group spends, for each process of a server, on reaching those that it has no tunnel to. */
+const SEARCHES_PER_WORKER = 8;
+/** More processes than this are not followed. */
+const MAX_WORKERS = 64;
+
+/** What one group works with. */
+export type LinkGroupOptions = Omit<LinkOptions, 'slot' | 'onLive'> & { readonly slots: SlotPool };
+
+/** The links of one (domain, server, address): as many as `connections`, and at least one for each process there. */
+export class LinkGroup {
+  readonly #options: LinkGroupOptions;
+  readonly #links = new Map<Link, number>();
+  #searches = 0;
+  #stopping = false;
+
+  constructor(options: LinkGroupOptions) {
+    this.#options = options;
+  }
+
+  get snapshots(): LinkSnapshot[] {
+    return [...this.#links.keys()].map((link) => link.snapshot);
+  }
+
+  start(): void {
+    this.#grow(this.#options.domain.connections);
+  }
+
+  /** Drains every link; resolves when nothing is left of them and their slots are free. May be called again. */
+  async stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
+    await Promise.all([...this.#links.keys()].map((link) => link.stop(drainMs)));
+    for (const [link, slot] of this.#links) {
+      this.#links.delete(link);
+      this.#options.slots.release(slot);
+    }
+  }
+
+  #grow(count: number): void {
+    while (this.#links.size < count) {
+      const slot = this.#options.slots.take();
+      const link = new Link({ ...this.#options, slot, onLive: (live, answer) => this.#linkOnLive(live, answer) });
+      this.#links.set(link, slot);
+      link.start();
+    }
+  }
+
+  /**
+   * The server's kernel chooses the process that takes a connection. So there are as many links as processes, and one
+   * that comes to a process which has another tunnel already dials again, a bounded number of times, until each has one.
+   * The bound starts anew when all have been reached.
+   */
+  #linkOnLive(link: Link, answer: UpgradeAnswer): void {
+    const workers = Math.min(answer.workers, MAX_WORKERS);
+    if (workers < 2 || answer.node === null || this.#stopping) return;
+    this.#grow(workers);
+    const nodes = [...this.#links.keys()].map(({ node }) => node).filter((node) => node !== null);
+    const reached = new Set(nodes).size;
+    if (reached >= workers) {
+      this.#searches = 0;
+      return;
+    }
+    const doubled = nodes.filter((node) => node === answer.node).length > 1;
+    if (!doubled || this.#searches >= SEARCHES_PER_WORKER * workers) return;
+    this.#searches += 1;
+    link.redial();
+  }
+}

@@ -1,0 +1,205 @@
+import { X509Certificate } from 'node:crypto';
+import { hostname } from 'node:os';
+import { formatAddress, parseHostPort } from '../core/address.ts';
+import { asBackdialError, BackdialError } from '../core/errors.ts';
+import type { Observer } from '../core/events.ts';
+import { toDomain } from '../core/host-name.ts';
+import { proxyFor } from '../net/http-proxy.ts';
+import type { AgentDomainOptions, AgentOptions, TargetAddress } from './options.ts';
+
+const DEFAULTS = {
+  connectTimeoutMs: 5_000,
+  readTimeoutMs: 60_000,
+  writeTimeoutMs: 20_000,
+  drainMs: 30_000,
+  exchanges: false,
+  proxyEnvironment: {} as Readonly<Record<string, string | undefined>>,
+  observer: (() => {}) as Observer,
+} as const;
+
+const DEFAULT_SERVICE = '/.well-known/backdial-agent';
+const DEFAULT_CONNECTIONS = 2;
+const DEFAULT_CONCURRENCY = 1_000;
+const MAX_CONNECTIONS = 64;
+const MAX_SECRET_BYTES = 128;
+const HTTPS_PORT = 443;
+
+/** A server that a domain is claimed at. */
+export interface Remote {
+  readonly host: string;
+  readonly port: number;
+  /** `host:port`, as logs name it. */
+  readonly label: string;
+}
+
+/** How a server proves who it is. */
+export interface ServerTrust {
+  readonly insecure: boolean;
+  /** PEM; null: the system's authorities. */
+  readonly ca: string | null;
+  readonly pin: string | null;
+}
+
+/** A target with every value decided. */
+export type ResolvedTarget =
+  | Extract<TargetAddress, { kind: 'tcp' | 'unix' }>
+  | {
+      readonly kind: 'https';
+      readonly host: string;
+      readonly port: number;
+      readonly verify: boolean;
+      readonly ca: string | null;
+    };
+
+/** A domain with every value decided. */
+export interface ResolvedAgentDomain {
+  readonly name: string;
+  readonly secret: AgentDomainOptions['secret'];
+  readonly identity: string | null;
+  readonly remotes: readonly Remote[];
+  readonly service: string;
+  readonly trust: ServerTrust;
+  readonly instance: string;
+  readonly connections: number;
+  readonly concurrency: number;
+  readonly target: ResolvedTarget;
+}
+
+/** Agent options with every value decided; the runtime never asks "was it set?". */
+export interface ResolvedAgentOptions extends Readonly<Required<Omit<AgentOptions, 'domains'>>> {
+  readonly domains: readonly ResolvedAgentDomain[];
+}
+
+/** Checks agent options, names every problem at once (`config-invalid`), fills in the defaults, freezes the result. */
+export function resolveAgentOptions(given: AgentOptions): ResolvedAgentOptions {
+  const problems: string[] = [];
+  const options = {
+    connectTimeoutMs: given.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
+    readTimeoutMs: given.readTimeoutMs ?? DEFAULTS.readTimeoutMs,
+    writeTimeoutMs: given.writeTimeoutMs ?? DEFAULTS.writeTimeoutMs,
+    drainMs: given.drainMs ?? DEFAULTS.drainMs,
+    exchanges: given.exchanges ?? DEFAULTS.exchanges,
+    proxyEnvironment: Object.freeze({ ...(given.proxyEnvironment ?? DEFAULTS.proxyEnvironment) }),
+    observer: given.observer ?? DEFAULTS.observer,
+  };
+  checkWhole(problems, 'connectTimeoutMs', options.connectTimeoutMs, 1);
+  for (const key of ['readTimeoutMs', 'writeTimeoutMs', 'drainMs'] as const) checkWhole(problems, key, options[key], 0);
+  if (given.domains.length === 0) problems.push('`domains` is empty; give at least one');
+  const names = new Set<string>();
+  const domains = given.domains.map((domain) => {
+    if (names.has(domain.name)) problems.push(`the domain ${domain.name} is given twice`);
+    names.add(domain.name);
+    return resolveDomain(domain, (problem) => problems.push(`${domain.name}: ${problem}`));
+  });
+  try {
+    proxyFor(options.proxyEnvironment, 'localhost', HTTPS_PORT);
+  } catch (error) {
+    problems.push(asBackdialError(error, 'config-invalid').message);
+  }
+  if (problems.length > 0) throw new BackdialError('config-invalid', problems.join('; '));
+  return Object.freeze({ ...options, domains: Object.freeze(domains) });
+}
+
+type Report = (problem: string) => void;
+
+function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgentDomain {
+  if (toDomain(given.name) !== given.name) report('not a domain in canonical form');
+  const domain: ResolvedAgentDomain = {
+    name: given.name,
+    secret: given.secret,
+    identity: given.identity ?? null,
+    remotes: Object.freeze(resolveRemotes(given, report)),
+    service: given.service ?? DEFAULT_SERVICE,
+    trust: Object.freeze({ insecure: given.insecure ?? false, ca: given.ca ?? null, pin: given.pin ?? null }),
+    instance: given.instance ?? defaultInstance(),
+    connections: given.connections ?? DEFAULT_CONNECTIONS,
+    concurrency: given.concurrency ?? DEFAULT_CONCURRENCY,
+    target: Object.freeze(resolveTarget(given.target, report)),
+  };
+  if (!/^\/[\x21-\x7e]*$/.test(domain.service)) report('`service` must be a path that begins with /');
+  if (!/^(?!-)[a-z0-9-]{1,63}(?<!-)$/.test(domain.instance)) {
+    report('`instance` must be one DNS label: a-z, 0-9 and -, at most 63');
+  }
+  if (domain.identity !== null && !/^[^\p{Cc}:]{1,128}$/u.test(domain.identity)) {
+    report('`identity` must be 1 to 128 printable characters without a colon');
+  }
+  if (domain.trust.pin !== null && !/^sha256\/[A-Za-z0-9+/]{43}=$/.test(domain.trust.pin)) {
+    report('`pin` must be sha256/ and 44 characters of base64');
+  }
+  checkSecret(domain.secret.reveal(), report);
+  checkCa(domain.trust.ca, '`ca`', report);
+  checkCount(domain.connections, 'connections', MAX_CONNECTIONS, report);
+  checkCount(domain.concurrency, 'concurrency', 2 ** 31 - 1, report);
+  return Object.freeze(domain);
+}
+
+function resolveRemotes(given: AgentDomainOptions, report: Report): Remote[] {
+  if (given.remote === undefined && given.name.startsWith('*.')) {
+    report('a wildcard domain needs `remote`: the server to dial');
+  }
+  const texts = given.remote ?? [given.name];
+  if (texts.length === 0) report('`remote` is empty; give at least one server');
+  const remotes = new Map<string, Remote>();
+  for (const text of texts) {
+    const remote = parseRemote(text);
+    if (remote !== null) remotes.set(remote.label, remote);
+    else if (!given.name.startsWith('*.')) report(`\`remote\`: ${text} is not host or host:port`);
+  }
+  return [...remotes.values()];
+}
+
+function parseRemote(text: string): Remote | null {
+  const parsed = parseHostPort(text) ?? parseHostPort(text.includes(':') ? `[${text}]:443` : `${text}:443`);
+  if (parsed === null || parsed.port === 0) return null;
+  const host = parsed.host.toLowerCase().replace(/\.$/, '');
+  if (!/^[a-z0-9.:%_-]+$/.test(host)) return null;
+  return Object.freeze({ host, port: parsed.port, label: formatAddress({ host, port: parsed.port }) });
+}
+
+function resolveTarget(target: TargetAddress, report: Report): ResolvedTarget {
+  if (target.kind === 'unix') {
+    if (!target.path.startsWith('/')) report('the path of a unix target must be absolute');
+    return { ...target };
+  }
+  if (target.host === '') report('the target has no host');
+  if (!Number.isInteger(target.port) || target.port < 1 || target.port > 65_535) {
+    report("the target's port must be 1 to 65535");
+  }
+  if (target.kind === 'tcp') return { ...target };
+  checkCa(target.ca ?? null, "the target's `ca`", report);
+  return { ...target, verify: target.verify ?? true, ca: target.ca ?? null };
+}
+
+function checkWhole(problems: string[], key: string, value: number, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least || value > 2 ** 31 - 1) {
+    problems.push(`\`${key}\` must be a whole number from ${least} to ${2 ** 31 - 1}`);
+  }
+}
+
+function checkCount(value: number, key: string, most: number, report: Report): void {
+  if (!Number.isInteger(value) || value < 1 || value > most) report(`\`${key}\` must be 1 to ${most}`);
+}
+
+/** Never quotes the secret. */
+function checkSecret(secret: string, report: Report): void {
+  const bytes = Buffer.byteLength(secret, 'utf8');
+  if (bytes < 1 || bytes > MAX_SECRET_BYTES || /\p{Cc}/u.test(secret)) {
+    report(`the secret must be 1 to ${MAX_SECRET_BYTES} printable bytes`);
+  }
+}
+
+function checkCa(pem: string | null, what: string, report: Report): void {
+  if (pem === null) return;
+  try {
+    new X509Certificate(pem);
+  } catch {
+    report(`${what} is no certificate in PEM`);
+  }
+}
+
+/** The first label of the host name, with what a DNS label cannot hold replaced. */
+function defaultInstance(): string {
+  const label = (hostname().split('.')[0] ?? '').toLowerCase();
+  const clean = label.replace(/[^a-z0-9-]/g, '-').replace(/^-+|-+$/g, '');
+  return clean.slice(0, 63).replace(/-+$/, '') || 'agent';
+}

@@ -1,0 +1,143 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Backoff, type BackoffOptions } from '../core/backoff.ts';
+import { BackdialError } from '../core/errors.ts';
+
+/** What a watcher of a name is told. */
+export interface AddressListener {
+  /** A definite answer that differs from the one before. Empty: the name is gone. */
+  addressesOnChange(addresses: readonly string[]): void;
+  /** There is no address to dial: the name is gone, or it never resolved. `attempt` counts from 1. */
+  lookupOnFail(error: BackdialError, attempt: number, retryInMs: number): void;
+}
+
+/** How names are resolved. */
+export interface ResolverOptions {
+  readonly lookup: (host: string) => Promise<readonly string[]>;
+  readonly resolveIntervalMs: number;
+  readonly backoff: BackoffOptions;
+}
+
+const LOOKUP_TIMEOUT_MS = 10_000;
+/** Answers that say "there is no such address"; every other failure leaves the addresses as they are. */
+const DEFINITE = new Set(['ENOTFOUND', 'ENODATA', 'ENONAME']);
+
+/** Every address (A and AAAA) that the system's resolver, `/etc/hosts` included, gives for a name. */
+export async function lookupAddresses(host: string): Promise<readonly string[]> {
+  const answers = await lookup(host, { all: true, order: 'verbatim' });
+  return answers.map(({ address }) => address);
+}
+
+/** Watches names, each once however many domains use it. */
+export class Resolver {
+  readonly #options: ResolverOptions;
+  readonly #names = new Map<string, WatchedName>();
+
+  constructor(options: ResolverOptions) {
+    this.#options = options;
+  }
+
+  /** Calls the listener now and then on, until the function that is given back is called. */
+  watch(host: string, listener: AddressListener): () => void {
+    if (isIP(host) !== 0) {
+      listener.addressesOnChange([host]);
+      return () => {};
+    }
+    const name = this.#names.get(host) ?? new WatchedName(host, this.#options);
+    this.#names.set(host, name);
+    name.add(listener);
+    return () => {
+      if (name.remove(listener) > 0) return;
+      name.stop();
+      if (this.#names.get(host) === name) this.#names.delete(host);
+    };
+  }
+}
+
+class WatchedName {
+  readonly #host: string;
+  readonly #options: ResolverOptions;
+  readonly #listeners = new Set<AddressListener>();
+  readonly #stopped = new AbortController();
+  readonly #backoff: Backoff;
+  #addresses: readonly string[] = [];
+
+  constructor(host: string, options: ResolverOptions) {
+    this.#host = host;
+    this.#options = options;
+    this.#backoff = new Backoff(options.backoff);
+    void this.#run();
+  }
+
+  add(listener: AddressListener): void {
+    this.#listeners.add(listener);
+    if (this.#addresses.length > 0) listener.addressesOnChange(this.#addresses);
+  }
+
+  /** How many listeners are left. */
+  remove(listener: AddressListener): number {
+    this.#listeners.delete(listener);
+    return this.#listeners.size;
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopped;
+    let waitMs = this.#backoff.next();
+    while (!signal.aborted) {
+      await sleep(waitMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      waitMs = await this.#resolve();
+    }
+  }
+
+  /** One look-up; gives the wait until the next. */
+  async #resolve(): Promise<number> {
+    try {
+      const found = await withTimeout(this.#options.lookup(this.#host), LOOKUP_TIMEOUT_MS);
+      if (found.length === 0) throw Object.assign(new Error('no address'), { code: 'ENODATA' });
+      this.#change(found);
+      this.#backoff.reset();
+      // The immediate first attempt has been used: the next failure is followed by a wait.
+      this.#backoff.next();
+      return this.#options.resolveIntervalMs;
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): number {
+    const code = (error as { code?: unknown }).code;
+    if (typeof code === 'string' && DEFINITE.has(code)) this.#change([]);
+    const attempt = this.#backoff.attempts;
+    const retryInMs = Math.min(this.#backoff.next(), this.#options.resolveIntervalMs);
+    if (this.#addresses.length > 0 || this.#stopped.signal.aborted) return retryInMs;
+    const reason = typeof code === 'string' ? code : String(error);
+    const wrapped = new BackdialError('server-unresolved', `${this.#host} (${reason})`, { cause: error });
+    for (const listener of this.#listeners) listener.lookupOnFail(wrapped, attempt, retryInMs);
+    return retryInMs;
+  }
+
+  #change(found: readonly string[]): void {
+    if (this.#stopped.signal.aborted) return;
+    const addresses = [...new Set(found)].sort();
+    if (addresses.join() === this.#addresses.join()) return;
+    this.#addresses = addresses;
+    for (const listener of this.#listeners) listener.addressesOnChange(addresses);
+  }
+}
+
+/** getaddrinfo cannot be cancelled: after the deadline its answer is ignored. */
+async function withTimeout<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const deadline = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(deadline);
+  }
+}

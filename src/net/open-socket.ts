@@ -1,0 +1,116 @@
+import net, { type Socket } from 'node:net';
+import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { formatAddress, type SocketAddress } from '../core/address.ts';
+import { keepRawSocket } from './reset.ts';
+
+/** What bounds the opening of a connection. */
+export interface OpenOptions {
+  /** Starts with the call; ends when the connection is open. The error of a deadline has the code `ETIMEDOUT`. */
+  readonly timeoutMs: number;
+  /** Abort destroys the socket and rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const KEEP_ALIVE_MS = 60_000;
+
+/**
+ * A TCP or Unix connection, with `noDelay` and keep-alive. Rejects with the platform's error (`code`), the socket
+ * destroyed. The socket keeps an `error` listener, so that it can be handed over in any turn.
+ */
+export function connectSocket(
+  address: SocketAddress,
+  options: OpenOptions & { readonly allowHalfOpen?: boolean },
+): Promise<Socket> {
+  const allowHalfOpen = options.allowHalfOpen ?? false;
+  const socket =
+    'path' in address
+      ? net.connect({ path: address.path, allowHalfOpen })
+      : net.connect({
+          host: address.host,
+          port: address.port,
+          allowHalfOpen,
+          noDelay: true,
+          keepAlive: true,
+          keepAliveInitialDelay: KEEP_ALIVE_MS,
+        });
+  return whenOpen(socket, 'connect', `the connection to ${formatAddress(address)}`, options);
+}
+
+/** What a TLS client says and offers; whom it trusts is judged afterwards, see `peerProblem`. */
+export interface StartTlsOptions {
+  /** The peer's name: sent as SNI unless it is an IP address, and what its certificate must be valid for. */
+  readonly host: string;
+  /** PEM of the authorities to trust instead of the system's. */
+  readonly ca?: string | null;
+}
+
+/**
+ * TLS over an open socket, ALPN `http/1.1`, TLS 1.2 at least. The certificate is NOT judged here: the caller asks
+ * `peerProblem` (or compares a pin) before it sends anything. Rejects with the platform's error; both sockets are
+ * destroyed then.
+ */
+export function startTls(raw: Socket, tlsOptions: StartTlsOptions, options: OpenOptions): Promise<TLSSocket> {
+  const { host, ca } = tlsOptions;
+  const settings: ConnectionOptions = {
+    socket: raw,
+    host,
+    ALPNProtocols: ['http/1.1'],
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: false,
+  };
+  if (net.isIP(host) === 0) settings.servername = host;
+  if (ca !== undefined && ca !== null) settings.ca = ca;
+  const socket = tls.connect(settings);
+  keepRawSocket(socket, raw);
+  return whenOpen(socket, 'secureConnect', `the TLS handshake with ${host}`, options).catch((error: unknown) => {
+    raw.destroy();
+    throw error;
+  });
+}
+
+/** Why a TLS peer is not trusted, as the platform names it; null when its chain and its name are in order. */
+export function peerProblem(socket: TLSSocket, host: string): string | null {
+  if (socket.authorized) return null;
+  // Typed as Error, it is the code of OpenSSL or Node.
+  const code = String(socket.authorizationError);
+  if (code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return code;
+  return tls.checkServerIdentity(host, socket.getPeerCertificate())?.message ?? code;
+}
+
+function whenOpen<T extends Socket>(
+  socket: T,
+  event: 'connect' | 'secureConnect',
+  what: string,
+  { timeoutMs, signal }: OpenOptions,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let failure: Error | null = null;
+    const socketOnError = (error: Error) => {
+      failure ??= error;
+    };
+    const socketOnClose = () => settle(failure ?? new Error(`${what} was closed before it was open`));
+    const socketOnOpen = () => settle(null);
+    const signalOnAbort = () => settle(asError(signal?.reason));
+    const settle = (error: Error | null) => {
+      clearTimeout(deadline);
+      signal?.removeEventListener('abort', signalOnAbort);
+      socket.off('close', socketOnClose).off(event, socketOnOpen);
+      if (error === null) return resolve(socket);
+      socket.destroy();
+      reject(error);
+    };
+    // Stays for the socket's life: a reset between two owners must not end the process.
+    socket.on('error', socketOnError);
+    socket.once('close', socketOnClose);
+    socket.once(event, socketOnOpen);
+    const deadline = setTimeout(() => {
+      settle(Object.assign(new Error(`${what} took longer than ${timeoutMs} ms`), { code: 'ETIMEDOUT' }));
+    }, timeoutMs);
+    signal?.addEventListener('abort', signalOnAbort, { once: true });
+    if (signal?.aborted === true) signalOnAbort();
+  });
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
