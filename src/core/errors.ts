@@ -40,6 +40,8 @@ export const ERRORS = {
   'visitor-stalled': entry('the visitor stopped reading', 499, 'http_request_error'),
   'hello-invalid': entry('not a TLS ClientHello', 400, 'tls_protocol_error'),
   'hello-timeout': entry('the TLS handshake did not finish in time', 408, 'tls_protocol_error'),
+  'visitor-tls': entry('the TLS handshake with the visitor failed', 400, 'tls_protocol_error'),
+  'certificate-missing': entry('no certificate covers the name', 421, 'tls_certificate_error'),
   'name-invalid': entry('not a valid host name', 400, 'destination_not_found', { exitCode: 1 }),
   'connection-limit': entry('too many connections', 503, 'connection_limit_reached', { retryable: true }),
   // Which domain.

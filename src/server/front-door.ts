@@ -1,0 +1,257 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Socket } from 'node:net';
+import tls, { type TLSSocket } from 'node:tls';
+import { formatAddress, type SocketAddress } from '../core/address.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import { canonicalName } from '../core/host-name.ts';
+import { ALERT, type Alert, sendAlert } from '../net/alert.ts';
+import type { ClientHello } from '../net/client-hello.ts';
+import { type Listener, listenOn } from '../net/listen.ts';
+import { type PeekBudget, type Peeked, peekClientHello } from '../net/peek.ts';
+import { keepRawSocket } from '../net/reset.ts';
+import { Admission } from './admission.ts';
+import { Certificates } from './certificates.ts';
+import type { DomainTable } from './domain-table.ts';
+import type { ResolvedServerOptions } from './resolve-options.ts';
+import type { VisitorConnection } from './visitor.ts';
+
+/** The TLS listeners for visitors and agents. */
+export interface FrontDoor {
+  /** Opens every listener of `options.listen`; fails with `listen-failed`, and then none stays open. */
+  listen(): Promise<SocketAddress[]>;
+  /** Stops accepting at once; what is open lives on. Idempotent. */
+  stop(): void;
+  /** Stops, then resolves when the last connection has closed; closes none. */
+  drained(): Promise<void>;
+  /** Stops, destroys every connection, resolves when all have closed. Idempotent. */
+  close(): Promise<void>;
+  /** Connections that are open, those before their handshake included. */
+  readonly connectionCount: number;
+}
+
+export interface FrontDoorOptions {
+  readonly options: ResolvedServerOptions;
+  readonly domains: () => DomainTable;
+  /** Gets each connection after its TLS handshake; the socket has an `error` listener and is the callee's from then on. */
+  onVisitor(tlsSocket: TLSSocket, connection: VisitorConnection): void;
+  /** Shared with the other listeners. Default: one of its own, with the limits of `options`. */
+  readonly admission?: Admission;
+}
+
+/** Checks the certificates (`config-invalid`) and makes a front door that does not listen yet. */
+export function createFrontDoor(options: FrontDoorOptions): FrontDoor {
+  return new TlsFrontDoor(options);
+}
+
+/** What unfinished ClientHellos may hold, all together. */
+const PEEK_BUDGET_BYTES = 67_108_864;
+/** Of a TLS handshake where `readTimeoutMs` is 0. */
+const DEFAULT_HANDSHAKE_TIMEOUT_MS = 120_000;
+
+/** What a ClientHello leads to. TLS passthrough becomes a third kind, which is handed `raw` in the same turn. */
+type Route =
+  | { readonly kind: 'terminate'; readonly name: string | null; readonly certificate: number }
+  | { readonly kind: 'refuse'; readonly reason: ErrorCode; readonly name: string | null; readonly detail: string };
+
+/** A connection from accept to the end of its TLS handshake. */
+interface Arrival {
+  readonly raw: Socket;
+  readonly remote: string;
+  readonly acceptedAt: number;
+  /** Set while the TLS handshake runs. */
+  connection: VisitorConnection | null;
+  deadline: NodeJS.Timeout | undefined;
+  failure: { readonly reason: ErrorCode; readonly detail: string } | null;
+}
+
+class TlsFrontDoor implements FrontDoor {
+  readonly #options: ResolvedServerOptions;
+  readonly #domains: () => DomainTable;
+  readonly #onVisitor: FrontDoorOptions['onVisitor'];
+  readonly #admission: Admission;
+  readonly #certificates: Certificates;
+  /** One for each certificate: chosen after the peek, which spares the detour through SNICallback. */
+  readonly #tlsServers: readonly tls.Server[];
+  /** Carries an Arrival from the raw socket to the events of the TLS socket that `tls.Server` makes of it. */
+  readonly #arrivals = new AsyncLocalStorage<Arrival>();
+  readonly #budget: PeekBudget = { remaining: PEEK_BUDGET_BYTES };
+  readonly #open = new Set<Socket>();
+  #listeners: Listener[] = [];
+  #closing = false;
+
+  constructor({ options, domains, onVisitor, admission }: FrontDoorOptions) {
+    this.#options = options;
+    this.#domains = domains;
+    this.#onVisitor = onVisitor;
+    this.#admission = admission ?? new Admission(options);
+    this.#certificates = new Certificates(options.certificates);
+    this.#tlsServers = Array.from({ length: this.#certificates.size }, (_, index) => this.#makeTlsServer(index));
+  }
+
+  get connectionCount(): number {
+    return this.#open.size;
+  }
+
+  async listen(): Promise<SocketAddress[]> {
+    this.#warnOfUncovered();
+    try {
+      for (const address of this.#options.listen) {
+        // Half-open until the route is known: an alert must be sendable after the peer's FIN.
+        const onSocket = (raw: Socket) => this.#listenerOnSocket(raw);
+        const onAcceptError = (error: Error) => this.#admission.acceptFailed(error);
+        const listener = await listenOn(address, { allowHalfOpen: true, onSocket, onAcceptError });
+        this.#listeners.push(listener);
+        const told = formatAddress(listener.address);
+        this.#options.observer({ type: 'listening', purpose: 'front-door', address: told });
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    return this.#listeners.map(({ address }) => address);
+  }
+
+  stop(): void {
+    for (const listener of this.#listeners) listener.stop();
+  }
+
+  async drained(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  }
+
+  close(): Promise<void> {
+    this.#closing = true;
+    const drained = this.drained();
+    for (const raw of this.#open) raw.destroy();
+    return drained;
+  }
+
+  /** Domains that HTTPS visitors cannot reach because no certificate covers their name. */
+  #warnOfUncovered(): void {
+    for (const { name, listen } of this.#domains().all()) {
+      if (listen.length > 0 || this.#certificates.select(name) !== -1) continue;
+      const message = `no entry of certificates covers ${name}: TLS visitors of it are refused (alert 112)`;
+      this.#options.observer({ type: 'warning', code: 'certificate-missing', message });
+    }
+  }
+
+  #makeTlsServer(index: number): tls.Server {
+    const server = tls.createServer({
+      ...this.#certificates.contextOptions(index),
+      ALPNProtocols: ['h2', 'http/1.1'],
+      // The deadline is ours, from accept on; this one only must not come before it.
+      handshakeTimeout: this.#options.readTimeoutMs || DEFAULT_HANDSHAKE_TIMEOUT_MS,
+    });
+    server.on('secureConnection', (tlsSocket: TLSSocket) => this.#tlsServerOnSecure(tlsSocket));
+    server.on('tlsClientError', (error: NodeJS.ErrnoException) => this.#tlsServerOnClientError(error));
+    return server;
+  }
+
+  #listenerOnSocket(raw: Socket): void {
+    const remote = this.#admission.admit(raw);
+    if (remote === null) return;
+    const acceptedAt = performance.now();
+    const arrival: Arrival = { raw, remote, acceptedAt, connection: null, deadline: undefined, failure: null };
+    this.#open.add(raw);
+    raw.once('close', () => this.#rawOnClose(arrival));
+    peekClientHello(raw, { deadlineMs: this.#options.readTimeoutMs, budget: this.#budget }, (peeked) =>
+      this.#peekOnEnd(arrival, peeked),
+    );
+  }
+
+  /** Runs in the turn of the read that completed the hello; what takes the socket over must do so in this turn. */
+  #peekOnEnd(arrival: Arrival, peeked: Peeked): void {
+    const { raw, remote } = arrival;
+    if (peeked.kind === 'closed') {
+      raw.destroy();
+      // Probes that connect and go (health checks of a load balancer) are no news.
+      if (peeked.bytes === 0 || this.#closing) return;
+      const detail = `the visitor went away after ${peeked.bytes} bytes`;
+      this.#admission.refused({ remote, reason: 'hello-invalid', detail, name: null });
+    } else if (peeked.kind === 'refused') {
+      sendAlert(raw, peeked.alert);
+      const reason = REASON_OF_ALERT[peeked.alert] ?? 'hello-invalid';
+      this.#admission.refused({ remote, reason, detail: `${peeked.problem} (alert ${peeked.alert})`, name: null });
+    } else {
+      this.#follow(arrival, this.#route(peeked));
+    }
+  }
+
+  #follow(arrival: Arrival, route: Route): void {
+    if (route.kind === 'terminate') {
+      this.#terminate(arrival, route.name, route.certificate);
+    } else {
+      sendAlert(arrival.raw, ALERT.unrecognizedName);
+      const { reason, name } = route;
+      const detail = `${route.detail} (alert ${ALERT.unrecognizedName})`;
+      this.#admission.refused({ remote: arrival.remote, reason, detail, name });
+    }
+  }
+
+  #route({ serverName }: ClientHello): Route {
+    const name = serverName === null ? null : canonicalName(serverName);
+    // Unlike Host, a name in SNI has no trailing dot (RFC 6066, section 3).
+    if (serverName !== null && (name === null || serverName.endsWith('.'))) {
+      const detail = `SNI ${JSON.stringify(serverName.slice(0, MAX_NAME_IN_LOG))}`;
+      return { kind: 'refuse', reason: 'name-invalid', name: null, detail };
+    }
+    const certificate = this.#certificates.select(name);
+    if (certificate !== -1) return { kind: 'terminate', name, certificate };
+    return { kind: 'refuse', reason: 'certificate-missing', name, detail: name ?? 'no SNI' };
+  }
+
+  #terminate(arrival: Arrival, name: string | null, certificate: number): void {
+    const { raw, remote, acceptedAt } = arrival;
+    const { readTimeoutMs } = this.#options;
+    arrival.connection = { raw, name, certificate, remote };
+    if (readTimeoutMs > 0) {
+      const left = Math.max(1, readTimeoutMs - (performance.now() - acceptedAt));
+      arrival.deadline = setTimeout(() => {
+        const detail = `no TLS handshake within ${readTimeoutMs} ms`;
+        arrival.failure = { reason: 'hello-timeout', detail };
+        raw.destroy();
+      }, left);
+      arrival.deadline.unref();
+    }
+    // A TLSSocket copies it; with true, a FIN right after the hello would leave the connection open for ever.
+    raw.allowHalfOpen = false;
+    this.#arrivals.run(arrival, () => this.#tlsServers[certificate]?.emit('connection', raw));
+  }
+
+  #tlsServerOnSecure(tlsSocket: TLSSocket): void {
+    tlsSocket.on('error', tlsSocketOnError);
+    const arrival = this.#arrivals.getStore();
+    const connection = arrival?.connection;
+    if (arrival === undefined || connection === null || connection === undefined) {
+      tlsSocket.destroy();
+      return;
+    }
+    clearTimeout(arrival.deadline);
+    arrival.connection = null;
+    keepRawSocket(tlsSocket, arrival.raw);
+    this.#onVisitor(tlsSocket, connection);
+  }
+
+  #tlsServerOnClientError(error: NodeJS.ErrnoException): void {
+    const arrival = this.#arrivals.getStore();
+    if (arrival !== undefined) arrival.failure ??= { reason: 'visitor-tls', detail: error.code ?? error.message };
+  }
+
+  #rawOnClose(arrival: Arrival): void {
+    this.#open.delete(arrival.raw);
+    clearTimeout(arrival.deadline);
+    if (arrival.connection === null || this.#closing) return;
+    const failure = arrival.failure ?? { reason: 'visitor-tls', detail: 'the visitor went away during the handshake' };
+    this.#admission.refused({ remote: arrival.remote, name: arrival.connection.name, ...failure });
+  }
+}
+
+const MAX_NAME_IN_LOG = 254;
+
+const REASON_OF_ALERT: Partial<Record<Alert, ErrorCode>> = {
+  [ALERT.userCanceled]: 'hello-timeout',
+  [ALERT.internalError]: 'connection-limit',
+};
+
+/** What an error means is told by `close`; without a listener a reset between two owners would end the process. */
+function tlsSocketOnError(): void {}

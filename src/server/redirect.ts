@@ -1,0 +1,175 @@
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { formatAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
+import { canonicalName } from '../core/host-name.ts';
+import { bindServer, type Listener } from '../net/listen.ts';
+import { Admission } from './admission.ts';
+import type { ResolvedServerOptions } from './resolve-options.ts';
+
+/** The listeners that send plain HTTP to https. */
+export interface Redirect {
+  /** Opens every listener of `options.redirect`; fails with `listen-failed`, and then none stays open. */
+  listen(): Promise<SocketAddress[]>;
+  /** Stops accepting at once and closes idle connections. Idempotent. */
+  stop(): void;
+  /** Stops, then resolves when the last connection has closed; cuts none. */
+  drained(): Promise<void>;
+  /** Stops, destroys every connection, resolves when all have closed. Idempotent. */
+  close(): Promise<void>;
+  /** Connections that are open. */
+  readonly connectionCount: number;
+}
+
+export interface RedirectOptions {
+  readonly options: Pick<
+    ResolvedServerOptions,
+    | 'redirect'
+    | 'listen'
+    | 'maxHeaderBytes'
+    | 'readTimeoutMs'
+    | 'observer'
+    | 'maxConnections'
+    | 'maxConnectionsPerAddress'
+  >;
+  /** The port that visitors are sent to. Default: 443 where the front door has it, else the first port that it has. */
+  readonly httpsPort?: () => number;
+  /** Shared with the other listeners. Default: one of its own, with the limits of `options`. */
+  readonly admission?: Admission;
+}
+
+/** Makes the redirect listeners; they do not listen yet. */
+export function createRedirect(options: RedirectOptions): Redirect {
+  return new HttpsRedirect(options);
+}
+
+const KEEP_ALIVE_MS = 5_000;
+const MAX_REQUESTS_PER_CONNECTION = 100;
+const DEFAULT_HTTPS_PORT = 443;
+
+class HttpsRedirect implements Redirect {
+  readonly #options: RedirectOptions['options'];
+  readonly #httpsPort: () => number;
+  readonly #admission: Admission;
+  readonly #open = new Set<Socket>();
+  readonly #servers: { readonly server: http.Server; readonly listener: Listener }[] = [];
+
+  constructor({ options, httpsPort, admission }: RedirectOptions) {
+    this.#options = options;
+    this.#httpsPort = httpsPort ?? (() => portOf(options.listen));
+    this.#admission = admission ?? new Admission(options);
+  }
+
+  get connectionCount(): number {
+    return this.#open.size;
+  }
+
+  async listen(): Promise<SocketAddress[]> {
+    try {
+      for (const address of this.#options.redirect) {
+        const server = this.#makeServer();
+        const listener = await bindServer(server, address, (error) => this.#admission.acceptFailed(error));
+        this.#servers.push({ server, listener });
+        const told = formatAddress(listener.address);
+        this.#options.observer({ type: 'listening', purpose: 'redirect', address: told });
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    return this.#servers.map(({ listener }) => listener.address);
+  }
+
+  stop(): void {
+    for (const { listener } of this.#servers) listener.stop();
+  }
+
+  async drained(): Promise<void> {
+    await Promise.all(this.#servers.map(({ listener }) => listener.close()));
+  }
+
+  close(): Promise<void> {
+    const drained = this.drained();
+    for (const socket of this.#open) socket.destroy();
+    return drained;
+  }
+
+  #makeServer(): http.Server {
+    const { readTimeoutMs, maxHeaderBytes } = this.#options;
+    const server = http.createServer({
+      headersTimeout: readTimeoutMs,
+      // Nobody reads the body, so this is how long one may take to be thrown away.
+      requestTimeout: readTimeoutMs,
+      connectionsCheckingInterval: Math.max(100, Math.min(1_000, readTimeoutMs / 2)),
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: maxHeaderBytes,
+      noDelay: true,
+    });
+    server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
+    server.on('connection', (socket: Socket) => this.#serverOnConnection(socket));
+    server.on('request', (request, response) => this.#serverOnRequest(request, response));
+    // `Expect: 100-continue`: the final answer comes at once, the body need not.
+    server.on('checkContinue', (request, response) => this.#serverOnRequest(request, response));
+    server.on('connect', (_request: IncomingMessage, socket: Duplex) => refuseConnect(socket));
+    return server;
+  }
+
+  #serverOnConnection(socket: Socket): void {
+    socket.on('error', socketOnError);
+    if (this.#admission.admit(socket) === null) return;
+    this.#open.add(socket);
+    socket.once('close', () => this.#open.delete(socket));
+  }
+
+  #serverOnRequest(request: IncomingMessage, response: ServerResponse): void {
+    const location = locationOf(request, this.#httpsPort());
+    // Without a body of their own both answers are the same for every client and every Host.
+    if (location === null) response.writeHead(400, { Connection: 'close', 'Content-Length': 0 });
+    else response.writeHead(308, { Location: location, 'Content-Length': 0 });
+    response.end();
+  }
+}
+
+/**
+ * Where a request belongs, or null when it is none that can be sent there. Always 308: unlike 301 it keeps the method and
+ * the body, and one status for all methods is the same for every Host. The host is the request's own, in canonical form, so
+ * whether a domain exists is not told, and nobody can be sent to a host that they did not ask for.
+ */
+function locationOf(request: IncomingMessage, port: number): string | null {
+  const hosts = request.rawHeaders.filter(
+    (_, index, all) => index % 2 === 1 && all[index - 1]?.toLowerCase() === 'host',
+  );
+  const [host] = hosts;
+  if (host === undefined || hosts.length > 1) return null;
+  const name = nameOf(host);
+  const path = pathOf(request.url ?? '', host);
+  if (name === null || path === null) return null;
+  return `https://${name}${port === DEFAULT_HTTPS_PORT ? '' : `:${port}`}${path}`;
+}
+
+/** `name[:port]`, the port dropped: that of plain HTTP says nothing about https. */
+function nameOf(host: string): string | null {
+  const parsed = parseHostPort(host.includes(':') ? host : `${host}:80`);
+  return parsed === null ? null : canonicalName(parsed.host);
+}
+
+/** Origin-form, or absolute-form of the same authority; printable ASCII without a fragment. */
+function pathOf(target: string, host: string): string | null {
+  const prefix = `http://${host.toLowerCase()}`;
+  const absolute = target.toLowerCase().startsWith(prefix);
+  const path = absolute ? target.slice(prefix.length) || '/' : target;
+  return /^\/[\x21-\x22\x24-\x7e]*$/.test(path) ? path : null;
+}
+
+/** The port of a front door that visitors can be sent to; 443 where it is not known yet. */
+function portOf(listen: readonly SocketAddress[]): number {
+  const ports = listen.flatMap((address) => ('port' in address && address.port !== 0 ? [address.port] : []));
+  return ports.includes(DEFAULT_HTTPS_PORT) ? DEFAULT_HTTPS_PORT : (ports[0] ?? DEFAULT_HTTPS_PORT);
+}
+
+function refuseConnect(socket: Duplex): void {
+  socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+}
+
+/** What an error means is told by `close`. */
+function socketOnError(): void {}
