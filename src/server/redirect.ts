@@ -1,6 +1,5 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { formatAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
 import { canonicalName } from '../core/host-name.ts';
 import { bindServer, type Listener } from '../net/listen.ts';
@@ -110,7 +109,7 @@ class HttpsRedirect implements Redirect {
     server.on('request', (request, response) => this.#serverOnRequest(request, response));
     // `Expect: 100-continue`: the final answer comes at once, the body need not.
     server.on('checkContinue', (request, response) => this.#serverOnRequest(request, response));
-    server.on('connect', (_request: IncomingMessage, socket: Duplex) => refuseConnect(socket));
+    server.on('connect', (_request, socket: Socket) => refuseConnect(socket));
     return server;
   }
 
@@ -167,8 +166,9 @@ function portOf(listen: readonly SocketAddress[]): number {
   return ports.includes(DEFAULT_HTTPS_PORT) ? DEFAULT_HTTPS_PORT : (ports[0] ?? DEFAULT_HTTPS_PORT);
 }
 
-function refuseConnect(socket: Duplex): void {
-  socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+function refuseConnect(socket: Socket): void {
+  socket.write('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  socket.destroySoon();
 }
 
 /** What an error means is told by `close`. */
