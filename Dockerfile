@@ -1,0 +1,26 @@
+# Build: docker build -t backdial .
+# Agent: docker run -e BACKDIAL_SERVER -e BACKDIAL_DOMAIN -e BACKDIAL_SECRET -e BACKDIAL_PIN backdial http app:3000
+# Server: docker run -p 443:443 -v ./conf:/etc/backdial:ro -v backdial:/var/lib/backdial backdial server
+FROM node:26-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json tsconfig.json ./
+# The base image is the runtime: the pinned one is a development dependency whose install script is not needed here.
+RUN npm ci --ignore-scripts
+COPY src src
+# Compiles by calling the compiler itself, because `npm run` would look for the pinned runtime.
+RUN node node_modules/typescript/bin/tsc -p src && chmod 755 dist/cli/main.js && npm prune --omit=dev --ignore-scripts
+
+FROM node:26-slim
+ENV NODE_ENV=production STATE_DIRECTORY=/var/lib/backdial
+# A named volume takes over owner and mode of the folder in the image.
+RUN install -d -o node -g node -m 700 /var/lib/backdial
+WORKDIR /opt/backdial
+COPY --from=build /build/package.json ./
+COPY --from=build /build/node_modules node_modules
+COPY --from=build /build/dist dist
+COPY LICENSE README.md CHANGELOG.md ./
+COPY conf conf
+USER node
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "/opt/backdial/dist/cli/main.js"]
+CMD ["--help"]

@@ -1,0 +1,102 @@
+import yargs, { type Argv, type CommandModule } from 'yargs';
+import { nearest } from '../config/nearest.ts';
+import { BackdialError } from '../core/errors.ts';
+import { VERSION } from '../core/version.ts';
+import { COMMANDS, type CommandEntry } from './command-table.ts';
+import { exitCodeOf, reportError } from './report-error.ts';
+
+/** Runs the program with its arguments (without `node` and the file) and ends the process with its exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  process.stdout.on('error', stdoutOnError);
+  process.stderr.on('error', () => {});
+  process.on('uncaughtException', (error) => {
+    reportError(error, wantsStacks(args));
+    process.exit(exitCodeOf(error));
+  });
+  process.exit(await run(args));
+}
+
+/** Runs one command; gives the exit code of the design's table (6.1). Never throws. */
+async function run(args: readonly string[]): Promise<number> {
+  try {
+    await build(args).parseAsync();
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    reportError(error, wantsStacks(args));
+    return exitCodeOf(error);
+  }
+}
+
+function build(args: readonly string[]): Argv {
+  const parser = yargs([...args])
+    .scriptName('backdial')
+    .locale('en')
+    .usage('$0 <command>\n\nPuts a service that sits behind NAT on the public internet.')
+    .parserConfiguration({ 'populate--': true })
+    .option('verbose', { alias: 'v', type: 'count', describe: 'Log more; errors with their stack' })
+    .option('quiet', { alias: 'q', type: 'count', describe: 'Log less' })
+    .alias('help', 'h')
+    .version(VERSION)
+    .wrap(Math.max(60, Math.min(100, process.stdout.columns ?? 80)))
+    .example('$0 demo', 'see it work on this machine')
+    .example('$0 http 3000 --help', 'how to put a local service online')
+    .epilogue(
+      'Exit codes: 0 done, 1 invalid configuration or input, 2 usage, 3 cannot listen,\n' +
+        '4 the server refused a quick agent, 70 internal error or a Node too old.',
+    )
+    .demandCommand(1, 'a command is missing')
+    .strict()
+    .showHelpOnFail(false)
+    .exitProcess(false)
+    .fail((message, error) => {
+      // A fail handler that returns would still run the command (yargs), so it always throws.
+      throw failure(message, error, args);
+    });
+  for (const entry of COMMANDS) parser.command(lazy(entry));
+  return parser;
+}
+
+function lazy({ command, describe, load }: CommandEntry): CommandModule {
+  return {
+    command,
+    describe,
+    builder: async (parser) => {
+      const { builder } = await load();
+      return typeof builder === 'function' ? builder(parser) : parser.options(builder ?? {});
+    },
+    handler: async (argv) => (await load()).handler(argv),
+  };
+}
+
+/** With a message it is yargs that found the usage wrong; without one, a command threw. */
+function failure(message: string | null, error: Error | undefined, args: readonly string[]): Error {
+  if (error instanceof BackdialError || (error && message === null)) return error;
+  const names = COMMANDS.map((entry) => entry.command.split(' ')[0] ?? '');
+  const command = names.find((name) => args.includes(name));
+  const unknown = command === undefined ? args.find((argument) => !argument.startsWith('-')) : undefined;
+  if (unknown !== undefined) {
+    const meant = nearest(unknown, names);
+    const hint = meant === null ? '' : ` Did you mean \`${meant}\`?`;
+    return new BackdialError('usage', `there is no command \`${unknown}\`.${hint} See \`backdial --help\``);
+  }
+  const help = command === undefined ? 'backdial --help' : `backdial ${command} --help`;
+  return new BackdialError('usage', `${sentence(message ?? '')}. See \`${help}\``, { cause: error });
+}
+
+/** What yargs says, on one line and in our words where its own are hard to read. */
+function sentence(message: string): string {
+  if (message.startsWith('Not enough non-option arguments')) return 'an argument is missing';
+  const text = message.replace(/\s+/g, ' ').trim();
+  return `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
+}
+
+/** Looked up in the raw arguments: it must be known also when they could not be parsed. */
+function wantsStacks(args: readonly string[]): boolean {
+  return args.some((argument) => argument === '--verbose' || /^-[a-z]*v[a-z]*$/.test(argument));
+}
+
+function stdoutOnError(error: NodeJS.ErrnoException): void {
+  // `backdial ... | head`: the reader has what it wanted.
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+}

@@ -1,0 +1,104 @@
+import type { AccessRecord, BackdialEvent, Observer } from '../core/events.ts';
+import { accessText, bytesText, durationText } from '../log/access-line.ts';
+import { LiveTunnels } from '../log/live-tunnels.ts';
+import { visible } from '../log/visible.ts';
+
+/** A terminal, as the view needs it. */
+export interface ViewTerminal {
+  write(text: string): unknown;
+  /** Width in characters, asked for at each line: windows are resized. */
+  columns(): number;
+  readonly colors: boolean;
+  /** Epoch ms. Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+/** What a person at a terminal sees of `http`, `tcp` and `demo`: one line an event, never longer than the terminal is wide. */
+export interface QuickView {
+  readonly observer: Observer;
+  /** A line as it is, of this program's own text; not cut. */
+  print(text: string): void;
+  /** A warning of this program. */
+  warn(text: string): void;
+}
+
+const PAINT = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2 } as const;
+type Paint = keyof typeof PAINT;
+
+/** Makes a view; nothing is written before the first event. */
+export function createQuickView(terminal: ViewTerminal): QuickView {
+  const live = new LiveTunnels();
+  const now = terminal.now ?? Date.now;
+  const paint = (color: Paint, text: string) => (terminal.colors ? `\u001b[${PAINT[color]}m${text}\u001b[0m` : text);
+  const line = (color: Paint | null, text: string) => {
+    const time = clock(now());
+    const cut = truncate(visible(text), Math.max(20, terminal.columns() - time.length - 1));
+    terminal.write(`${paint('dim', time)} ${color === null ? cut : paint(color, cut)}\n`);
+  };
+  const access = (record: AccessRecord) => {
+    line(accessColor(record), accessLine(record, Math.max(20, terminal.columns() - clock(now()).length - 1)));
+  };
+  return {
+    observer: (event) => showEvent(event, live, line, access),
+    print: (text) => void terminal.write(`${text}\n`),
+    warn: (text) => void terminal.write(`${paint('yellow', `warning: ${visible(text)}`)}\n`),
+  };
+}
+
+type Line = (color: Paint | null, text: string) => void;
+
+function showEvent(event: BackdialEvent, live: LiveTunnels, line: Line, access: (record: AccessRecord) => void): void {
+  switch (event.type) {
+    case 'access':
+      access(event.record);
+      return;
+    case 'tunnel-opened':
+      if (live.opened(event.tunnel) === 1) line('green', `online: tunnel to ${event.tunnel.remote} is up`);
+      return;
+    case 'tunnel-draining':
+    case 'tunnel-closed': {
+      const before = live.count(event.tunnel.domain);
+      if (live.left(event.tunnel) > 0 || before === 0) return;
+      line('yellow', `offline: the last tunnel ended (${event.reason})`);
+      return;
+    }
+    case 'dial-failed':
+      if (live.count(event.domain) > 0 || event.slot !== 0) return;
+      line(
+        'red',
+        `no tunnel to ${event.server}: ${event.detail}; attempt ${event.attempt}, the next in ${durationText(event.retryInMs)}`,
+      );
+      return;
+    case 'warning':
+      line('yellow', `warning: ${event.message}`);
+      return;
+    case 'handshake-refused':
+    case 'connection-refused':
+    case 'listening':
+      return;
+  }
+}
+
+/** Method, path, status and time; it is the path that is cut when the line is too long. */
+function accessLine(record: AccessRecord, width: number): string {
+  if (record.method === null) return accessText(record);
+  const outcome = record.reason === 'done' ? '' : ` (${record.reason})`;
+  const end = ` ${record.status ?? '-'} ${durationText(record.durationMs)} ${bytesText(record.out)}${outcome}`;
+  const start = `${visible(record.method)} `;
+  return `${start}${truncate(visible(record.path ?? '*'), Math.max(8, width - start.length - end.length))}${end}`;
+}
+
+function accessColor(record: AccessRecord): Paint | null {
+  if (record.reason !== 'done' || (record.status ?? 0) >= 500) return 'red';
+  return (record.status ?? 0) >= 400 ? 'yellow' : null;
+}
+
+/** The text in at most `width` characters, its end replaced by an ellipsis when it is longer. */
+function truncate(text: string, width: number): string {
+  const characters = Array.from(text);
+  return characters.length <= width ? text : `${characters.slice(0, Math.max(1, width - 1)).join('')}…`;
+}
+
+function clock(epochMs: number): string {
+  return new Date(epochMs).toTimeString().slice(0, 8);
+}

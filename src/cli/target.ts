@@ -1,0 +1,17 @@
+import type { TargetAddress } from '../agent/options.ts';
+import { parseTarget, TARGET_ALLOWED } from '../config/target.ts';
+import { formatAddress } from '../core/address.ts';
+import { BackdialError } from '../core/errors.ts';
+
+/** TARGET of the command line; paths of sockets are relative to the current folder. Fails with `input-invalid`. */
+export function targetArgument(text: string): TargetAddress {
+  const target = parseTarget(text, process.cwd());
+  if (target !== null) return target;
+  const shown = text.replace(/\/\/[^/]*@/, '//[redacted]@');
+  throw new BackdialError('input-invalid', `the target \`${shown}\`; allowed: ${TARGET_ALLOWED}`);
+}
+
+/** A target as people write it. */
+export function targetText(target: TargetAddress): string {
+  return target.kind === 'https' ? `https://${formatAddress(target)}` : formatAddress(target);
+}

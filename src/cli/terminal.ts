@@ -1,0 +1,17 @@
+import type { ConsoleOptions } from '../log/console.ts';
+
+/** Whether people are looking: standard output is a terminal that can do more than print (`TERM=dumb` cannot). */
+export function isTerminal(): boolean {
+  return process.stdout.isTTY === true && process.env.TERM !== 'dumb';
+}
+
+/** What the console is, for the logs. */
+export function consoleOptions(): ConsoleOptions {
+  return { fd: 1, terminal: isTerminal() ? process.stdout : null, colors: wantsColors() };
+}
+
+/** Colours on a terminal unless NO_COLOR is set (no-color.org). */
+export function wantsColors(): boolean {
+  const { NO_COLOR } = process.env;
+  return isTerminal() && (NO_COLOR === undefined || NO_COLOR === '');
+}

@@ -1,0 +1,19 @@
+/** The library's face: what is not exported here is not public. */
+export { type Agent, createAgent } from './agent/agent.ts';
+export type { AgentDomainOptions, AgentOptions, TargetAddress } from './agent/options.ts';
+export type { SocketAddress } from './core/address.ts';
+export type { DialOptions } from './core/dial.ts';
+export { BackdialError, ERRORS, type ErrorCode, type ErrorEntry } from './core/errors.ts';
+export type {
+  AccessRecord,
+  BackdialEvent,
+  ListenPurpose,
+  Observer,
+  StreamEnd,
+  TunnelEnd,
+  TunnelInfo,
+  Way,
+} from './core/events.ts';
+export { Secret } from './core/secret.ts';
+export type { Balance, CertificateOptions, DomainOptions, ServerOptions } from './server/options.ts';
+export { createServer, type Server, type ServerAddresses } from './server/server.ts';

@@ -1,0 +1,42 @@
+import pino, { type Logger } from 'pino';
+import type { AccessRecord, StreamEnd } from '../core/events.ts';
+import { accessFields, accessText } from './access-line.ts';
+import type { Destination } from './console.ts';
+
+/** Writes one line a request or byte stream, refusals and cuts included. */
+export interface AccessLog {
+  write(record: AccessRecord): void;
+}
+
+/** Ends that mean "a domain that nobody serves": strangers' noise on a public address, left out unless asked for. */
+const DISCONNECTED: ReadonlySet<StreamEnd> = new Set(['domain-unknown', 'domain-inactive', 'domain-unserved']);
+
+/** Choices of the access log. */
+export interface AccessLogOptions {
+  readonly destinations: readonly Destination[];
+  /** Whether requests to domains that nobody serves are written. Default false. */
+  readonly disconnected?: boolean;
+}
+
+/**
+ * The access log. Machines get pino's `level` and `time`, then the fields of features 8.2 under their names; people get
+ * one sentence.
+ */
+export function createAccessLog(options: AccessLogOptions): AccessLog {
+  const people = accessLogger(options.destinations.filter((destination) => destination.people));
+  const machines = accessLogger(options.destinations.filter((destination) => !destination.people));
+  const disconnected = options.disconnected ?? false;
+  return {
+    write(record) {
+      if (!disconnected && DISCONNECTED.has(record.reason)) return;
+      machines?.info(accessFields(record));
+      people?.info(`${record.domain ?? '-'} ${accessText(record)}`);
+    },
+  };
+}
+
+function accessLogger(destinations: readonly Destination[]): Logger | null {
+  if (destinations.length === 0) return null;
+  const streams = destinations.map((stream) => ({ level: 'trace' as const, stream }));
+  return pino({ base: null, formatters: { level: (label) => ({ level: label }) } }, pino.multistream(streams));
+}

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { bytesText, durationText } from '../../src/log/access-line.ts';
+import { createAccessLog } from '../../src/log/access-log.ts';
+import { keepLines } from '../support/log-destination.ts';
+import { sampleAccess } from '../support/sample-events.ts';
+
+describe('the access log', () => {
+  it('writes each field of a record under its name, beside level and time', () => {
+    const kept = keepLines();
+    createAccessLog({ destinations: [kept] }).write(sampleAccess());
+    const [{ level, time, ...fields } = {}] = kept.records();
+    assert.equal(level, 'info');
+    assert.equal(typeof time, 'number');
+    assert.deepEqual(fields, {
+      start: 1_700_000_000_000,
+      domain: 'www.test',
+      instance: 'web-1',
+      id: '6f1c5dca-0000-4000-8000-000000000000',
+      method: 'GET',
+      path: '/index.html',
+      status: 200,
+      reason: 'done',
+      in: 0,
+      out: 1234,
+      duration: 12.346,
+      remote: '203.0.113.7:40000',
+      ua: 'curl/8',
+      referer: null,
+      way: 'https',
+    });
+  });
+
+  it('leaves out requests to domains that nobody serves, unless asked for them', () => {
+    for (const reason of ['domain-unknown', 'domain-inactive', 'domain-unserved'] as const) {
+      const [without, with_] = [keepLines(), keepLines()];
+      createAccessLog({ destinations: [without] }).write(sampleAccess({ reason, status: 404 }));
+      createAccessLog({ destinations: [with_], disconnected: true }).write(sampleAccess({ reason, status: 404 }));
+      assert.equal(without.lines.length, 0, reason);
+      assert.equal(with_.records()[0]?.reason, reason);
+    }
+  });
+
+  it('writes refusals and cuts', () => {
+    const kept = keepLines();
+    const log = createAccessLog({ destinations: [kept] });
+    log.write(sampleAccess({ domain: null, reason: 'request-invalid', status: 400 }));
+    log.write(sampleAccess({ reason: 'agent-lost' }));
+    assert.deepEqual(
+      kept.records().map(({ reason }) => reason),
+      ['request-invalid', 'agent-lost'],
+    );
+  });
+
+  it('gives people one sentence, and machines the record, of the same request', () => {
+    const [people, machines] = [keepLines(true), keepLines()];
+    createAccessLog({ destinations: [people, machines] }).write(sampleAccess({ reason: 'target-lost' }));
+    assert.equal(people.records()[0]?.msg, 'www.test GET /index.html 200 12 ms (target-lost)');
+    assert.equal(machines.records()[0]?.path, '/index.html');
+  });
+
+  it('gives people one sentence of a byte stream', () => {
+    const people = keepLines(true);
+    const stream = {
+      way: 'tcp',
+      method: null,
+      path: null,
+      status: null,
+      in: 999_600,
+      out: 12,
+      durationMs: 65_000,
+    } as const;
+    createAccessLog({ destinations: [people] }).write(sampleAccess(stream));
+    assert.equal(people.records()[0]?.msg, 'www.test tcp 203.0.113.7:40000 1.0 MB in, 12 B out 1 m 5 s');
+  });
+});
+
+describe('figures for people', () => {
+  it('are short and have a unit', () => {
+    assert.deepEqual([0, 999, 1_000, 99_499, 99_500, 999_499, 1e15].map(bytesText), [
+      '0 B',
+      '999 B',
+      '1.0 kB',
+      '99.5 kB',
+      '100 kB',
+      '999 kB',
+      '1000 TB',
+    ]);
+    assert.deepEqual([0.04, 9.9, 12.6, 1_500, 61_000].map(durationText), [
+      '0.0 ms',
+      '9.9 ms',
+      '13 ms',
+      '1.5 s',
+      '1 m 1 s',
+    ]);
+  });
+});
