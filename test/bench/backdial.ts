@@ -1,0 +1,87 @@
+import { fileURLToPath } from 'node:url';
+import { testAuthority, testCertificate } from '../support/certificates.ts';
+import { freePort, type Program, startProgram, untilTrue } from './program.ts';
+import { Scratch } from './scratch.ts';
+import { answersHttp } from './visit.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const MEMORY_PROBE = fileURLToPath(new URL('./memory-probe.ts', import.meta.url));
+
+/** The domain of all benches: a name that every load generator resolves to the loopback address and sends as SNI. */
+export const DOMAIN = 'localhost';
+
+/** A server and an agent of Backdial, joined by tunnels, as the program runs them. */
+export interface Backdial {
+  readonly server: Program;
+  readonly agent: Program;
+  /** Where HTTPS visitors connect. */
+  readonly httpsPort: number;
+  /** Where visitors of the TCP way in connect. */
+  readonly tcpPort: number;
+  /** Server and agent. */
+  readonly pids: readonly number[];
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface BackdialOptions {
+  readonly targetPort: number;
+  /** Tunnels that the agent keeps. Default: the product's. */
+  readonly connections?: number;
+  /** Makes both processes answer {@link readHeap}. Default false: the processes are as users run them. */
+  readonly memoryProbe?: boolean;
+}
+
+/** Starts both programs with files of configuration, access logs off; resolves when a visitor's request was answered. */
+export async function startBackdial(options: BackdialOptions): Promise<Backdial> {
+  const scratch = new Scratch('backdial');
+  const [httpsPort, tcpPort] = [await freePort(), await freePort()];
+  const { certFile, keyFile } = testCertificate();
+  const secret = 'a secret of the benches';
+  const common = { domains: 'domains', state: 'state', log: { level: 'warn', system: 'console', access: null } };
+  const json = (value: unknown): string => JSON.stringify(value, null, 2);
+  scratch.write(`server/domains/${DOMAIN}.json5`, json({ active: true, secret, listen: [`127.0.0.1:${tcpPort}`] }));
+  const serverFile = scratch.write(
+    'server/server.json5',
+    json({
+      ...common,
+      listen: [`127.0.0.1:${httpsPort}`],
+      certificates: [{ hosts: ['*'], cert: certFile, key: keyFile }],
+    }),
+  );
+  scratch.write(
+    `agent/domains/${DOMAIN}.json5`,
+    json({
+      active: true,
+      secret,
+      remote: [`127.0.0.1:${httpsPort}`],
+      ca: testAuthority().certFile,
+      instance: 'bench',
+      targets: [{ target: `tcp://127.0.0.1:${options.targetPort}` }],
+      ...(options.connections === undefined ? {} : { connections: options.connections }),
+    }),
+  );
+  const agentFile = scratch.write('agent/agent.json5', json(common));
+
+  const start = (kind: 'server' | 'agent', file: string): Program => {
+    const probe = options.memoryProbe === true ? ['--expose-gc', '--import', MEMORY_PROBE] : [];
+    const ipc = options.memoryProbe === true;
+    return startProgram(`backdial ${kind}`, process.execPath, [...probe, MAIN, kind, '-c', file], { ipc });
+  };
+  const server = start('server', serverFile);
+  const agent = start('agent', agentFile);
+  await untilTrue(agent, 'an answer through the tunnel', async () => {
+    if (server.child.exitCode !== null) throw new Error(`the server ended:\n${server.output()}`);
+    return answersHttp(tcpPort);
+  });
+  return {
+    server,
+    agent,
+    httpsPort,
+    tcpPort,
+    pids: [server.pid, agent.pid],
+    async [Symbol.asyncDispose]() {
+      await agent[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,67 @@
+import { truncateSync } from 'node:fs';
+import { testCertificate } from '../support/certificates.ts';
+import { findTool } from '../support/tools.ts';
+import { freePort, type Program, startProgram, untilAccepts } from './program.ts';
+import { Scratch } from './scratch.ts';
+
+/** Bytes of each answer of {@link startTarget}. */
+export const ANSWER_BYTES = 1_024;
+
+/** A listening nginx. */
+export interface Nginx extends Program {
+  readonly port: number;
+}
+
+/**
+ * The target: the cheapest HTTP server at hand, whose own CPU is never counted. `/` answers {@link ANSWER_BYTES},
+ * `/bulk` answers `bulkBytes` zeros.
+ */
+export async function startTarget(bulkBytes = 0): Promise<Nginx> {
+  const scratch = new Scratch('bulk');
+  // A hole from end to end: it takes no room on the disk.
+  truncateSync(scratch.write('bulk', ''), bulkBytes);
+  return start('target', (port) => [
+    `server { listen 127.0.0.1:${port} backlog=4096; location / { default_type text/plain;`,
+    `return 200 "${'x'.repeat(ANSWER_BYTES)}"; }`,
+    `location = /bulk { default_type application/octet-stream; alias ${scratch.folder}/bulk; } }`,
+  ]);
+}
+
+/** The peer of the HTTPS way in: terminates TLS, HTTP/1.1 and HTTP/2, and proxies over kept-alive connections. */
+export async function startTlsProxy(targetPort: number): Promise<Nginx> {
+  const { certFile, keyFile } = testCertificate();
+  return start('nginx', (port) => [
+    'upstream target {',
+    `server 127.0.0.1:${targetPort}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 600s; }`,
+    `server { listen 127.0.0.1:${port} ssl http2 backlog=4096;`,
+    `ssl_certificate ${certFile}; ssl_certificate_key ${keyFile}; ssl_protocols TLSv1.2 TLSv1.3;`,
+    'location / { proxy_pass http://target; proxy_http_version 1.1; proxy_set_header Connection "";',
+    // What a proxy that names its visitors sets, as Backdial does.
+    'proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Host $host;',
+    'proxy_set_header X-Forwarded-Proto https; proxy_set_header X-Transaction-Id $request_id;',
+    'add_header X-Transaction-Id $request_id; } }',
+  ]);
+}
+
+async function start(name: string, server: (port: number) => readonly string[]): Promise<Nginx> {
+  const scratch = new Scratch(name);
+  const port = await freePort();
+  const folder = scratch.folder;
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (kind) => `${kind}_temp_path ${folder}/${kind};`,
+  );
+  const file = scratch.write(
+    'nginx.conf',
+    [
+      `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;`,
+      'events { worker_connections 8192; }',
+      'http { access_log off; keepalive_timeout 600s; keepalive_requests 1000000000;',
+      ...temporary,
+      ...server(port),
+      '}',
+    ].join('\n'),
+  );
+  const program = startProgram(name, findTool('nginx'), ['-e', `${folder}/error.log`, '-p', folder, '-c', file]);
+  await untilAccepts(program, port);
+  return { ...program, port };
+}

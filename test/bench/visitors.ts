@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { DOMAIN } from './backdial.ts';
+
+/** How many connections are opened at the same time: below what a listener keeps waiting. */
+const BATCH = 50;
+/** Bytes of one read; one buffer is used for all. */
+const READ_BYTES = 256 * 1024;
+
+/** Opens kept-alive visitors; each has had one answer of `answerBytes` when this resolves. */
+export async function openVisitors(port: number, count: number, answerBytes: number): Promise<Socket[]> {
+  const sockets: Socket[] = [];
+  while (sockets.length < count) {
+    const size = Math.min(BATCH, count - sockets.length);
+    sockets.push(...(await Promise.all(Array.from({ length: size }, () => openVisitor(port, answerBytes)))));
+  }
+  return sockets;
+}
+
+async function openVisitor(port: number, answerBytes: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  socket.write(requestFor('/'));
+  let text = '';
+  for (;;) {
+    const [chunk] = await Promise.race([
+      once(socket, 'data'),
+      once(socket, 'close').then(() => Promise.reject(new Error('a visitor got no answer'))),
+    ]);
+    text += (chunk as Buffer).toString('latin1');
+    const end = text.indexOf('\r\n\r\n');
+    if (end !== -1 && text.length - end - 4 >= answerBytes) return socket;
+  }
+}
+
+/** A visitor who asks for `/bulk` and never reads. */
+export async function openStalledReader(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.pause();
+  await once(socket, 'connect');
+  socket.write(requestFor('/bulk'));
+  return socket;
+}
+
+/** Downloads `/bulk` as fast as it comes; resolves with its size, head not counted, when all of it was read. */
+export function download(port: number, expectedBytes: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let received = 0;
+    let head = '';
+    const onread = {
+      buffer: new Uint8Array(READ_BYTES),
+      callback(bytes: number, buffer: Uint8Array): boolean {
+        if (!head.includes('\r\n\r\n')) {
+          head += Buffer.from(buffer.buffer, 0, bytes).toString('latin1');
+          received = head.length - head.indexOf('\r\n\r\n') - 4;
+        } else {
+          received += bytes;
+        }
+        if (head.includes('\r\n\r\n') && received >= expectedBytes) socket.end();
+        return true;
+      },
+    };
+    const socket = connect({ port, host: '127.0.0.1', onread }, () => socket.write(requestFor('/bulk')));
+    socket.on('error', reject);
+    socket.on('close', () => {
+      if (received === expectedBytes) resolve();
+      else reject(new Error(`a download ended after ${received} of ${expectedBytes} bytes`));
+    });
+  });
+}
+
+function requestFor(path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: ${DOMAIN}\r\n\r\n`;
+}
