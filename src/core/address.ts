@@ -4,7 +4,7 @@ export type SocketAddress = { readonly host: string; readonly port: number } | {
 /** `host:port` or `[v6]:port`; the port alone where `defaultHost` is given. Null when it is neither. */
 export function parseHostPort(text: string, defaultHost?: string): { host: string; port: number } | null {
   const bare = /^\d{1,5}$/.test(text) && defaultHost !== undefined ? `${bracket(defaultHost)}:${text}` : text;
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s/@]+)):(\d{1,5})$/.exec(bare);
+  const match = /^(?:\[([0-9a-fA-F.]*:[0-9a-fA-F:.%]+)\]|([^:[\]\s/@]+)):(\d{1,5})$/.exec(bare);
   if (match === null) return null;
   const host = match[1] ?? match[2] ?? '';
   const port = Number(match[3]);

@@ -1,0 +1,56 @@
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { formatAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
+import { toHostName } from '../core/host-name.ts';
+
+const MAX_PORT = 65_535;
+/** Longest path that a Unix socket's address can hold on Linux, bytes. */
+const MAX_SOCKET_PATH_BYTES = 107;
+/** Listeners of another kind, which would otherwise be read as hosts: `fd:3`. */
+const OTHER_KINDS = /^(?:fd|systemd|unix):/;
+
+/** An IP address, or a host name in canonical form; null for anything else. */
+export function parseHost(text: string): string | null {
+  return isIP(text) !== 0 ? text : toHostName(text);
+}
+
+/**
+ * TCP addresses to listen at: `host:port`, `[v6]:port`; a port alone means every address of the machine. Null for
+ * anything else.
+ */
+export function parseTcpListen(value: unknown): SocketAddress[] | null {
+  if (typeof value === 'number') {
+    if (!Number.isInteger(value) || value < 1 || value > MAX_PORT) return null;
+    return [
+      { host: '0.0.0.0', port: value },
+      { host: '::', port: value },
+    ];
+  }
+  const parsed = typeof value === 'string' && !OTHER_KINDS.test(value) ? parseHostPort(value) : null;
+  const host = parsed === null ? null : parseHost(parsed.host);
+  return parsed === null || host === null ? null : [{ host, port: parsed.port }];
+}
+
+/** As {@link parseTcpListen}, and `unix:/path`; a relative path is relative to `folder`. */
+export function parseListen(value: unknown, folder: string): SocketAddress[] | null {
+  if (typeof value !== 'string' || !value.startsWith('unix:')) return parseTcpListen(value);
+  const path = parseUnixPath(value, folder);
+  return path === null ? null : [{ path }];
+}
+
+/** The absolute path of `unix:path`, relative to `folder`; null when it is empty or too long for a socket. */
+export function parseUnixPath(text: string, folder: string): string | null {
+  const given = text.slice('unix:'.length);
+  if (given === '' || given.includes('\0')) return null;
+  const path = resolve(folder, given);
+  return Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES ? null : path;
+}
+
+/** A server to dial, `host` or `host:port` (443), as `host:port`; null for anything else. */
+export function parseRemote(value: unknown): string | null {
+  if (typeof value !== 'string') return null;
+  const bare = isIP(value) === 6 ? `[${value}]` : value;
+  const parsed = parseHostPort(bare) ?? parseHostPort(`${bare}:443`);
+  const host = parsed === null ? null : parseHost(parsed.host);
+  return parsed === null || host === null || parsed.port === 0 ? null : formatAddress({ host, port: parsed.port });
+}

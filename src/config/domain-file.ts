@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BackdialError } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
+import { domainFileName } from './domain-folder.ts';
+import { faultOf } from './read-file.ts';
+
+/** 191 random bits in 32 characters that need no quotes anywhere. */
+export function makeSecret(): Secret {
+  const bytes = randomBytes(24);
+  // The first character is a letter: one that begins with - would be taken for a flag.
+  bytes[0] = (bytes[0] ?? 0) & 0x7f;
+  return new Secret(bytes.toString('base64url'));
+}
+
+/** The text of a server's domain file: active, with one secret. */
+export function domainFileText(name: string, secret: Secret): string {
+  return `// ${name}: an agent that shows the secret serves this domain.
+{
+  active: true,
+  secret: ${JSON.stringify(secret.reveal())},
+}
+`;
+}
+
+/**
+ * Writes the file of a new domain (0600) into `folder`, which is made where it is missing, and gives its path. Fails with
+ * `input-invalid` when the domain has a file already, or when it cannot be written.
+ */
+export async function writeDomainFile(folder: string, name: string, text: string): Promise<string> {
+  const file = join(folder, domainFileName(name));
+  const sibling = file.replace(/5$/, '');
+  if (await exists(sibling)) throw new BackdialError('input-invalid', `${sibling} has this domain already`);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o750 });
+    // wx: never over a secret that agents use.
+    await writeFile(file, text, { flag: 'wx', mode: 0o600 });
+    return file;
+  } catch (error) {
+    const taken = (error as NodeJS.ErrnoException).code === 'EEXIST';
+    const message = taken ? `${file} has this domain already` : `${file} ${faultOf(error)}`;
+    throw new BackdialError('input-invalid', message, { cause: error });
+  }
+}
+
+/** What an agent needs to serve a domain. */
+export interface AgentLine {
+  readonly name: string;
+  readonly secret: Secret;
+  /** `host` or `host:port` under which agents reach the server. */
+  readonly server: string;
+  /** `sha256/...` where the server's certificate is its own; null otherwise. */
+  readonly pin: string | null;
+}
+
+/** The command that serves port 3000 of the agent's machine; the secret stays out of the list of processes. */
+export function agentLine({ name, secret, server, pin }: AgentLine): string {
+  const flags = [`--server ${quote(server)}`, `--domain ${quote(name)}`, ...(pin === null ? [] : [`--pin ${pin}`])];
+  return `BACKDIAL_SECRET=${quote(secret.reveal())} backdial http 3000 ${flags.join(' ')}`;
+}
+
+function quote(text: string): string {
+  return /^[\w.:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await access(file);
+    return true;
+  } catch {
+    return false;
+  }
+}

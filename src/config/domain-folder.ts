@@ -1,0 +1,67 @@
+import { readdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { toDomain } from '../core/host-name.ts';
+import type { Findings } from './problems.ts';
+import { faultOf } from './read-file.ts';
+import type { Section } from './section.ts';
+
+const DEFAULT_FOLDER = 'domains';
+/** Far more than one process serves; a folder named by mistake (`/`) is not read to its end. */
+const MAX_FILES = 10_000;
+
+/** A domain and the file that describes it. */
+export interface DomainFile {
+  /** Canonical. */
+  readonly name: string;
+  readonly file: string;
+}
+
+/** The folder of domains of a file: as its `domains` names it, relative to the file. */
+export function domainFolder(file: string, domains: string | undefined): string {
+  const folder = domains ?? DEFAULT_FOLDER;
+  // Kept relative where the file is, so that messages name files as the user did.
+  return resolve(folder) === folder ? folder : join(dirname(file), folder);
+}
+
+/** The name that the file of a domain has: `_.example.com.json5` for `*.example.com`. */
+export function domainFileName(name: string): string {
+  return `${name.replace(/^\*/, '_')}.json5`;
+}
+
+/** The domains of a folder, by name. A folder that cannot be read, and a file whose name is no domain, is a problem. */
+export async function listDomainFiles(folder: string, main: Section, findings: Findings): Promise<DomainFile[]> {
+  let names: string[];
+  try {
+    names = (await readdir(folder)).filter(counts).toSorted();
+  } catch (error) {
+    main.problem(`the folder of domains ${folder} ${faultOf(error)}`, ['domains']);
+    return [];
+  }
+  if (names.length > MAX_FILES) {
+    main.problem(`the folder of domains ${folder} has ${names.length} files; at most ${MAX_FILES} are allowed`, [
+      'domains',
+    ]);
+    return [];
+  }
+  const found = new Map<string, DomainFile>();
+  for (const fileName of names) {
+    const file = join(folder, fileName);
+    findings.mention(file);
+    const refuse = (message: string) => findings.problem({ file, line: 1, column: 1, key: '', message });
+    const stem = fileName.replace(/\.json5?$/, '');
+    const given = stem.startsWith('_.') ? `*${stem.slice(1)}` : stem;
+    const name = toDomain(given);
+    const before = name === null ? undefined : found.get(name);
+    if (name === null)
+      refuse(`the file's name is no domain; allowed: a host name and .json5, _.example.com.json5 for a wildcard`);
+    else if (name !== given) refuse(`the file's name is not in canonical form; rename it to ${domainFileName(name)}`);
+    else if (before !== undefined) refuse(`the domain ${name} has another file, ${before.file}; remove one of them`);
+    else found.set(name, { name, file });
+  }
+  return [...found.values()];
+}
+
+/** Names that begin with a dot or end in `~` are left behind by editors and mounts. */
+function counts(fileName: string): boolean {
+  return /\.json5?$/.test(fileName) && !fileName.startsWith('.');
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { parseDuration, parseSize } from './units.ts';
+
+/** What a value of a file was, for a message: short, and without the credentials that a URL may hold. */
+export function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value !== 'string') return String(value);
+  const safe = value.replace(/[^\s/@]+@/g, '[redacted]@');
+  return JSON.stringify(safe.length > 60 ? `${safe.slice(0, 60)}...` : safe);
+}
+
+/** "found ...; allowed: ...". */
+export function mismatch(found: unknown, allowed: string): string {
+  return `found ${describe(found)}; allowed: ${allowed}`;
+}
+
+/** A value of a file: `read` gives what it means, null when it is wrong; `allowed` then tells the user. */
+export function field<T>(allowed: string, read: (value: unknown) => T | null) {
+  return z
+    .unknown()
+    .transform((value, context): T => {
+      const meaning = read(value);
+      if (meaning !== null) return meaning;
+      context.issues.push({ code: 'custom', message: mismatch(value, allowed), input: value });
+      return z.NEVER;
+    })
+    .optional();
+}
+
+/** A field that may be null, which means its default as if it were not there. */
+export function orNull<T extends z.ZodType>(inner: T) {
+  return z.preprocess((value) => (value === null ? undefined : value), inner);
+}
+
+/** A list of at most 1,000, or one value; each value may mean several things. */
+export function listOf<T>(allowed: string, read: (value: unknown) => readonly T[] | null) {
+  const items = z.array(field(allowed, read)).max(1_000, 'found more than 1000 entries');
+  return z
+    .preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), items.optional())
+    .transform((lists) => lists?.flatMap((list) => list ?? []));
+}
+
+/** Any value at all; what reads it says what is allowed. */
+export const anything = () => z.unknown().optional();
+
+export const flag = () => field('true or false', (value) => (typeof value === 'boolean' ? value : null));
+
+/** A whole number without unit. */
+export function count(least: number, most: number) {
+  const read = (value: unknown) =>
+    typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : null;
+  return field(`a whole number from ${least} to ${most}`, read);
+}
+
+export const duration = () => field('a duration such as "65s" (ms, s, m, h or d; at most 24d), or 0', parseDuration);
+
+/** A duration that may not be 0. */
+export const someDuration = () =>
+  field('a duration such as "5s" (ms, s, m, h or d; at most 24d)', (value) => parseDuration(value) || null);
+
+/** Bytes. */
+export function size(least = 0, most = Number.MAX_SAFE_INTEGER, limits = ', or 0') {
+  const read = (value: unknown) => {
+    const bytes = parseSize(value);
+    return bytes === null || bytes < least || bytes > most ? null : bytes;
+  };
+  return field(`a size such as "64kB" (k, M, G: 1000; kB, MB, GB: 1024)${limits}`, read);
+}
+
+/** One of some words. */
+export function oneOf<const T extends string>(...words: readonly T[]) {
+  const read = (value: unknown) => words.find((word) => word === value) ?? null;
+  return field(words.map((word) => JSON.stringify(word)).join(', '), read);
+}
+
+/** A string that `read` understands. */
+export function text<T>(allowed: string, read: (value: string) => T | null) {
+  return field(allowed, (value) => (typeof value === 'string' ? read(value) : null));
+}

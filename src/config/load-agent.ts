@@ -1,0 +1,136 @@
+import { dirname, resolve } from 'node:path';
+import type { AgentDomainOptions, AgentOptions, TargetAddress } from '../agent/options.ts';
+import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TLS_KEYS, targetKeys } from './agent-keys.ts';
+import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
+import { type Loaded, type LoadOptions, loaded, renamed, stateFolder } from './loaded.ts';
+import { AGENT_LOG_KEYS, type LogSettings, readLog } from './log-settings.ts';
+import { readCertificateFile } from './pem.ts';
+import { Findings } from './problems.ts';
+import { readSecrets } from './secrets.ts';
+import { Section } from './section.ts';
+import { openSource } from './source.ts';
+
+/** An agent's configuration. */
+export interface AgentConfig {
+  /** For `createAgent`, which refuses an empty `domains`. No `observer`, `exchanges` or `proxyEnvironment`. */
+  readonly options: AgentOptions;
+  /** Domains that have a file but are not active. */
+  readonly inactive: readonly string[];
+  /** Folder for what must outlive a restart; absolute. It need not exist. */
+  readonly state: string;
+  readonly log: LogSettings;
+}
+
+const OPTIONS = {
+  connectTimeoutMs: 'connectTimeout',
+  readTimeoutMs: 'readTimeout',
+  writeTimeoutMs: 'writeTimeout',
+  drainMs: 'drain',
+} as const;
+
+const DOMAIN_OPTIONS = {
+  identity: 'identity',
+  service: 'service',
+  insecure: 'insecure',
+  pin: 'pin',
+  instance: 'instance',
+  connections: 'connections',
+  concurrency: 'concurrency',
+} as const;
+
+/** Loads an agent's file and its folder of domains (design 6.4). Never throws for what is in a file. */
+export async function loadAgent(file: string, options: LoadOptions = {}): Promise<Loaded<AgentConfig>> {
+  const findings = new Findings();
+  const source = await openSource(file, findings);
+  if (source === null) return { ok: false, problems: findings.problems, warnings: findings.warnings };
+  const section = new Section(source, findings);
+  const fields = section.read(AGENT_KEYS);
+  if (section.child('listen') !== null) {
+    section.problem("a file with this key is a server's; run `backdial server` with it", ['listen'], 'key');
+  }
+  const log = readLog(section.child('log'), AGENT_LOG_KEYS);
+  const domains: AgentDomainOptions[] = [];
+  const inactive: string[] = [];
+  for (const domainFile of await listDomainFiles(domainFolder(file, fields.domains), section, findings)) {
+    const domain = await readDomain(domainFile, findings);
+    if (domain === null) continue;
+    if (domain === 'inactive') inactive.push(domainFile.name);
+    else domains.push(domain);
+  }
+  if (domains.length === 0) section.warn('no domain is active: nothing is served', ['domains']);
+  return loaded(findings, {
+    options: { ...renamed(fields, OPTIONS), domains },
+    inactive,
+    state: stateFolder(file, fields.state, options),
+    log,
+  });
+}
+
+/** Null after a problem. */
+async function readDomain(
+  { name, file }: DomainFile,
+  findings: Findings,
+): Promise<AgentDomainOptions | 'inactive' | null> {
+  const source = await openSource(file, findings);
+  if (source === null) return null;
+  const section = new Section(source, findings);
+  const folder = resolve(dirname(file));
+  const fields = section.read(AGENT_DOMAIN_KEYS);
+  const active = fields.active ?? false;
+  const secret = await readSecret(section, folder, active);
+  const caSection = fields.ca === undefined ? null : section.child('ca');
+  const ca = caSection === null ? undefined : await readCertificateFile(caSection, folder);
+  const target = await readTarget(section, folder, active);
+  const remote = fields.remote ?? [`${name}:443`];
+  if (remote.length === 0) section.problem('found an empty list; allowed: at least one server, or null', ['remote']);
+  if (active && fields.remote === undefined && name.startsWith('*.')) {
+    section.problem('found nothing; a wildcard domain needs the server to dial', ['remote']);
+  }
+  if (active && fields.insecure === true) {
+    section.warn('any certificate of the server is accepted, so who sits between can read the secret; use `pin`', [
+      'insecure',
+    ]);
+  }
+  if (!active) return 'inactive';
+  if (secret === null || target === null || ca === null) return null;
+  return { ...renamed(fields, DOMAIN_OPTIONS), ...(ca === undefined ? {} : { ca }), name, secret, remote, target };
+}
+
+async function readSecret(main: Section, folder: string, active: boolean) {
+  const section = main.child('secret');
+  if (section !== null && Array.isArray(section.value)) {
+    section.problem('found a list; allowed: a text or "@file"');
+    return null;
+  }
+  const [secret] = await readSecrets(section, { folder, hashes: false });
+  if (secret === undefined && active && (section === null || section.value === '')) {
+    main.problem('found none; an active domain needs one', ['secret']);
+  }
+  return secret ?? null;
+}
+
+async function readTarget(main: Section, folder: string, active: boolean): Promise<TargetAddress | null> {
+  const targets = main.child('targets');
+  const [first, second] = targets?.items() ?? [];
+  if (first === undefined) {
+    const wanted = 'found nothing; allowed: one entry such as { target: "http://127.0.0.1:3000" }';
+    if (active || targets !== null) main.problem(wanted, ['targets']);
+    return null;
+  }
+  second?.problem('found a second entry; this version supports one target for each domain');
+  const { target } = first.read(targetKeys(folder));
+  const tlsSection = first.child('tls');
+  const tls = tlsSection?.read(TLS_KEYS) ?? {};
+  const caSection = tls.ca === undefined ? null : (tlsSection?.child('ca') ?? null);
+  const ca = caSection === null ? null : await readCertificateFile(caSection, folder);
+  if (target === undefined || target.kind !== 'https') {
+    // Otherwise a target that was meant to be checked would be spoken to in the clear.
+    if (target !== undefined && (tls.ca !== undefined || tls.verify === false)) {
+      first.problem('found settings beside a target that is not https://', ['tls'], 'key');
+    }
+    return target ?? null;
+  }
+  if (active && tls.verify === false) first.warn('any certificate of the target is accepted', ['tls', 'verify']);
+  const verify = tls.verify === undefined ? {} : { verify: tls.verify };
+  return { ...target, ...verify, ...(ca === null ? {} : { ca }) };
+}

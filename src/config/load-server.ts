@@ -1,0 +1,146 @@
+import { dirname, resolve } from 'node:path';
+import { formatAddress, type SocketAddress } from '../core/address.ts';
+import type { CertificateOptions, DomainOptions, ServerOptions } from '../server/options.ts';
+import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
+import { type Loaded, type LoadOptions, loaded, renamed, stateFolder } from './loaded.ts';
+import { type LogSettings, readLog, SERVER_LOG_KEYS } from './log-settings.ts';
+import { readCertificateFile, readKeyFile } from './pem.ts';
+import { Findings } from './problems.ts';
+import { readSecrets } from './secrets.ts';
+import { Section } from './section.ts';
+import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from './server-keys.ts';
+import { openSource } from './source.ts';
+
+/** A server's configuration. */
+export interface ServerConfig {
+  /** For `createServer`; `certificates` is empty where none is configured: then one must be made. No `observer`. */
+  readonly options: ServerOptions;
+  /** Domains that have a file but are not active. */
+  readonly inactive: readonly string[];
+  /** Folder for what must outlive a restart; absolute. It need not exist. */
+  readonly state: string;
+  readonly log: LogSettings;
+}
+
+const DEFAULT_LISTEN: readonly SocketAddress[] = [
+  { host: '0.0.0.0', port: 443 },
+  { host: '::', port: 443 },
+];
+
+const OPTIONS = {
+  name: 'name',
+  service: 'service',
+  maxHeaderBytes: 'headersSize',
+  maxBodyBytes: 'bodySize',
+  idleTimeoutMs: 'idleTimeout',
+  readTimeoutMs: 'readTimeout',
+  writeTimeoutMs: 'writeTimeout',
+  maxConnections: 'connections',
+  maxConnectionsPerAddress: 'connectionsPerAddress',
+  unavailableStatus: 'unavailable',
+  transaction: 'transaction',
+  redirect: 'redirect',
+  drainMs: 'drain',
+} as const;
+
+const DOMAIN_OPTIONS = {
+  listen: 'listen',
+  concurrency: 'concurrency',
+  balance: 'balance',
+  maxBodyBytes: 'bodySize',
+  transaction: 'transaction',
+  unavailableStatus: 'unavailable',
+} as const;
+
+/** Loads a server's file and its folder of domains (design 6.2, 6.3). Never throws for what is in a file. */
+export async function loadServer(file: string, options: LoadOptions = {}): Promise<Loaded<ServerConfig>> {
+  const findings = new Findings();
+  const main = await readServerFile(file, findings);
+  if (main === null) return { ok: false, problems: findings.problems, warnings: findings.warnings };
+  const { fields, section, folder } = main;
+  const listen = fields.listen ?? DEFAULT_LISTEN;
+  if (listen.length === 0) section.problem('found an empty list; allowed: at least one address', ['listen']);
+  const certificates = await readCertificates(section, resolve(dirname(file)));
+  const log = readLog(section.child('log'), SERVER_LOG_KEYS);
+  const taken = new Map<string, string>();
+  claim(taken, listen, 'the front door', section, 'listen');
+  claim(taken, fields.redirect ?? [], '`redirect`', section, 'redirect');
+  const domains: DomainOptions[] = [];
+  const inactive: string[] = [];
+  for (const domainFile of await listDomainFiles(folder, section, findings)) {
+    const domain = await readDomain(domainFile, findings);
+    if (domain === null) continue;
+    if (!domain.active) inactive.push(domain.options.name);
+    else {
+      domains.push(domain.options);
+      claim(taken, domain.options.listen ?? [], domain.options.name, domain.section, 'listen');
+    }
+  }
+  if (domains.length === 0) section.warn('no domain is active: nothing is served', ['domains']);
+  return loaded(findings, {
+    options: { ...renamed(fields, OPTIONS), listen, certificates, domains },
+    inactive,
+    state: stateFolder(file, fields.state, options),
+    log,
+  });
+}
+
+/** Reads a server's file alone; null after a problem with the file itself. */
+export async function readServerFile(file: string, findings: Findings) {
+  const source = await openSource(file, findings);
+  if (source === null) return null;
+  const section = new Section(source, findings);
+  const fields = section.read(serverKeys(resolve(dirname(file))));
+  return { fields, section, folder: domainFolder(file, fields.domains) };
+}
+
+async function readCertificates(main: Section, folder: string): Promise<CertificateOptions[]> {
+  const certificates: CertificateOptions[] = [];
+  for (const section of main.child('certificates')?.items() ?? []) {
+    const { hosts, cert, key } = section.read(CERTIFICATE_KEYS);
+    if (hosts?.length === 0) section.problem('found an empty list; allowed: at least one host', ['hosts']);
+    const certSection = cert === undefined ? null : section.child('cert');
+    const keySection = key === undefined ? null : section.child('key');
+    const certPem = certSection === null ? null : await readCertificateFile(certSection, folder);
+    const keyPem = keySection === null ? null : await readKeyFile(keySection, folder, certPem);
+    if (hosts !== undefined && certPem !== null && keyPem !== null) {
+      certificates.push({ hosts, cert: certPem, key: keyPem });
+    }
+  }
+  return certificates;
+}
+
+async function readDomain({ name, file }: DomainFile, findings: Findings) {
+  const source = await openSource(file, findings);
+  if (source === null) return null;
+  const section = new Section(source, findings);
+  const fields = section.read(SERVER_DOMAIN_KEYS);
+  const active = fields.active ?? false;
+  const given = section.child('secret');
+  const secrets = await readSecrets(given, { folder: resolve(dirname(file)), hashes: true });
+  if (active && secrets.length === 0 && (given === null || given.value === '' || given.items().length === 0)) {
+    section.problem('found none; an active domain needs one, or nobody could serve it', ['secret']);
+  }
+  const options: DomainOptions = { ...renamed(fields, DOMAIN_OPTIONS), name, secrets };
+  return { active, section, options };
+}
+
+/** Two listeners at one address: the later one is refused (features 5.5). */
+function claim(
+  taken: Map<string, string>,
+  addresses: readonly SocketAddress[],
+  owner: string,
+  section: Section,
+  key: string,
+): void {
+  for (const address of addresses) {
+    const text = formatAddress(address);
+    const before = taken.get(text);
+    if (before !== undefined) {
+      section.problem(`${text} is taken by ${before}`, [key]);
+      return;
+    }
+    // The system chooses another port each time.
+    if (!('port' in address && address.port === 0)) taken.set(text, owner);
+  }
+}

@@ -1,0 +1,35 @@
+import { dirname, join, resolve } from 'node:path';
+import type { Findings, Problem } from './problems.ts';
+
+/** What came of loading a configuration: all of it, or every problem of every file. */
+export type Loaded<T> =
+  | { readonly ok: true; readonly config: T; readonly warnings: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] };
+
+/** What a configuration does not say itself. */
+export interface LoadOptions {
+  /** `$STATE_DIRECTORY` as systemd sets it: folders separated by colons. Default: none. */
+  readonly stateDirectory?: string | undefined;
+}
+
+/** The outcome once everything was read: `config` counts only where nothing was found. */
+export function loaded<T>(findings: Findings, config: T): Loaded<T> {
+  const { problems, warnings } = findings;
+  return problems.length === 0 ? { ok: true, config, warnings } : { ok: false, problems, warnings };
+}
+
+/** The folder for what must outlive a restart, absolute: as configured, else `$STATE_DIRECTORY`, else `state` beside the file. */
+export function stateFolder(file: string, state: string | undefined, options: LoadOptions): string {
+  if (state !== undefined) return resolve(dirname(file), state);
+  const [given = ''] = (options.stateDirectory ?? '').split(':');
+  return given === '' ? resolve(join(dirname(file), 'state')) : resolve(given);
+}
+
+/** The entries of `given` that are not `undefined`, under other names. */
+export function renamed<T extends object, N extends Readonly<Record<string, keyof T>>>(
+  given: T,
+  names: N,
+): { [K in keyof N]?: Exclude<T[N[K]], undefined> } {
+  const entries = Object.entries(names).flatMap(([to, from]) => (given[from] === undefined ? [] : [[to, given[from]]]));
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,79 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { readTextFile } from './read-file.ts';
+import type { Section } from './section.ts';
+
+/** Reads a file of certificates (PEM), named by this section's text; null after a problem. */
+export async function readCertificateFile(section: Section, folder: string): Promise<string | null> {
+  const pem = await readNamed(section, folder, 'certificate file');
+  if (pem === null) return null;
+  for (const block of pem.text.match(CERTIFICATE) ?? ['']) {
+    const fault = certificateFault(block);
+    if (fault === null) continue;
+    section.problem(`the certificate file ${pem.file} ${fault}`);
+    return null;
+  }
+  warnOfDates(section, pem.text, pem.file);
+  return pem.text;
+}
+
+/** Reads a private key (PEM) and checks that it is that of `cert`; null after a problem. Others' access is warned about. */
+export async function readKeyFile(section: Section, folder: string, cert: string | null): Promise<string | null> {
+  const pem = await readNamed(section, folder, 'key file');
+  if (pem === null) return null;
+  if (pem.open) section.warn(`others may read the key file ${pem.file}; chmod 600 it`);
+  const key = parseKey(pem.text);
+  const fault = typeof key === 'string' ? key : cert === null ? null : pairFault(cert, key, pem.text);
+  if (fault === null) return pem.text;
+  section.problem(`the key file ${pem.file} ${fault}`);
+  return null;
+}
+
+const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+
+async function readNamed(section: Section, folder: string, what: string) {
+  if (typeof section.value !== 'string') return null;
+  const file = resolve(folder, section.value);
+  const read = await readTextFile(file);
+  if (read.ok) return { file, text: read.text, open: read.open };
+  section.problem(`the ${what} ${file} ${read.fault}`);
+  return null;
+}
+
+function certificateFault(pem: string): string | null {
+  try {
+    if (pem !== '') new X509Certificate(pem);
+    return pem === '' ? 'has no certificate; allowed: PEM, the leaf first' : null;
+  } catch {
+    return 'has a certificate that cannot be parsed; allowed: PEM, the leaf first';
+  }
+}
+
+function parseKey(pem: string): KeyObject | string {
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) return 'has no private key; allowed: PEM';
+  if (/ENCRYPTED/.test(pem)) return 'is encrypted; allowed: a key without a passphrase';
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    return 'has a private key that cannot be parsed; allowed: PEM';
+  }
+}
+
+/** Also what OpenSSL itself refuses to serve with: keys that are too small, curves that it lacks. */
+function pairFault(cert: string, key: KeyObject, pem: string): string | null {
+  if (!new X509Certificate(cert).checkPrivateKey(key)) return 'does not match the certificate';
+  try {
+    createSecureContext({ cert, key: pem });
+    return null;
+  } catch (error) {
+    return `cannot be used for TLS: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function warnOfDates(section: Section, pem: string, file: string): void {
+  const { validFromDate, validToDate } = new X509Certificate(pem);
+  const now = new Date();
+  if (validToDate < now) section.warn(`the certificate in ${file} ended on ${validToDate.toISOString()}`);
+  if (validFromDate > now) section.warn(`the certificate in ${file} begins on ${validFromDate.toISOString()} only`);
+}

@@ -1,0 +1,100 @@
+import type { z } from 'zod';
+import { mismatch } from './fields.ts';
+import { nearest } from './nearest.ts';
+import { type Findings, formatKeyPath, type KeyPath } from './problems.ts';
+import type { Source } from './source.ts';
+
+/** The keys that an object of a file may have, and those that the design has but this version has not. */
+export interface Keys<S extends z.ZodObject> {
+  readonly schema: S;
+  /** Refused like any unknown key, for they would be ignored otherwise; the message says that they are to come. */
+  readonly notYet: readonly string[];
+  /** Keys without a default. None where it is left out. */
+  readonly required?: readonly string[];
+}
+
+/** What was understood of an object: wrong and missing keys are not there. */
+export type Understood<S extends z.ZodObject> = {
+  [K in keyof z.output<S>]?: Exclude<z.output<S>[K], undefined>;
+};
+
+/** An object or value within a file, with what is needed to say where it stands. */
+export class Section {
+  readonly source: Source;
+  readonly path: KeyPath;
+  readonly value: unknown;
+  readonly #findings: Findings;
+
+  constructor(source: Source, findings: Findings, path: KeyPath = [], value: unknown = source.value) {
+    this.source = source;
+    this.path = path;
+    this.value = value;
+    this.#findings = findings;
+  }
+
+  /** The part of this object under `key`; null when it is not there, or is null. */
+  child(key: string): Section | null {
+    const { value } = this;
+    if (!isObject(value) || !Object.hasOwn(value, key) || value[key] === null) return null;
+    return new Section(this.source, this.#findings, [...this.path, key], value[key]);
+  }
+
+  /** The parts of this list; one that is this value itself where it is no list. */
+  items(): Section[] {
+    if (!Array.isArray(this.value)) return [this];
+    return this.value.map((item, index) => new Section(this.source, this.#findings, [...this.path, index], item));
+  }
+
+  /** A problem of this section, or of what is at `path` within it. */
+  problem(message: string, path: KeyPath = [], what: 'key' | 'value' = 'value'): void {
+    this.#findings.problem(this.#at(message, path, what));
+  }
+
+  /** As {@link problem}, for what need not be put right. */
+  warn(message: string, path: KeyPath = []): void {
+    this.#findings.warn(this.#at(message, path, 'value'));
+  }
+
+  /** Reads this section as an object. Everything wrong with it is a problem; what is right is given all the same. */
+  read<S extends z.ZodObject>({ schema, notYet, required = [] }: Keys<S>): Understood<S> {
+    const { value } = this;
+    const allowed = Object.keys(schema.shape);
+    if (!isObject(value)) {
+      this.problem(mismatch(value, `an object with the keys ${allowed.join(', ')}`));
+      return {};
+    }
+    for (const issue of schema.safeParse(value).error?.issues ?? []) {
+      if (issue.code === 'unrecognized_keys') for (const key of issue.keys) this.#unknown(key, allowed, notYet);
+      else this.problem(issue.message, issue.path as KeyPath);
+    }
+    for (const key of required) {
+      if (!Object.hasOwn(value, key)) this.problem('found nothing; the key is needed', [key]);
+    }
+    const understood: Record<string, unknown> = {};
+    for (const [key, type] of Object.entries(schema.shape)) {
+      const result = (type as z.ZodType).safeParse(Object.hasOwn(value, key) ? value[key] : undefined);
+      if (result.success && result.data !== undefined) understood[key] = result.data;
+    }
+    return understood as Understood<S>;
+  }
+
+  #unknown(key: string, allowed: readonly string[], notYet: readonly string[]): void {
+    const keys = `allowed: ${allowed.join(', ')}`;
+    const near = nearest(key, allowed);
+    const hint = near === null ? '' : `; did you mean \`${near}\`?`;
+    const reason = notYet.includes(key) ? 'this version does not support the key yet' : `unknown key${hint}`;
+    this.problem(`${reason}; ${keys}`, [key], 'key');
+  }
+
+  #at(message: string, path: KeyPath, what: 'key' | 'value') {
+    const full = [...this.path, ...path];
+    const { line, column, path: found } = this.source.locate(full, what);
+    // A list of one may be written without brackets, and then has no index; a key that is missing is still named.
+    const key = formatKeyPath(typeof full[found.length] === 'number' ? found : full);
+    return { file: this.source.file, line, column, key, message };
+  }
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

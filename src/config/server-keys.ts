@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { isCanonicalName, toDomain } from '../core/host-name.ts';
+import { parseListen, parseTcpListen } from './addresses.ts';
+import { anything, count, duration, flag, listOf, oneOf, orNull, size, text } from './fields.ts';
+import type { Keys } from './section.ts';
+
+const MANY = 1_000_000;
+
+const tcpAddresses = () => listOf('"host:port", "[v6]:port" or a port', parseTcpListen);
+
+/** A path of HTTP, and nothing that must be escaped in one. */
+export const servicePath = () =>
+  text('a path such as "/.well-known/backdial-agent"', (value) =>
+    /^\/[\w.~!$&'()*+,;=:@/-]*$/.test(value) ? value : null,
+  );
+
+/** A folder, or another path; relative ones are made absolute by who knows the file. */
+export const pathText = () => text('a path', (value) => (value === '' || value.includes('\0') ? null : value));
+
+const stealthStatus = () => count(400, 599);
+const concurrency = () => count(1, MANY);
+
+function serverSchema(folder: string) {
+  return z.strictObject({
+    listen: listOf('"host:port", "[v6]:port", a port or "unix:/path"', (value) => parseListen(value, folder)),
+    certificates: anything(),
+    domains: pathText(),
+    name: orNull(text('a host name in canonical form, or null', (value) => (isCanonicalName(value) ? value : null))),
+    state: orNull(pathText()),
+    service: servicePath(),
+    headersSize: size(1_000, 1_048_576, '; from 1k to 1MB'),
+    bodySize: size(),
+    idleTimeout: duration(),
+    readTimeout: duration(),
+    writeTimeout: duration(),
+    connections: count(0, MANY),
+    connectionsPerAddress: count(0, MANY),
+    unavailable: stealthStatus(),
+    transaction: flag(),
+    redirect: orNull(tcpAddresses()),
+    drain: duration(),
+    log: anything(),
+  });
+}
+
+/** The keys of a server's file (design 6.2); relative paths are relative to `folder`. */
+export function serverKeys(folder: string): Keys<ReturnType<typeof serverSchema>> {
+  const notYet = ['admin', 'proxy', 'sni', 'grants', 'registry', 'workers', 'tunnelMemory', 'memory'];
+  return { schema: serverSchema(folder), notYet };
+}
+
+const CERTIFICATE_SCHEMA = z.strictObject({
+  hosts: listOf('an exact name, "*.suffix", "/regex/" or "*"', (value) => {
+    const pattern = typeof value === 'string' ? parseHostPattern(value) : null;
+    return pattern === null ? null : [pattern];
+  }),
+  cert: pathText(),
+  key: pathText(),
+});
+
+/** The keys of one of `certificates`. */
+export const CERTIFICATE_KEYS = {
+  schema: CERTIFICATE_SCHEMA,
+  notYet: [],
+  required: ['hosts', 'cert', 'key'],
+} satisfies Keys<typeof CERTIFICATE_SCHEMA>;
+
+const DOMAIN_SCHEMA = z.strictObject({
+  active: flag(),
+  secret: anything(),
+  listen: tcpAddresses(),
+  concurrency: concurrency(),
+  balance: oneOf('round-robin', 'least-streams', 'random'),
+  // null: as in the server's file.
+  bodySize: orNull(size()),
+  transaction: orNull(flag()),
+  unavailable: orNull(stealthStatus()),
+});
+
+/** The keys of a server's domain file (design 6.3). */
+export const SERVER_DOMAIN_KEYS = {
+  schema: DOMAIN_SCHEMA,
+  notYet: ['certificates', 'networks', 'tls', 'target', 'proxyProtocol', 'forward', 'grants', 'clients'],
+} satisfies Keys<typeof DOMAIN_SCHEMA>;
+
+/** A host of a certificate in canonical form; null when it is none. */
+function parseHostPattern(pattern: string): string | null {
+  if (pattern === '*') return pattern;
+  if (pattern.length > 2 && pattern.startsWith('/') && pattern.endsWith('/')) {
+    try {
+      new RegExp(pattern.slice(1, -1));
+      return pattern;
+    } catch {
+      return null;
+    }
+  }
+  return toDomain(pattern);
+}
