@@ -1,6 +1,8 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
 import { resetDuplex } from './reset.ts';
+import { corkUntilTurnEnd } from './turn-end.ts';
 
 /** How two joined streams ended. */
 export interface SpliceResult {
@@ -67,7 +69,7 @@ class Splice {
   #watch(side: Duplex, end: 'a-reset' | 'b-reset'): void {
     side.on('error', (error: Error) => this.#cut(end, error));
     // HTTP/2: the peer reset the stream, or its session died, while this side could still write.
-    side.on('aborted', () => this.#cut(end, new BackdialError('agent-lost', 'the stream was aborted')));
+    side.on('aborted', () => this.#cut(end, side.errored ?? new BackdialError('agent-lost', 'the stream was aborted')));
     side.on('close', () => {
       if (side.readableEnded && side.writableFinished) return;
       this.#cut(end, new BackdialError('agent-lost', 'the stream was closed before its end'));
@@ -79,8 +81,11 @@ class Splice {
 
   #pump(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
     const end = from === this.#a ? 'a-reset' : 'b-reset';
+    // Towards the tunnel nothing is gained: a socket's read is one chunk already.
+    const gathers = to instanceof Socket;
     from.on('data', (chunk: Buffer) => {
       count(chunk.length);
+      if (gathers) corkUntilTurnEnd(to);
       if (!to.write(chunk)) from.pause();
     });
     to.on('drain', () => from.resume());

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { getEventListeners, once } from 'node:events';
+import * as net from 'node:net';
+import { PassThrough } from 'node:stream';
+import { after, before, test } from 'node:test';
+import { type SpliceResult, splice } from '../../src/net/splice.ts';
+import { listenOn } from '../support/listen-on.ts';
+import { connectPeer, type RawTarget, startRawTarget } from '../support/raw-target.ts';
+import { testStreamEndings } from '../support/stream-ends.ts';
+
+/** Unlike `once`, it does not mind an `error` on the way. */
+function closing(stream: PassThrough): Promise<unknown> {
+  return new Promise((resolve) => stream.on('close', () => resolve(null)));
+}
+
+let target: RawTarget;
+let relay: net.Server;
+let relayPort: number;
+/** What each splice of the relay said at its end, in the order of the connections. */
+const results: Promise<SpliceResult>[] = [];
+
+before(async () => {
+  target = await startRawTarget();
+  relay = net.createServer({ allowHalfOpen: true }, (visitor) => {
+    visitor.on('error', () => {});
+    const onward = net.connect({ port: target.port, host: '127.0.0.1', allowHalfOpen: true });
+    onward.on('error', () => {});
+    results.push(splice(visitor, onward));
+  });
+  relayPort = await listenOn(relay);
+});
+after(async () => {
+  relay.close();
+  await target.close();
+});
+
+testStreamEndings('through a splice', async () => {
+  const visitor = await connectPeer(relayPort);
+  return { visitor, target: await target.next() };
+});
+
+test('a splice that ended cleanly says so and counts the bytes of each direction', async () => {
+  const visitor = await connectPeer(relayPort);
+  const far = await target.next();
+  const result = results.at(-1);
+  await visitor.send('12345');
+  visitor.fin();
+  await far.ending;
+  await far.send('123');
+  far.fin();
+  assert.deepEqual(await result, { end: 'done', error: null, bytesAToB: 5, bytesBToA: 3 });
+});
+
+test('a splice says which side was cut', async () => {
+  for (const side of ['visitor', 'target'] as const) {
+    const visitor = await connectPeer(relayPort);
+    const far = await target.next();
+    const result = results.at(-1);
+    await far.send('x');
+    await visitor.send('y');
+    (side === 'visitor' ? visitor : far).reset();
+    assert.equal((await result)?.end, side === 'visitor' ? 'a-reset' : 'b-reset');
+  }
+});
+
+test('a reader that stalls holds up its own splice and holds no more than the buffers', async () => {
+  const from = new PassThrough({ highWaterMark: 1024 });
+  const to = new PassThrough({ highWaterMark: 1024 });
+  const done = splice(from, to);
+  let written = 0;
+  while (from.write(Buffer.alloc(512))) written += 512;
+  await new Promise(setImmediate);
+  while (from.write(Buffer.alloc(512))) written += 512;
+  assert.ok(written < 16_384, `${written} bytes were taken`);
+  from.destroy(new Error('enough'));
+  assert.equal((await done).end, 'a-reset');
+});
+
+test('an aborted splice cuts both sides', async () => {
+  const a = new PassThrough();
+  const b = new PassThrough();
+  const abort = new AbortController();
+  const done = splice(a, b, { signal: abort.signal });
+  const cuts = Promise.all([closing(a), closing(b)]);
+  abort.abort(new Error('stop'));
+  assert.equal((await done).end, 'aborted');
+  await cuts;
+});
+
+test('a side that was closed before the splice began is a cut', async () => {
+  const a = new PassThrough();
+  const b = new PassThrough();
+  a.destroy();
+  await once(a, 'close');
+  const closed = closing(b);
+  assert.equal((await splice(a, b)).end, 'a-reset');
+  await closed;
+});
+
+test('a splice leaves no listener on the signal', async () => {
+  const { signal } = new AbortController();
+  const a = new PassThrough();
+  const done = splice(a, new PassThrough(), { signal });
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  a.destroy(new Error('cut'));
+  await done;
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+});
