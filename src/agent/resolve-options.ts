@@ -4,6 +4,7 @@ import { formatAddress, parseHostPort } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { toDomain } from '../core/host-name.ts';
+import { secretFault } from '../core/secret-rules.ts';
 import { proxyFor } from '../net/http-proxy.ts';
 import type { AgentDomainOptions, AgentOptions, TargetAddress } from './options.ts';
 
@@ -21,7 +22,6 @@ const DEFAULT_SERVICE = '/.well-known/backdial-agent';
 const DEFAULT_CONNECTIONS = 2;
 const DEFAULT_CONCURRENCY = 1_000;
 const MAX_CONNECTIONS = 64;
-const MAX_SECRET_BYTES = 128;
 const HTTPS_PORT = 443;
 
 /** A server that a domain is claimed at. */
@@ -126,7 +126,8 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
   if (domain.trust.pin !== null && !/^sha256\/[A-Za-z0-9+/]{43}=$/.test(domain.trust.pin)) {
     report('`pin` must be sha256/ and 44 characters of base64');
   }
-  checkSecret(domain.secret.reveal(), report);
+  const fault = secretFault(domain.secret.reveal());
+  if (fault !== null) report(`the secret ${fault}`);
   checkCa(domain.trust.ca, '`ca`', report);
   checkCount(domain.connections, 'connections', MAX_CONNECTIONS, report);
   checkCount(domain.concurrency, 'concurrency', 2 ** 31 - 1, report);
@@ -136,6 +137,7 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
 function resolveRemotes(given: AgentDomainOptions, report: Report): Remote[] {
   if (given.remote === undefined && given.name.startsWith('*.')) {
     report('a wildcard domain needs `remote`: the server to dial');
+    return [];
   }
   const texts = given.remote ?? [given.name];
   if (texts.length === 0) report('`remote` is empty; give at least one server');
@@ -143,7 +145,7 @@ function resolveRemotes(given: AgentDomainOptions, report: Report): Remote[] {
   for (const text of texts) {
     const remote = parseRemote(text);
     if (remote !== null) remotes.set(remote.label, remote);
-    else if (!given.name.startsWith('*.')) report(`\`remote\`: ${text} is not host or host:port`);
+    else report(`\`remote\`: ${text} is not host or host:port`);
   }
   return [...remotes.values()];
 }
@@ -178,14 +180,6 @@ function checkWhole(problems: string[], key: string, value: number, least: numbe
 
 function checkCount(value: number, key: string, most: number, report: Report): void {
   if (!Number.isInteger(value) || value < 1 || value > most) report(`\`${key}\` must be 1 to ${most}`);
-}
-
-/** Never quotes the secret. */
-function checkSecret(secret: string, report: Report): void {
-  const bytes = Buffer.byteLength(secret, 'utf8');
-  if (bytes < 1 || bytes > MAX_SECRET_BYTES || /\p{Cc}/u.test(secret)) {
-    report(`the secret must be 1 to ${MAX_SECRET_BYTES} printable bytes`);
-  }
 }
 
 function checkCa(pem: string | null, what: string, report: Report): void {

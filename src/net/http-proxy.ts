@@ -34,7 +34,8 @@ const MAX_ANSWER_BYTES = 16_384;
 
 /**
  * A connection to `host:port` through a proxy; the name is resolved there. Fails with `proxy-refused`, whatever went
- * wrong on the way to the proxy or in it. Bytes behind the proxy's answer are left in the socket.
+ * wrong on the way to the proxy or in it. The socket is paused; bytes behind the proxy's
+ * answer are left in it.
  */
 export async function connectThroughProxy(
   proxy: HttpProxy,
