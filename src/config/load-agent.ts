@@ -57,7 +57,8 @@ export async function loadAgent(file: string, options: LoadOptions = {}): Promis
     if (domain === 'inactive') inactive.push(domainFile.name);
     else domains.push(domain);
   }
-  if (domains.length === 0) section.warn('no domain is active: nothing is served', ['domains']);
+  if (domains.length === 0 && findings.problems.length === 0)
+    section.warn('no domain is active: nothing is served', ['domains']);
   return loaded(findings, {
     options: { ...renamed(fields, OPTIONS), domains },
     inactive,

@@ -76,7 +76,8 @@ export async function loadServer(file: string, options: LoadOptions = {}): Promi
       claim(taken, domain.options.listen ?? [], domain.options.name, domain.section, 'listen');
     }
   }
-  if (domains.length === 0) section.warn('no domain is active: nothing is served', ['domains']);
+  if (domains.length === 0 && findings.problems.length === 0)
+    section.warn('no domain is active: nothing is served', ['domains']);
   return loaded(findings, {
     options: { ...renamed(fields, OPTIONS), listen, certificates, domains },
     inactive,

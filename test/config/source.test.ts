@@ -50,6 +50,9 @@ describe('a configuration file', () => {
       'f:2:2: a: the key is there twice, first in line 1',
       'f:2:22: b[0].c: the key is there twice, first in line 2',
     ]);
+    const source = parseSource('f', '{ a: 1, a: 22 }', new Findings());
+    assert.deepEqual(source?.value, { a: 22 });
+    assert.equal(source?.locate(['a'], 'value').column, 12, 'the place is that of the value');
   });
 
   it('that cannot be read is a problem, and a named pipe is not waited for', { timeout: 5_000 }, async () => {
