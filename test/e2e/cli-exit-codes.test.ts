@@ -3,7 +3,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import * as net from 'node:net';
 import { describe, it } from 'node:test';
-import { issueCertificate, testCertificate } from '../support/certificates.ts';
+import { issueCertificate, testAuthority, testCertificate } from '../support/certificates.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
 import { withFolder } from '../support/with-folder.ts';
@@ -140,12 +140,12 @@ describe('exit code 4: the very first handshake of a quick agent was refused', (
   };
 
   it('lists the causes when the server answers anything but 101', async () => {
-    const { cert, key, certFile } = testCertificate();
+    const { cert, key } = testCertificate();
     for (const status of [200, 404, 502]) {
       const server = https.createServer({ cert, key }, (_request, response) => response.writeHead(status).end());
       const port = await listenOn(server);
       try {
-        const { code, stderr } = await runCli(args(port, '--ca', certFile));
+        const { code, stderr } = await runCli(args(port, '--ca', testAuthority().certFile));
         assert.equal(code, 4, stderr);
         assert.match(
           stderr,

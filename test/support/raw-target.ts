@@ -1,9 +1,8 @@
-import { once } from 'node:events';
 import * as net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Inbox } from './inbox.ts';
-import { listenOn } from './listen-on.ts';
-import { acceptWire, type ConnectOptions, connectWire } from './sockets.ts';
+import { closerOf, listenOn } from './listen-on.ts';
+import { type ConnectOptions, connectWire, wireAcceptor } from './sockets.ts';
 import { type Ending, watchEnding } from './verdict.ts';
 import { within } from './within.ts';
 
@@ -71,8 +70,7 @@ export async function startRawTarget(options: RawTargetOptions = {}): Promise<Ra
   const peers: Peer[] = [];
   const unclaimed: Peer[] = [];
   const waiting: ((peer: Peer) => void)[] = [];
-  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    const { stream, raw } = acceptWire(socket, options);
+  const accept = wireAcceptor(options, ({ stream, raw }) => {
     const peer = new Peer(stream, raw);
     peers.push(peer);
     options.onPeer?.(peer);
@@ -80,6 +78,8 @@ export async function startRawTarget(options: RawTargetOptions = {}): Promise<Ra
     if (claim === undefined) unclaimed.push(peer);
     else claim(peer);
   });
+  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, accept);
+  const close = closerOf(server);
   const port = await listenOn(server);
   return {
     port,
@@ -89,10 +89,6 @@ export async function startRawTarget(options: RawTargetOptions = {}): Promise<Ra
       if (ready !== undefined) return Promise.resolve(ready);
       return within('a connection to the target', new Promise<Peer>((resolve) => waiting.push(resolve)));
     },
-    async close() {
-      for (const peer of peers) peer.close();
-      server.close();
-      await once(server, 'close');
-    },
+    close,
   };
 }

@@ -16,12 +16,15 @@ export interface ConnectOptions {
   readonly servername?: string;
   readonly alpn?: readonly string[];
   /** Default `127.0.0.1`. */
-  readonly host?: string;
+  readonly address?: string;
+  /** Whether this side may go on sending after the other has ended. Default true; an HTTP/2 session needs false. */
+  readonly halfOpen?: boolean;
 }
 
-/** Connects to a port of the loopback address; half-open is allowed. An `error` listener is attached to both sockets. */
+/** Connects to a port of the loopback address; An `error` listener is attached to both sockets. */
 export async function connectWire(port: number, options: ConnectOptions = {}): Promise<Wire> {
-  const raw = net.connect({ port, host: options.host ?? '127.0.0.1', allowHalfOpen: true, noDelay: true });
+  const { address = '127.0.0.1', halfOpen = true } = options;
+  const raw = net.connect({ port, host: address, allowHalfOpen: halfOpen, noDelay: true });
   raw.on('error', () => {});
   if (options.tls !== true) {
     await within('connect', once(raw, 'connect'));
@@ -40,15 +43,39 @@ export async function connectWire(port: number, options: ConnectOptions = {}): P
   return { stream, raw };
 }
 
-/** The server's side of an accepted socket: as it is, or under TLS with {@link testCertificate}. */
-export function acceptWire(raw: net.Socket, options: { tls?: boolean; alpn?: readonly string[] } = {}): Wire {
-  raw.on('error', () => {});
-  if (options.tls !== true) return { stream: raw, raw };
-  const stream = new tls.TLSSocket(raw, {
-    isServer: true,
-    secureContext: tls.createSecureContext(testCertificate()),
+export interface AcceptOptions {
+  /** Serve {@link testCertificate} over TLS. Default false. */
+  readonly tls?: boolean;
+  readonly alpn?: readonly string[];
+}
+
+/** What to do with each accepted socket: hands it on as it is, or under TLS once the handshake is done. */
+export function wireAcceptor(options: AcceptOptions, onWire: (wire: Wire) => void): (raw: net.Socket) => void {
+  const raws = new Map<number | undefined, net.Socket>();
+  const { cert, key } = testCertificate();
+  const server = tls.createServer({
+    cert,
+    key,
     ...(options.alpn === undefined ? {} : { ALPNProtocols: [...options.alpn] }),
   });
-  stream.on('error', () => {});
-  return { stream, raw };
+  server.on('tlsClientError', (_error, stream) => stream.destroy());
+  server.on('secureConnection', (stream) => {
+    stream.on('error', () => {});
+    // A TLSSocket does not tell which socket is below it; they share the peer's port.
+    const raw = raws.get(stream.remotePort);
+    if (raw === undefined) stream.destroy();
+    else onWire({ stream, raw });
+  });
+  return (raw) => {
+    raw.on('error', () => {});
+    if (options.tls !== true) {
+      onWire({ stream: raw, raw });
+      return;
+    }
+    const { remotePort } = raw;
+    raws.set(remotePort, raw);
+    raw.once('close', () => raws.delete(remotePort));
+    // Not a TLSSocket of our own: an HTTP/2 session over one that no tls.Server made never reads.
+    server.emit('connection', raw);
+  };
 }

@@ -1,4 +1,6 @@
-import type { Duplex } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
+import type { Http2Stream } from 'node:http2';
+import type { Duplex, Readable } from 'node:stream';
 
 /**
  * How an end looked from outside: `clean` (FIN, or a complete HTTP message), `reset` (RST), `truncated` (an HTTP message
@@ -28,5 +30,25 @@ export function watchEnding(stream: Duplex): Promise<Ending> {
     stream.on('error', (error) => resolve(endingOfError(error)));
     stream.on('end', () => resolve(CLEAN));
     stream.on('close', () => resolve({ verdict: 'truncated', code: 'closed' }));
+  });
+}
+
+/**
+ * How an HTTP message ends: `clean` only when all of it came, `reset` or `truncated` (a distinction that says only what
+ * Node made of it) when it did not. `message` is what HTTP/1.1 calls an IncomingMessage, or an HTTP/2 stream.
+ */
+export function watchMessage(message: Readable): Promise<Ending> {
+  const http1 = message as Partial<IncomingMessage>;
+  const http2 = message as Partial<Http2Stream>;
+  return new Promise((resolve) => {
+    const cut = (code: string) => resolve({ verdict: 'truncated', code });
+    message.on('error', (error) => resolve(endingOfError(error)));
+    message.on('aborted', () => cut('aborted'));
+    message.on('end', () => {
+      const whole = http2.session === undefined ? http1.complete : http2.rstCode === 0 && !http2.aborted;
+      if (whole) resolve(CLEAN);
+      else cut('end before the end of the message');
+    });
+    message.on('close', () => cut('closed'));
   });
 }
