@@ -5,23 +5,18 @@ import { formatProblem, type Problem } from '../config/problems.ts';
 import { BackdialError } from '../core/errors.ts';
 import { visible } from '../log/visible.ts';
 
-/** Where `server` looks without `-c`. */
-export const DEFAULT_SERVER_FILE = '/etc/backdial/server.json5';
-/** Where `agent` looks without `-c`. */
-export const DEFAULT_AGENT_FILE = '/etc/backdial/agent.json5';
-
-/** Loads a server's configuration; `state` follows STATE_DIRECTORY. Reports as {@link reportLoaded} does. */
+/** Loads a server's configuration; `state` follows STATE_DIRECTORY. Prints warnings and problems; fails with `config-invalid`. */
 export async function loadServerConfig(file: string): Promise<ServerConfig> {
   return reportLoaded(file, await loadServer(file, { stateDirectory: process.env.STATE_DIRECTORY }));
 }
 
-/** Loads an agent's configuration; `state` follows STATE_DIRECTORY. Reports as {@link reportLoaded} does. */
+/** Loads an agent's configuration; `state` follows STATE_DIRECTORY. Prints warnings and problems; fails with `config-invalid`. */
 export async function loadAgentConfig(file: string): Promise<AgentConfig> {
   return reportLoaded(file, await loadAgent(file, { stateDirectory: process.env.STATE_DIRECTORY }));
 }
 
 /** Prints every warning and problem on standard error, one a line; fails with `config-invalid` when there is a problem. */
-export function reportLoaded<T>(file: string, result: Loaded<T>): T {
+function reportLoaded<T>(file: string, result: Loaded<T>): T {
   for (const warning of result.warnings) printProblem({ ...warning, message: `warning: ${warning.message}` });
   if (result.ok) return result.config;
   reportProblems(file, result.problems);

@@ -10,7 +10,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
 const OTHER_KINDS = /^(?:fd|systemd|unix):/;
 
 /** An IP address, or a host name in canonical form; null for anything else. */
-export function parseHost(text: string): string | null {
+function parseHost(text: string): string | null {
   return isIP(text) !== 0 ? text : toHostName(text);
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseDuration, parseSize } from './units.ts';
 
 /** What a value of a file was, for a message: short, and without the credentials that a URL may hold. */
-export function describe(value: unknown): string {
+function describe(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object' && value !== null) return 'an object';

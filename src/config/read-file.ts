@@ -16,7 +16,7 @@ export type FileRead =
     };
 
 /** Enough for any file that people or their tools write. */
-export const MAX_FILE_BYTES = 1_000_000;
+const MAX_FILE_BYTES = 1_000_000;
 
 const FAULTS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',

@@ -5,7 +5,7 @@ import { formatKeyPath } from './problems.ts';
 import { readTextFile } from './read-file.ts';
 
 /** A place in a file, both from 1. */
-export interface Position {
+interface Position {
   readonly line: number;
   readonly column: number;
 }

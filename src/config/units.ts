@@ -16,7 +16,7 @@ const DURATIONS: Readonly<Record<string, number>> = {
 };
 
 /** Longest time that a timer can wait, ms: about 24.8 days. */
-export const MAX_DURATION_MS = 2 ** 31 - 1;
+const MAX_DURATION_MS = 2 ** 31 - 1;
 
 /** Bytes of `"64kB"` (k, M, G: 1000; kB, MB, GB: 1024) or 0. Null for anything else: a bare number has no unit. */
 export function parseSize(value: unknown): number | null {

@@ -7,10 +7,11 @@ import { Findings } from '../../config/problems.ts';
 import type { SocketAddress } from '../../core/address.ts';
 import { BackdialError } from '../../core/errors.ts';
 import { toDomain } from '../../core/host-name.ts';
-import { DEFAULT_SERVER_FILE, reportProblems } from '../load-config.ts';
+import { reportProblems } from '../load-config.ts';
 import { keptPin } from '../self-signed.ts';
 
 const HTTPS_PORT = 443;
+const DEFAULT_SERVER_FILE = '/etc/backdial/server.json5';
 
 interface AddArguments {
   readonly name: string;
