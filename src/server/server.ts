@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { SocketAddress } from '../core/address.ts';
+import type { DialOptions } from '../core/dial.ts';
+import type { TunnelInfo } from '../core/events.ts';
+import { TunnelRegistry } from '../registry/registry.ts';
+import { DEFAULT_LIVENESS, type LivenessOptions } from '../tunnel/types.ts';
+import { Admission } from './admission.ts';
+import { TunnelDialer } from './dialer.ts';
+import { DomainTable } from './domain-table.ts';
+import { createFrontDoor, type FrontDoor } from './front-door.ts';
+import { TunnelGate } from './gate.ts';
+import { createHttpsWay, type HttpsWay } from './https-way.ts';
+import type { ServerOptions } from './options.ts';
+import { createRedirect, type Redirect } from './redirect.ts';
+import { type ResolvedServerOptions, resolveServerOptions } from './resolve-options.ts';
+import { createSecretChecker, type SecretChecker } from './secret-check.ts';
+import { createTcpWay, type TcpWay } from './tcp-way.ts';
+
+/** Where a server listens, with the ports that the system chose. */
+export interface ServerAddresses {
+  readonly frontDoor: readonly SocketAddress[];
+  readonly tcp: readonly { readonly domain: string; readonly address: SocketAddress }[];
+  readonly redirect: readonly SocketAddress[];
+}
+
+/** One server process: front doors, tunnels, ways in. */
+export interface Server {
+  /** Opens every listener; fails with `listen-failed`, and then none stays open. */
+  listen(): Promise<ServerAddresses>;
+  /** A byte stream to `domain[:port]` or `instance.domain[:port]`; fails with a BackdialError. */
+  dial(name: string, options?: Partial<DialOptions>): Promise<Duplex>;
+  /** The live tunnels. */
+  tunnels(): readonly TunnelInfo[];
+  /**
+   * Stops listening at once, closes what is idle, lets the rest finish until `drainMs` (default: the option's; 0 ends it
+   * now) and resolves when everything is closed. Idempotent; a later call with a shorter deadline takes effect.
+   */
+  close(options?: { drainMs?: number }): Promise<void>;
+}
+
+/** What no user sets; tests make the deadlines shorter. */
+export interface ServerInternals {
+  readonly liveness: LivenessOptions;
+}
+
+/** Checks the options (`config-invalid`) and makes a server that does not listen yet. */
+export function createServer(given: ServerOptions, internals: Partial<ServerInternals> = {}): Server {
+  return new TunnelServer(resolveServerOptions(given), { liveness: DEFAULT_LIVENESS, ...internals });
+}
+
+class TunnelServer implements Server {
+  readonly #options: ResolvedServerOptions;
+  readonly #registry = new TunnelRegistry();
+  readonly #dialer: TunnelDialer;
+  readonly #secrets: SecretChecker;
+  readonly #frontDoor: FrontDoor;
+  readonly #https: HttpsWay;
+  readonly #tcp: TcpWay;
+  readonly #redirect: Redirect;
+  #closing: Promise<void> | null = null;
+  #deadline: NodeJS.Timeout | null = null;
+
+  constructor(options: ResolvedServerOptions, internals: ServerInternals) {
+    this.#options = options;
+    this.#secrets = createSecretChecker({ lists: options.domains.map(({ secrets }) => secrets) });
+    const table = new DomainTable(options.domains);
+    const domains = (): DomainTable => table;
+    const admission = new Admission(options);
+    const registry = this.#registry;
+    const dialer = new TunnelDialer(domains, registry);
+    const gate = new TunnelGate({ options, domains, registry, secrets: this.#secrets, liveness: internals.liveness });
+    const https = createHttpsWay({
+      options,
+      domains,
+      carriers: dialer,
+      onService: (request, socket, head, connection) => gate.admit(request, socket, head, connection.remote),
+    });
+    this.#dialer = dialer;
+    this.#https = https;
+    this.#frontDoor = createFrontDoor({
+      options,
+      domains,
+      admission,
+      onVisitor: (tlsSocket, connection) => https.accept(tlsSocket, connection),
+    });
+    this.#tcp = createTcpWay({ options, dialer, admission });
+    this.#redirect = createRedirect({ options, admission });
+  }
+
+  async listen(): Promise<ServerAddresses> {
+    try {
+      const frontDoor = await this.#frontDoor.listen();
+      const tcp = await this.#tcp.listen();
+      const redirect = await this.#redirect.listen();
+      return { frontDoor, tcp, redirect };
+    } catch (error) {
+      await this.close({ drainMs: 0 });
+      throw error;
+    }
+  }
+
+  dial(name: string, options: Partial<DialOptions> = {}): Promise<Duplex> {
+    return this.#dialer.dial(name, { way: 'library', transaction: randomUUID(), ...options });
+  }
+
+  tunnels(): readonly TunnelInfo[] {
+    return Array.from(this.#registry.tunnels(), (tunnel) => tunnel.info);
+  }
+
+  close({ drainMs = this.#options.drainMs }: { drainMs?: number } = {}): Promise<void> {
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => void this.#cut(), drainMs);
+    this.#closing ??= this.#drain(drainMs);
+    return this.#closing;
+  }
+
+  /**
+   * Visitors first, then the agents, in one turn: what was asked is under way by then, and the agents, told at once, dial
+   * whoever listens next.
+   */
+  async #drain(drainMs: number): Promise<void> {
+    this.#frontDoor.stop();
+    this.#tcp.stop();
+    this.#redirect.stop();
+    this.#https.drain();
+    const tunnels = [...this.#registry.tunnels()];
+    for (const tunnel of tunnels) tunnel.drain('drained', drainMs);
+    // An agent's connection counts as one of the front door: it is drained when the last tunnel has closed, too.
+    await Promise.all([this.#frontDoor.drained(), this.#tcp.drained(), this.#redirect.drained()]);
+    await this.#cut();
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+  }
+
+  /** Ends what is open, now. */
+  async #cut(): Promise<void> {
+    await Promise.all([this.#https.close(), this.#tcp.close(), this.#redirect.close(), this.#frontDoor.close()]);
+    this.#secrets.close();
+  }
+}
