@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net, { type Socket } from 'node:net';
+import { mock, type TestContext, test } from 'node:test';
+import { Admission, type AdmissionOptions } from '../../src/server/admission.ts';
+import { listenOn } from '../support/listen-on.ts';
+import { Observed } from '../support/observed.ts';
+import { connectWire } from '../support/sockets.ts';
+import { eventually, within } from '../support/within.ts';
+
+function makeAdmission(limits: Partial<AdmissionOptions> = {}) {
+  const log = new Observed();
+  const options = { maxConnections: 0, maxConnectionsPerAddress: 0, observer: log.observer, ...limits };
+  return { log, admission: new Admission(options) };
+}
+
+/** A listener that asks `admission` about each connection. */
+async function listenWith(t: TestContext, admission: Admission) {
+  const admitted: { socket: Socket; remote: string }[] = [];
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    const remote = admission.admit(socket);
+    if (remote !== null) admitted.push({ socket, remote });
+  });
+  const port = await listenOn(server);
+  t.after(() => {
+    for (const { socket } of admitted) socket.destroy();
+    server.close();
+    admission.close();
+  });
+  const connect = async () => {
+    const { raw } = await connectWire(port);
+    raw.resume();
+    t.after(() => raw.destroy());
+    return raw;
+  };
+  return { connect, admitted };
+}
+
+for (const limit of ['maxConnections', 'maxConnectionsPerAddress'] as const) {
+  test(`over ${limit} a connection is destroyed at once, until one of those that are open has closed`, async (t) => {
+    const { log, admission } = makeAdmission({ [limit]: 2 });
+    const { connect, admitted } = await listenWith(t, admission);
+    await connect();
+    await connect();
+    await eventually('two connections', () => admitted.length === 2);
+    for (let i = 0; i < 3; i += 1) await within('the close', once(await connect(), 'end'));
+    assert.equal(admission.connectionCount, 2);
+    assert.deepEqual(
+      log.events.map(({ type }) => type),
+      ['warning'],
+      'one warning, not a line each',
+    );
+    const [warning] = log.of('warning');
+    assert.equal(warning?.code, 'connection-limit');
+    assert.match(warning?.message ?? '', /limit of 2 connections/);
+    admitted[0]?.socket.destroy();
+    await eventually('a free place', () => admission.connectionCount === 1);
+    await connect();
+    await eventually('a third', () => admitted.length === 3);
+    admission.close();
+    assert.match(log.of('warning')[1]?.message ?? '', /^3 times/);
+  });
+}
+
+test('a peer is named by address and port', async (t) => {
+  const { admission } = makeAdmission();
+  const { connect, admitted } = await listenWith(t, admission);
+  const raw = await connect();
+  await eventually('the connection', () => admitted.length === 1);
+  assert.equal(admitted[0]?.remote, `127.0.0.1:${raw.localPort}`);
+});
+
+test('refusals are told one by one up to a bound, then as a number', (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const { log, admission } = makeAdmission();
+  const refuse = (count: number) => {
+    for (let i = 0; i < count; i += 1) {
+      admission.refused({ remote: '192.0.2.1:1', reason: 'hello-invalid', detail: 'x', name: null });
+    }
+  };
+  refuse(250);
+  assert.equal(log.of('connection-refused').length, 100);
+  assert.equal(log.of('warning').length, 0);
+  mock.timers.tick(10_000);
+  assert.match(log.of('warning')[0]?.message ?? '', /^150 more connections were refused/);
+  refuse(10);
+  assert.equal(log.of('connection-refused').length, 110);
+  mock.timers.tick(10_000);
+  assert.equal(log.of('warning').length, 1);
+});
+
+test('failed accepts are one warning at a time', () => {
+  const { log, admission } = makeAdmission();
+  for (let i = 0; i < 50; i += 1) admission.acceptFailed(new Error('accept ECONNABORTED'));
+  assert.equal(log.events.length, 1);
+  admission.close();
+  assert.equal(log.events.length, 2);
+});
