@@ -8,11 +8,12 @@ import type { StreamHead } from '../tunnel/types.ts';
 import type { ResolvedTarget } from './resolve-options.ts';
 
 /**
- * Whether a stream means the domain's target (design, section 2): names without a port, or with 80 or 443, do; any other
- * port means an entry of `ports`, of which there is none yet, but a domain's own TCP listener falls back to the only target.
+ * Whether a stream means the domain's target (design, section 2): the ways `https` and `tls` do, whatever port the front
+ * door has, and so do names without a port, or with 80 or 443. Any other port means an entry of `ports`, of which there is
+ * none yet, but a domain's own TCP listener falls back to the only target.
  */
 export function meansTarget({ authority, way }: StreamHead): boolean {
-  if (way === 'tcp' || !authority.includes(':')) return true;
+  if (way === 'https' || way === 'tls' || way === 'tcp' || !authority.includes(':')) return true;
   const port = parseHostPort(authority)?.port;
   return port === 80 || port === 443;
 }

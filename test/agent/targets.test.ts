@@ -62,6 +62,8 @@ describe('which streams mean the target', () => {
     ['www.test', 'proxy', true],
     ['one.www.test:80', 'proxy', true],
     ['www.test:443', 'https', true],
+    ['www.test:8443', 'https', true],
+    ['www.test:8443', 'tls', true],
     ['www.test:5432', 'library', false],
     ['www.test:5432', 'tcp', true],
     ['www.test:', 'library', false],
