@@ -8,6 +8,12 @@ import type { DomainTable } from './domain-table.ts';
 /** How many tunnels one dial may try. */
 const MAX_ATTEMPTS = 3;
 
+/** An open stream and the tunnel that carries it. */
+export interface Dialled {
+  readonly stream: Duplex;
+  readonly carrier: Carrier;
+}
+
 /** Resolves names to tunnels; balancing and fail-over of dials live here (design, section 2). */
 export class TunnelDialer implements Dialer, CarrierSource {
   readonly #domains: () => DomainTable;
@@ -32,14 +38,21 @@ export class TunnelDialer implements Dialer, CarrierSource {
     return picked;
   }
 
-  /** Tries up to three tunnels, other instances first; moves on only for errors that another attempt may not meet. */
   async dial(name: string, options: DialOptions): Promise<Duplex> {
+    return (await this.open(name, options)).stream;
+  }
+
+  /**
+   * Dials, and says which tunnel it was. Tries up to three, other instances first; moves on only for errors that another
+   * attempt may not meet.
+   */
+  async open(name: string, options: DialOptions): Promise<Dialled> {
     const { host, authority } = parseName(name);
     const tried = new Set<Carrier>();
     let carrier = this.pick(host);
     for (;;) {
       try {
-        return await carrier.open(authority, options);
+        return { stream: await carrier.open(authority, options), carrier };
       } catch (thrown) {
         const error = asBackdialError(thrown, 'internal');
         tried.add(carrier);

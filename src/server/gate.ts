@@ -29,10 +29,23 @@ export interface GateOptions {
 /** Where agents come in: checks a handshake, turns the connection around, keeps the tunnel registered until its end. */
 export class TunnelGate {
   readonly #gate: GateOptions;
+  /** All that are not over, also those that were replaced and drain. */
+  readonly #tunnels = new Set<ServerTunnel>();
   #nextId = 1;
 
   constructor(gate: GateOptions) {
     this.#gate = gate;
+  }
+
+  /** Tells every agent to leave; resolves when the last tunnel is over. What still runs at the deadline is cut. */
+  async drain(deadlineMs: number): Promise<void> {
+    for (const tunnel of this.#tunnels) tunnel.drain('drained', deadlineMs);
+    await Promise.all(Array.from(this.#tunnels, (tunnel) => tunnel.closed));
+  }
+
+  /** Ends every tunnel at once. */
+  close(): void {
+    for (const tunnel of this.#tunnels) tunnel.destroy();
   }
 
   /**
@@ -91,6 +104,7 @@ export class TunnelGate {
       liveness: this.#gate.liveness,
       dialTimeoutMs: DIAL_TIMEOUT_MS,
     });
+    this.#tunnels.add(tunnel);
     const replaced = this.#gate.registry.add(tunnel);
     observer({ type: 'tunnel-opened', tunnel: info, peerVersion: head.version });
     if (replaced !== null) {
@@ -99,6 +113,7 @@ export class TunnelGate {
     }
     tunnel.leaving.addEventListener('abort', () => this.#gate.registry.remove(tunnel), { once: true });
     void tunnel.closed.then(({ reason, detail }) => {
+      this.#tunnels.delete(tunnel);
       this.#gate.registry.remove(tunnel);
       observer({ type: 'tunnel-closed', tunnel: info, reason, detail, lifetimeMs: Date.now() - openedAt });
     });

@@ -54,6 +54,7 @@ class TunnelServer implements Server {
   readonly #registry = new TunnelRegistry();
   readonly #dialer: TunnelDialer;
   readonly #secrets: SecretChecker;
+  readonly #gate: TunnelGate;
   readonly #frontDoor: FrontDoor;
   readonly #https: HttpsWay;
   readonly #tcp: TcpWay;
@@ -76,6 +77,7 @@ class TunnelServer implements Server {
       carriers: dialer,
       onService: (request, socket, head, connection) => gate.admit(request, socket, head, connection.remote),
     });
+    this.#gate = gate;
     this.#dialer = dialer;
     this.#https = https;
     this.#frontDoor = createFrontDoor({
@@ -124,16 +126,15 @@ class TunnelServer implements Server {
     this.#tcp.stop();
     this.#redirect.stop();
     this.#https.drain();
-    const tunnels = [...this.#registry.tunnels()];
-    for (const tunnel of tunnels) tunnel.drain('drained', drainMs);
-    // An agent's connection counts as one of the front door: it is drained when the last tunnel has closed, too.
-    await Promise.all([this.#frontDoor.drained(), this.#tcp.drained(), this.#redirect.drained()]);
+    const tunnels = this.#gate.drain(drainMs);
+    await Promise.all([tunnels, this.#frontDoor.drained(), this.#tcp.drained(), this.#redirect.drained()]);
     await this.#cut();
     if (this.#deadline !== null) clearTimeout(this.#deadline);
   }
 
   /** Ends what is open, now. */
   async #cut(): Promise<void> {
+    this.#gate.close();
     await Promise.all([this.#https.close(), this.#tcp.close(), this.#redirect.close(), this.#frontDoor.close()]);
     this.#secrets.close();
   }
