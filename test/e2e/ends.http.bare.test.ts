@@ -18,7 +18,7 @@ for (const version of ['HTTP/1.1', 'HTTP/2'] as const) {
       await target.close();
     });
 
-    const route = { tls, version, targetVersion: version, exchange: () => target.next() };
+    const route = { tls, version, targetVersion: version, exchange: (path: string) => target.next(path) };
     testHttpEndings(`on bare sockets, ${how}`, { ...route, port: () => target.port });
     testHttpEndings(`on the faulty link, ${how}`, { ...route, port: () => link.port });
   }

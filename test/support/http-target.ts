@@ -75,8 +75,8 @@ export class Exchange extends Inbox {
 /** An HTTP server whose every exchange is in the hands of the test. */
 export interface HttpTarget {
   readonly port: number;
-  /** The next exchange that nobody asked for yet. */
-  next(): Promise<Exchange>;
+  /** The first exchange, past or to come, for a path that nobody claimed yet. */
+  next(path: string): Promise<Exchange>;
   close(): Promise<void>;
 }
 
@@ -87,12 +87,13 @@ export interface HttpTargetOptions {
 }
 
 export async function startHttpTarget(options: HttpTargetOptions = {}): Promise<HttpTarget> {
-  const unclaimed: Exchange[] = [];
-  const waiting: ((exchange: Exchange) => void)[] = [];
+  const unclaimed = new Set<Exchange>();
+  const waiting = new Map<string, (exchange: Exchange) => void>();
   const wires = new Map<net.Socket, Wire>();
   const take = (exchange: Exchange) => {
-    const claim = waiting.shift();
-    if (claim === undefined) unclaimed.push(exchange);
+    const claim = waiting.get(exchange.path);
+    waiting.delete(exchange.path);
+    if (claim === undefined) unclaimed.add(exchange);
     else claim(exchange);
   };
   const version = options.version ?? 'HTTP/1.1';
@@ -108,10 +109,11 @@ export async function startHttpTarget(options: HttpTargetOptions = {}): Promise<
   const port = await listenOn(server);
   return {
     port,
-    next() {
-      const ready = unclaimed.shift();
-      if (ready !== undefined) return Promise.resolve(ready);
-      return within('a request to the target', new Promise<Exchange>((resolve) => waiting.push(resolve)));
+    next(path) {
+      for (const exchange of unclaimed) {
+        if (exchange.path === path && unclaimed.delete(exchange)) return Promise.resolve(exchange);
+      }
+      return within(`a request for ${path}`, new Promise<Exchange>((resolve) => waiting.set(path, resolve)));
     },
     close,
   };

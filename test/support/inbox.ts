@@ -40,10 +40,11 @@ export class Inbox {
     }
   }
 
-  /** Drops what has arrived, so that only what comes later counts. */
-  forget(): void {
-    this.#chunks.length = 0;
-    this.#length = 0;
+  /** Forgets the first `length` bytes, so that only what comes behind them counts. */
+  drop(length: number): void {
+    const rest = this.bytes.subarray(length);
+    this.#chunks.splice(0, this.#chunks.length, rest);
+    this.#length = rest.length;
   }
 
   #take(chunk: Buffer): void {

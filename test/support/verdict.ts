@@ -15,7 +15,7 @@ export interface Ending {
 }
 
 /** What the platform calls a connection that the other side has cut. */
-const RESET_CODES = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
+const RESET_CODES = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ERR_HTTP2_STREAM_ERROR']);
 
 export const CLEAN: Ending = { verdict: 'clean', code: null };
 
@@ -28,6 +28,8 @@ export function endingOfError(error: NodeJS.ErrnoException): Ending {
 export function watchEnding(stream: Duplex): Promise<Ending> {
   return new Promise((resolve) => {
     stream.on('error', (error) => resolve(endingOfError(error)));
+    // HTTP/2: RST_STREAM with CANCEL is no error to Node; it says `aborted`, and then `end` as if all were well.
+    stream.on('aborted', () => resolve({ verdict: 'reset', code: 'aborted' }));
     stream.on('end', () => resolve(CLEAN));
     stream.on('close', () => resolve({ verdict: 'truncated', code: 'closed' }));
   });
