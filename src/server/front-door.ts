@@ -6,7 +6,8 @@ import type { ErrorCode } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
 import { ALERT, type Alert, sendAlert } from '../net/alert.ts';
 import type { ClientHello } from '../net/client-hello.ts';
-import { type Listener, listenOn } from '../net/listen.ts';
+import { listenOn } from '../net/listen.ts';
+import { ListenerGroup } from '../net/listener-group.ts';
 import { type PeekBudget, type Peeked, peekClientHello } from '../net/peek.ts';
 import { keepRawSocket } from '../net/reset.ts';
 import { Admission } from './admission.ts';
@@ -75,8 +76,7 @@ class TlsFrontDoor implements FrontDoor {
   /** Carries an Arrival from the raw socket to the events of the TLS socket that `tls.Server` makes of it. */
   readonly #arrivals = new AsyncLocalStorage<Arrival>();
   readonly #budget: PeekBudget = { remaining: PEEK_BUDGET_BYTES };
-  readonly #open = new Set<Socket>();
-  #listeners: Listener[] = [];
+  readonly #group = new ListenerGroup();
   #closing = false;
 
   constructor({ options, domains, onVisitor, admission }: FrontDoorOptions) {
@@ -89,18 +89,20 @@ class TlsFrontDoor implements FrontDoor {
   }
 
   get connectionCount(): number {
-    return this.#open.size;
+    return this.#group.size;
   }
 
   async listen(): Promise<SocketAddress[]> {
     this.#warnOfUncovered();
+    const addresses: SocketAddress[] = [];
     try {
       for (const address of this.#options.listen) {
         // Half-open until the route is known: an alert must be sendable after the peer's FIN.
         const onSocket = (raw: Socket) => this.#listenerOnSocket(raw);
         const onAcceptError = (error: Error) => this.#admission.acceptFailed(error);
         const listener = await listenOn(address, { allowHalfOpen: true, onSocket, onAcceptError });
-        this.#listeners.push(listener);
+        this.#group.addListener(listener);
+        addresses.push(listener.address);
         const told = formatAddress(listener.address);
         this.#options.observer({ type: 'listening', purpose: 'front-door', address: told });
       }
@@ -108,22 +110,20 @@ class TlsFrontDoor implements FrontDoor {
       await this.close();
       throw error;
     }
-    return this.#listeners.map(({ address }) => address);
+    return addresses;
   }
 
   stop(): void {
-    for (const listener of this.#listeners) listener.stop();
+    this.#group.stop();
   }
 
-  async drained(): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  drained(): Promise<void> {
+    return this.#group.drained();
   }
 
   close(): Promise<void> {
     this.#closing = true;
-    const drained = this.drained();
-    for (const raw of this.#open) raw.destroy();
-    return drained;
+    return this.#group.close((raw) => raw.destroy());
   }
 
   /** Domains that HTTPS visitors cannot reach because no certificate covers their name. */
@@ -152,7 +152,7 @@ class TlsFrontDoor implements FrontDoor {
     if (remote === null) return;
     const acceptedAt = performance.now();
     const arrival: Arrival = { raw, remote, acceptedAt, connection: null, deadline: undefined, failure: null };
-    this.#open.add(raw);
+    this.#group.addSocket(raw);
     raw.once('close', () => this.#rawOnClose(arrival));
     peekClientHello(raw, { deadlineMs: this.#options.readTimeoutMs, budget: this.#budget }, (peeked) =>
       this.#peekOnEnd(arrival, peeked),
@@ -238,7 +238,6 @@ class TlsFrontDoor implements FrontDoor {
   }
 
   #rawOnClose(arrival: Arrival): void {
-    this.#open.delete(arrival.raw);
     clearTimeout(arrival.deadline);
     if (arrival.connection === null || this.#closing) return;
     const failure = arrival.failure ?? { reason: 'visitor-tls', detail: 'the visitor went away during the handshake' };

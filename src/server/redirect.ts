@@ -2,7 +2,8 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { formatAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
 import { canonicalName } from '../core/host-name.ts';
-import { bindServer, type Listener } from '../net/listen.ts';
+import { bindServer } from '../net/listen.ts';
+import { ListenerGroup } from '../net/listener-group.ts';
 import { Admission } from './admission.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 
@@ -50,8 +51,7 @@ class HttpsRedirect implements Redirect {
   readonly #options: RedirectOptions['options'];
   readonly #httpsPort: () => number;
   readonly #admission: Admission;
-  readonly #open = new Set<Socket>();
-  readonly #servers: { readonly server: http.Server; readonly listener: Listener }[] = [];
+  readonly #group = new ListenerGroup();
 
   constructor({ options, httpsPort, admission }: RedirectOptions) {
     this.#options = options;
@@ -60,15 +60,17 @@ class HttpsRedirect implements Redirect {
   }
 
   get connectionCount(): number {
-    return this.#open.size;
+    return this.#group.size;
   }
 
   async listen(): Promise<SocketAddress[]> {
+    const addresses: SocketAddress[] = [];
     try {
       for (const address of this.#options.redirect) {
         const server = this.#makeServer();
         const listener = await bindServer(server, address, (error) => this.#admission.acceptFailed(error));
-        this.#servers.push({ server, listener });
+        this.#group.addListener(listener);
+        addresses.push(listener.address);
         const told = formatAddress(listener.address);
         this.#options.observer({ type: 'listening', purpose: 'redirect', address: told });
       }
@@ -76,21 +78,19 @@ class HttpsRedirect implements Redirect {
       await this.close();
       throw error;
     }
-    return this.#servers.map(({ listener }) => listener.address);
+    return addresses;
   }
 
   stop(): void {
-    for (const { listener } of this.#servers) listener.stop();
+    this.#group.stop();
   }
 
-  async drained(): Promise<void> {
-    await Promise.all(this.#servers.map(({ listener }) => listener.close()));
+  drained(): Promise<void> {
+    return this.#group.drained();
   }
 
   close(): Promise<void> {
-    const drained = this.drained();
-    for (const socket of this.#open) socket.destroy();
-    return drained;
+    return this.#group.close((socket) => socket.destroy());
   }
 
   #makeServer(): http.Server {
@@ -116,8 +116,7 @@ class HttpsRedirect implements Redirect {
   #serverOnConnection(socket: Socket): void {
     socket.on('error', socketOnError);
     if (this.#admission.admit(socket) === null) return;
-    this.#open.add(socket);
-    socket.once('close', () => this.#open.delete(socket));
+    this.#group.addSocket(socket);
   }
 
   #serverOnRequest(request: IncomingMessage, response: ServerResponse): void {

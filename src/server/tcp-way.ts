@@ -6,6 +6,7 @@ import type { Dialer } from '../core/dial.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { StreamEnd } from '../core/events.ts';
 import { type Listener, listenOn } from '../net/listen.ts';
+import { ListenerGroup } from '../net/listener-group.ts';
 import { type SpliceResult, splice } from '../net/splice.ts';
 import { Admission } from './admission.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
@@ -55,8 +56,7 @@ class DialingTcpWay implements TcpWay {
   readonly #options: TcpWayOptions['options'];
   readonly #dialer: Dialer;
   readonly #admission: Admission;
-  readonly #open = new Set<Socket>();
-  readonly #listeners: { readonly domain: string; readonly listener: Listener }[] = [];
+  readonly #group = new ListenerGroup();
   #closing = false;
 
   constructor({ options, dialer, admission }: TcpWayOptions) {
@@ -66,34 +66,37 @@ class DialingTcpWay implements TcpWay {
   }
 
   get connectionCount(): number {
-    return this.#open.size;
+    return this.#group.size;
   }
 
   async listen(): Promise<TcpAddress[]> {
     const wanted = this.#options.domains.flatMap(({ name, listen }) => listen.map((at) => ({ domain: name, at })));
     refuseDuplicates(wanted);
+    const addresses: TcpAddress[] = [];
     try {
-      for (const { domain, at } of wanted) this.#listeners.push({ domain, listener: await this.#listenOn(domain, at) });
+      for (const { domain, at } of wanted) {
+        const listener = await this.#listenOn(domain, at);
+        this.#group.addListener(listener);
+        addresses.push({ domain, address: listener.address });
+      }
     } catch (error) {
       await this.close();
       throw error;
     }
-    return this.#listeners.map(({ domain, listener }) => ({ domain, address: listener.address }));
+    return addresses;
   }
 
   stop(): void {
-    for (const { listener } of this.#listeners) listener.stop();
+    this.#group.stop();
   }
 
-  async drained(): Promise<void> {
-    await Promise.all(this.#listeners.map(({ listener }) => listener.close()));
+  drained(): Promise<void> {
+    return this.#group.drained();
   }
 
   close(): Promise<void> {
     this.#closing = true;
-    const drained = this.drained();
-    for (const socket of this.#open) socket.resetAndDestroy();
-    return drained;
+    return this.#group.close((socket) => socket.resetAndDestroy());
   }
 
   async #listenOn(domain: string, at: SocketAddress): Promise<Listener> {
@@ -110,8 +113,7 @@ class DialingTcpWay implements TcpWay {
   #listenerOnSocket(socket: Socket, domain: string, at: SocketAddress): void {
     const remote = this.#admission.admit(socket);
     if (remote === null) return;
-    this.#open.add(socket);
-    socket.once('close', () => this.#open.delete(socket));
+    this.#group.addSocket(socket);
     // The agent chooses the target by port, and by the domain where its `ports` lacks this one.
     const name = 'port' in at ? `${domain}:${at.port}` : domain;
     const visit = { socket, domain, remote, start: Date.now(), transaction: randomUUID() };

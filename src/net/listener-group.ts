@@ -1,0 +1,49 @@
+import type { Socket } from 'node:net';
+import type { Listener } from './listen.ts';
+
+/** Listeners that belong together, and the sockets that they accepted: what one way in has to stop, await and close. */
+export class ListenerGroup {
+  readonly #listeners: Listener[] = [];
+  readonly #open = new Set<Socket>();
+  #onEmpty: (() => void)[] = [];
+
+  /** Sockets that are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  addListener(listener: Listener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Counts the socket until it closes. */
+  addSocket(socket: Socket): void {
+    this.#open.add(socket);
+    socket.once('close', () => this.#socketOnClose(socket));
+  }
+
+  /** Stops accepting at once. Idempotent. */
+  stop(): void {
+    for (const listener of this.#listeners) listener.stop();
+  }
+
+  /** {@link stop}, then resolves when every socket has closed; closes none. */
+  async drained(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    // A listener counts a socket as closed a little before the socket says so itself.
+    if (this.#open.size > 0) await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+  }
+
+  /** {@link stop}, ends every socket by `end`, resolves when all have closed. Idempotent. */
+  close(end: (socket: Socket) => void): Promise<void> {
+    const drained = this.drained();
+    for (const socket of this.#open) end(socket);
+    return drained;
+  }
+
+  #socketOnClose(socket: Socket): void {
+    this.#open.delete(socket);
+    if (this.#open.size > 0) return;
+    for (const resolve of this.#onEmpty.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,52 @@
+import type { TestContext } from 'node:test';
+import type { TLSSocket } from 'node:tls';
+import { DomainTable } from '../../src/server/domain-table.ts';
+import { createFrontDoor, type FrontDoor } from '../../src/server/front-door.ts';
+import type { ServerOptions } from '../../src/server/options.ts';
+import { resolveServerOptions } from '../../src/server/resolve-options.ts';
+import type { VisitorConnection } from '../../src/server/visitor.ts';
+import { testCertificate } from './certificates.ts';
+import { Observed } from './observed.ts';
+
+export interface Visitor {
+  readonly tlsSocket: TLSSocket;
+  readonly connection: VisitorConnection;
+}
+
+export interface StartedFrontDoor {
+  readonly frontDoor: FrontDoor;
+  readonly port: number;
+  readonly told: Observed;
+  readonly visitors: readonly Visitor[];
+}
+
+/** A front door on a free port that echoes what its visitors send; closed after the test. Answers `*.example.com` unless told. */
+export async function startFrontDoor(
+  t: TestContext,
+  given: Partial<ServerOptions> = {},
+  onVisitor: (visitor: Visitor) => void = ({ tlsSocket }) => void tlsSocket.pipe(tlsSocket),
+): Promise<StartedFrontDoor> {
+  const told = new Observed();
+  const { cert, key } = testCertificate();
+  const options = resolveServerOptions({
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    certificates: [{ hosts: ['*.example.com'], cert, key }],
+    domains: [],
+    observer: told.observer,
+    ...given,
+  });
+  const visitors: Visitor[] = [];
+  const table = new DomainTable(options.domains);
+  const frontDoor = createFrontDoor({
+    options,
+    domains: () => table,
+    onVisitor(tlsSocket, connection) {
+      visitors.push({ tlsSocket, connection });
+      onVisitor({ tlsSocket, connection });
+    },
+  });
+  t.after(() => frontDoor.close());
+  const [address] = await frontDoor.listen();
+  if (address === undefined || !('port' in address)) throw new Error('no TCP address');
+  return { frontDoor, port: address.port, told, visitors };
+}
