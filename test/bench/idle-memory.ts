@@ -1,9 +1,7 @@
 import { once } from 'node:events';
-import { DOMAIN, startBackdial } from './backdial.ts';
+import { startBackdial } from './backdial.ts';
 import { type Bench, type Figure, figure } from './bench.ts';
-import { VISITORS } from './compare-loads.ts';
 import { type HeapFigures, readHeap } from './heap.ts';
-import { wrk } from './load.ts';
 import { ANSWER_BYTES, startTarget } from './nginx.ts';
 import { settledBytes, untilIdle } from './settle.ts';
 import { openVisitors } from './visitors.ts';
@@ -11,8 +9,6 @@ import { openVisitors } from './visitors.ts';
 const IDLE_VISITORS = 1_000;
 /** A round is a fresh pair of processes and takes half a minute; more rounds tell nothing new. */
 const MAX_ROUNDS = 3;
-/** Until compilers and the young generation have their working size: that is not what a visitor costs. */
-const WARM_UP_SECONDS = 3;
 
 /** What one idle visitor costs, kB: of resident memory, and of the JavaScript heap as the explanation. */
 export const idleMemory: Bench = {
@@ -38,9 +34,9 @@ export const idleMemory: Bench = {
   },
 };
 
+/** Fresh processes: after a load, the room that its garbage left would take the visitors and hide their cost. */
 async function residentPerVisitor(targetPort: number): Promise<[server: number, agent: number]> {
   await using backdial = await startBackdial({ targetPort });
-  await wrk(`http://${DOMAIN}:${backdial.tcpPort}/`, VISITORS, WARM_UP_SECONDS);
   const before = await settledBytes(backdial.pids);
   const visitors = await openVisitors(backdial.tcpPort, IDLE_VISITORS, ANSWER_BYTES);
   const after = await settledBytes(backdial.pids);
@@ -51,7 +47,6 @@ async function residentPerVisitor(targetPort: number): Promise<[server: number, 
 
 async function heapPerVisitor(targetPort: number): Promise<Figure[]> {
   await using backdial = await startBackdial({ targetPort, memoryProbe: true });
-  await wrk(`http://${DOMAIN}:${backdial.tcpPort}/`, VISITORS, WARM_UP_SECONDS);
   await untilIdle(backdial.pids);
   const programs = [backdial.server, backdial.agent];
   const before = await Promise.all(programs.map(readHeap));

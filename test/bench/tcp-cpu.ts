@@ -18,6 +18,7 @@ export const tcpCpu: Bench = {
       { name: 'rathole', url: `http://${DOMAIN}:${rathole.port}/`, pids: rathole.pids },
       { name: 'backdial', url: `http://${DOMAIN}:${backdial.tcpPort}/`, pids: backdial.pids },
     ];
-    return compareLoads('wrk', wrk, settings, pair, { cpu: { atMost: 0.8 } });
+    // Awaited here: the programs are stopped when this scope is left.
+    return await compareLoads('wrk', wrk, settings, pair, { cpu: { atMost: 0.8 } });
   },
 };
