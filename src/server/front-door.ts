@@ -20,7 +20,10 @@ import type { VisitorConnection } from './visitor.ts';
 export interface FrontDoor {
   /** Opens every listener of `options.listen`; fails with `listen-failed`, and then none stays open. */
   listen(): Promise<SocketAddress[]>;
-  /** Stops accepting at once; what is open lives on. Idempotent. */
+  /**
+   * Stops accepting at once; visitors live on. A handshake that is under way has a second left, so that connections that
+   * say nothing do not hold up a drain. Idempotent.
+   */
   stop(): void;
   /** Stops, then resolves when the last connection has closed; closes none. */
   drained(): Promise<void>;
@@ -46,6 +49,8 @@ export function createFrontDoor(options: FrontDoorOptions): FrontDoor {
 
 /** What unfinished ClientHellos may hold, all together. */
 const PEEK_BUDGET_BYTES = 67_108_864;
+/** What is left for a handshake once the front door has stopped. */
+const STOPPED_HANDSHAKE_MS = 1_000;
 /** Of a TLS handshake where `readTimeoutMs` is 0. */
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 120_000;
 
@@ -77,7 +82,9 @@ class TlsFrontDoor implements FrontDoor {
   readonly #arrivals = new AsyncLocalStorage<Arrival>();
   readonly #budget: PeekBudget = { remaining: PEEK_BUDGET_BYTES };
   readonly #group = new ListenerGroup();
-  #closing = false;
+  /** Connections that are before the end of their handshake. */
+  readonly #arriving = new Set<Socket>();
+  #stopped = false;
 
   constructor({ options, domains, onVisitor, admission }: FrontDoorOptions) {
     this.#options = options;
@@ -114,15 +121,22 @@ class TlsFrontDoor implements FrontDoor {
   }
 
   stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
     this.#group.stop();
+    const lastCall = setTimeout(() => {
+      for (const raw of this.#arriving) raw.destroy();
+    }, STOPPED_HANDSHAKE_MS);
+    lastCall.unref();
   }
 
   drained(): Promise<void> {
+    this.stop();
     return this.#group.drained();
   }
 
   close(): Promise<void> {
-    this.#closing = true;
+    this.stop();
     return this.#group.close((raw) => raw.destroy());
   }
 
@@ -153,6 +167,7 @@ class TlsFrontDoor implements FrontDoor {
     const acceptedAt = performance.now();
     const arrival: Arrival = { raw, remote, acceptedAt, connection: null, deadline: undefined, failure: null };
     this.#group.addSocket(raw);
+    this.#arriving.add(raw);
     raw.once('close', () => this.#rawOnClose(arrival));
     peekClientHello(raw, { deadlineMs: this.#options.readTimeoutMs, budget: this.#budget }, (peeked) =>
       this.#peekOnEnd(arrival, peeked),
@@ -165,7 +180,7 @@ class TlsFrontDoor implements FrontDoor {
     if (peeked.kind === 'closed') {
       raw.destroy();
       // Probes that connect and go (health checks of a load balancer) are no news.
-      if (peeked.bytes === 0 || this.#closing) return;
+      if (peeked.bytes === 0 || this.#stopped) return;
       const detail = `the visitor went away after ${peeked.bytes} bytes`;
       this.#admission.refused({ remote, reason: 'hello-invalid', detail, name: null });
     } else if (peeked.kind === 'refused') {
@@ -228,6 +243,7 @@ class TlsFrontDoor implements FrontDoor {
     }
     clearTimeout(arrival.deadline);
     arrival.connection = null;
+    this.#arriving.delete(arrival.raw);
     keepRawSocket(tlsSocket, arrival.raw);
     this.#onVisitor(tlsSocket, connection);
   }
@@ -238,8 +254,9 @@ class TlsFrontDoor implements FrontDoor {
   }
 
   #rawOnClose(arrival: Arrival): void {
+    this.#arriving.delete(arrival.raw);
     clearTimeout(arrival.deadline);
-    if (arrival.connection === null || this.#closing) return;
+    if (arrival.connection === null || this.#stopped) return;
     const failure = arrival.failure ?? { reason: 'visitor-tls', detail: 'the visitor went away during the handshake' };
     this.#admission.refused({ remote: arrival.remote, name: arrival.connection.name, ...failure });
   }

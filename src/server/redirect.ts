@@ -11,7 +11,7 @@ import type { ResolvedServerOptions } from './resolve-options.ts';
 export interface Redirect {
   /** Opens every listener of `options.redirect`; fails with `listen-failed`, and then none stays open. */
   listen(): Promise<SocketAddress[]>;
-  /** Stops accepting at once and closes idle connections. Idempotent. */
+  /** Stops accepting at once; what is open has a second left. Idempotent. */
   stop(): void;
   /** Stops, then resolves when the last connection has closed; cuts none. */
   drained(): Promise<void>;
@@ -45,6 +45,8 @@ export function createRedirect(options: RedirectOptions): Redirect {
 
 const KEEP_ALIVE_MS = 5_000;
 const MAX_REQUESTS_PER_CONNECTION = 100;
+/** What is left for a connection once the redirect has stopped. */
+const STOPPED_CONNECTION_MS = 1_000;
 const DEFAULT_HTTPS_PORT = 443;
 
 class HttpsRedirect implements Redirect {
@@ -52,6 +54,7 @@ class HttpsRedirect implements Redirect {
   readonly #httpsPort: () => number;
   readonly #admission: Admission;
   readonly #group = new ListenerGroup();
+  #stopped = false;
 
   constructor({ options, httpsPort, admission }: RedirectOptions) {
     this.#options = options;
@@ -82,14 +85,21 @@ class HttpsRedirect implements Redirect {
   }
 
   stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
     this.#group.stop();
+    // A stopped http.Server checks no time-outs any more; every answer is written in the turn of its request.
+    const lastCall = setTimeout(() => void this.close(), STOPPED_CONNECTION_MS);
+    lastCall.unref();
   }
 
   drained(): Promise<void> {
+    this.stop();
     return this.#group.drained();
   }
 
   close(): Promise<void> {
+    this.stop();
     return this.#group.close((socket) => socket.destroy());
   }
 

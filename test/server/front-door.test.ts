@@ -238,6 +238,29 @@ describe('stopping', () => {
     assert.equal(frontDoor.connectionCount, 0);
   });
 
+  test('is not held up by connections that say nothing', async (t) => {
+    const { port, frontDoor, told } = await startFrontDoor(t);
+    const silent = await connectPeer(port);
+    const half = await connectPeer(port);
+    await half.send(records(helloMessage({ serverName: 'a.example.com' })).subarray(0, 50));
+    await eventually('two connections', () => frontDoor.connectionCount === 2);
+    await within('the drain', frontDoor.drained(), 3_000);
+    silent.close();
+    half.close();
+    assert.equal(told.of('connection-refused').length, 0);
+  });
+
+  test('lets a handshake that is under way end', async (t) => {
+    const { port, frontDoor } = await startFrontDoor(t);
+    const relay = await startRelay(t, port, async (hello, to) => {
+      to.write(hello.subarray(0, 100));
+      await eventually('the connection', () => frontDoor.connectionCount === 1);
+      frontDoor.stop();
+      to.write(hello.subarray(100));
+    });
+    assert.equal(await echo(await connectTls(t, relay), 'ping'), 'ping');
+  });
+
   test('by close ends visitors, half handshakes and silent connections alike', async (t) => {
     const { port, frontDoor, told } = await startFrontDoor(t);
     const visitor = await connectTls(t, port);
