@@ -144,7 +144,7 @@ describe('a visitor of a TCP port', () => {
     assert.equal(error.code, 'ECONNRESET');
     const { record } = await told.first('access');
     assert.deepEqual([record.reason, record.status, record.in, record.out], ['domain-unserved', 404, 0, 0]);
-    assert.equal(way.connectionCount, 0);
+    await eventually('the close', () => way.connectionCount === 0);
   });
 
   test('that resets during the dial aborts it', async (t) => {
