@@ -68,6 +68,7 @@ class DiallingAgent implements Agent {
         internals,
         observer: (event) => this.#observe(event),
         drainMs: options.drainMs,
+        tunnelMemoryBytes: options.tunnelMemoryBytes,
         onStream: (stream, tunnel) => this.#join(domain, stream, tunnel),
       });
       this.#connectors.set(domain, connector);

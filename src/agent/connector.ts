@@ -15,6 +15,8 @@ export interface ConnectorOptions {
   readonly resolver: Resolver;
   readonly proxyEnvironment: Environment;
   readonly internals: AgentInternals;
+  /** What stalled readers may hold in one tunnel, bytes. */
+  readonly tunnelMemoryBytes: number;
   readonly observer: Observer;
   /** Starts when an address is gone; ends what its tunnels still carry, ms. */
   readonly drainMs: number;
@@ -86,10 +88,10 @@ export class Connector {
   }
 
   #newGroup(remote: Remote, address: string | null): LinkGroup {
-    const { domain, internals, observer, proxyEnvironment, onStream } = this.#options;
+    const { domain, internals, observer, onStream, proxyEnvironment, tunnelMemoryBytes } = this.#options;
     const proxy = proxyFor(proxyEnvironment, remote.host, remote.port);
     const route = { remote, address, proxy };
-    return new LinkGroup({ domain, route, internals, observer, onStream, slots: this.#slots });
+    return new LinkGroup({ domain, route, internals, observer, onStream, tunnelMemoryBytes, slots: this.#slots });
   }
 
   #tellLookup(remote: Remote, error: BackdialError, attempt: number, retryInMs: number): void {

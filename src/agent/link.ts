@@ -20,6 +20,8 @@ export interface LinkOptions {
   readonly route: ServerRoute;
   readonly slot: number;
   readonly internals: AgentInternals;
+  /** What stalled readers may hold in one tunnel, bytes. */
+  readonly tunnelMemoryBytes: number;
   readonly observer: Observer;
   onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
   /** The link got a tunnel. */
@@ -187,6 +189,7 @@ export class Link {
     const tunnel = serveTunnel(socket, {
       concurrency: domain.concurrency,
       liveness: internals.liveness,
+      memoryBytes: this.#options.tunnelMemoryBytes,
       onStream: (stream) => this.#options.onStream(stream, info),
     });
     this.#tunnels.add(tunnel);

@@ -58,6 +58,8 @@ export interface AgentOptions {
   readonly exchanges?: boolean;
   /** Environment in which HTTPS_PROXY and NO_PROXY are looked up. Default: none, no proxy. */
   readonly proxyEnvironment?: Readonly<Record<string, string | undefined>>;
+  /** What stalled readers may hold in one tunnel, bytes. Default 67,108,864. */
+  readonly tunnelMemoryBytes?: number;
   /** Starts when `close()` is called; ends what is still open. Default 30,000. */
   readonly drainMs?: number;
   /** Gets every event. Default: none are told. */

@@ -12,6 +12,7 @@ const DEFAULTS = {
   connectTimeoutMs: 5_000,
   readTimeoutMs: 60_000,
   writeTimeoutMs: 20_000,
+  tunnelMemoryBytes: 67_108_864,
   drainMs: 30_000,
   exchanges: false,
   proxyEnvironment: {} as Readonly<Record<string, string | undefined>>,
@@ -77,13 +78,15 @@ export function resolveAgentOptions(given: AgentOptions): ResolvedAgentOptions {
     connectTimeoutMs: given.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
     readTimeoutMs: given.readTimeoutMs ?? DEFAULTS.readTimeoutMs,
     writeTimeoutMs: given.writeTimeoutMs ?? DEFAULTS.writeTimeoutMs,
+    tunnelMemoryBytes: given.tunnelMemoryBytes ?? DEFAULTS.tunnelMemoryBytes,
     drainMs: given.drainMs ?? DEFAULTS.drainMs,
     exchanges: given.exchanges ?? DEFAULTS.exchanges,
     proxyEnvironment: Object.freeze({ ...(given.proxyEnvironment ?? DEFAULTS.proxyEnvironment) }),
     observer: given.observer ?? DEFAULTS.observer,
   };
   checkWhole(problems, 'connectTimeoutMs', options.connectTimeoutMs, 1);
-  for (const key of ['readTimeoutMs', 'writeTimeoutMs', 'drainMs'] as const) checkWhole(problems, key, options[key], 0);
+  for (const key of ['readTimeoutMs', 'writeTimeoutMs', 'tunnelMemoryBytes', 'drainMs'] as const)
+    checkWhole(problems, key, options[key], 0);
   if (given.domains.length === 0) problems.push('`domains` is empty; give at least one');
   const names = new Set<string>();
   const domains = given.domains.map((domain) => {

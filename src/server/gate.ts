@@ -103,6 +103,7 @@ export class TunnelGate {
       streamPerVisitor: head.streamPerVisitor,
       liveness: this.#gate.liveness,
       dialTimeoutMs: DIAL_TIMEOUT_MS,
+      memoryBytes: this.#gate.options.tunnelMemoryBytes,
     });
     this.#tunnels.add(tunnel);
     const replaced = this.#gate.registry.add(tunnel);

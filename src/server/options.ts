@@ -66,6 +66,8 @@ export interface ServerOptions {
   readonly transaction?: boolean;
   /** Listeners that send plain HTTP to https. Default none. */
   readonly redirect?: readonly SocketAddress[];
+  /** What stalled readers may hold in one tunnel, bytes. Default 67,108,864. */
+  readonly tunnelMemoryBytes?: number;
   /** Starts when `close()` is called; ends what is still open. Default 30,000. */
   readonly drainMs?: number;
   /** Gets every event. Default: none are told. */

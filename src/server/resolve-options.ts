@@ -18,6 +18,7 @@ const DEFAULTS = {
   unavailableStatus: 404,
   transaction: true,
   redirect: [],
+  tunnelMemoryBytes: 67_108_864,
   drainMs: 30_000,
   observer: (() => {}) as Observer,
 } as const;
@@ -62,6 +63,7 @@ const NUMBERS = [
   'maxConnections',
   'maxConnectionsPerAddress',
   'unavailableStatus',
+  'tunnelMemoryBytes',
   'drainMs',
 ] as const;
 

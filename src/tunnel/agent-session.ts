@@ -6,8 +6,9 @@ import { BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, Way } from '../core/events.ts';
 import { watchLiveness } from './liveness.ts';
 import { SessionEnd } from './session-end.ts';
-import { raiseTunnelWindow, serverSessionOptions } from './settings.ts';
+import { serverSessionOptions } from './settings.ts';
 import { HEADER, type LivenessOptions, type StreamHead, type TunnelClosed } from './types.ts';
+import { type WindowStats, WindowTuner } from './windows.ts';
 
 /** A stream that the server opened and that waits for an answer: exactly one of `accept` and `refuse` is to be called. */
 export interface IncomingStream {
@@ -34,6 +35,7 @@ export interface AgentTunnel {
   /** Round trip of the last PING, ms; null before the first. */
   readonly rttMs: number | null;
   readonly streamCount: number;
+  readonly windows: WindowStats;
   /** GOAWAY, then the streams have until the deadline; resolves when the tunnel is over. */
   drain(deadlineMs: number): Promise<void>;
   /** Ends the tunnel at once. */
@@ -44,6 +46,8 @@ export interface ServeTunnelOptions {
   /** SETTINGS_MAX_CONCURRENT_STREAMS. */
   readonly concurrency: number;
   readonly liveness: LivenessOptions;
+  /** What stalled readers may hold in this tunnel, bytes. */
+  readonly memoryBytes: number;
   onStream(stream: IncomingStream): void;
 }
 
@@ -55,17 +59,22 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
   const end = new SessionEnd(socket);
   const session = performServerHandshake(socket, serverSessionOptions(options.concurrency));
   end.watch(session);
-  raiseTunnelWindow(session);
+  const windows = new WindowTuner(session, socket, end.streams, options.memoryBytes);
+  windows.start();
   const liveness = watchLiveness(session, socket, {
     ...options.liveness,
     onSilent: () => end.cut('agent-silent', 'silent'),
   });
-  void end.closed.then(() => liveness.stop());
+  void end.closed.then(() => {
+    liveness.stop();
+    windows.stop();
+  });
 
   session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     stream.on('error', ignoreLateError);
     stream.on('aborted', streamOnAborted);
     end.add(stream);
+    windows.streamAdded();
     const head = readStreamHead(headers);
     if (head === null) refuse(stream, 'request-invalid');
     else options.onStream(new WaitingStream(stream, head));
@@ -82,6 +91,9 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
     },
     get streamCount() {
       return end.streams.size;
+    },
+    get windows() {
+      return windows.stats;
     },
     async drain(deadlineMs) {
       end.drain('drained', deadlineMs);

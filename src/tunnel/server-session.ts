@@ -12,8 +12,9 @@ import { BackdialError, isErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, TunnelInfo } from '../core/events.ts';
 import { type Liveness, watchLiveness } from './liveness.ts';
 import { SessionEnd } from './session-end.ts';
-import { clientSessionOptions, raiseTunnelWindow } from './settings.ts';
+import { clientSessionOptions } from './settings.ts';
 import { HEADER, type LivenessOptions, type TunnelClosed } from './types.ts';
+import { type WindowStats, WindowTuner } from './windows.ts';
 
 /** What an agent uses where it does not say. */
 const DEFAULT_TIMEOUTS: TargetTimeouts = { readMs: 60_000, writeMs: 20_000 };
@@ -25,6 +26,8 @@ export interface ServerTunnelOptions {
   readonly liveness: LivenessOptions;
   /** Starts with `open`; ends with the agent's answer. Above the agent's own budget for its target. */
   readonly dialTimeoutMs: number;
+  /** What stalled readers may hold in this tunnel, bytes. */
+  readonly memoryBytes: number;
 }
 
 /**
@@ -37,6 +40,7 @@ export class ServerTunnel implements Carrier {
   readonly #session: ClientHttp2Session;
   readonly #end: SessionEnd;
   readonly #liveness: Liveness;
+  readonly #windows: WindowTuner;
   readonly #dialTimeoutMs: number;
   #timeouts = DEFAULT_TIMEOUTS;
 
@@ -48,12 +52,16 @@ export class ServerTunnel implements Carrier {
     const session = connect('http://agent', { ...clientSessionOptions(), createConnection: () => socket });
     this.#end.watch(session);
     this.#session = session;
-    session.once('connect', () => raiseTunnelWindow(session));
+    this.#windows = new WindowTuner(session, socket, this.#end.streams, options.memoryBytes);
+    session.once('connect', () => this.#windows.start());
     this.#liveness = watchLiveness(session, socket, {
       ...options.liveness,
       onSilent: () => this.#end.cut('agent-silent', 'silent'),
     });
-    void this.#end.closed.then(() => this.#liveness.stop());
+    void this.#end.closed.then(() => {
+      this.#liveness.stop();
+      this.#windows.stop();
+    });
   }
 
   get id(): string {
@@ -89,6 +97,9 @@ export class ServerTunnel implements Carrier {
   get rttMs(): number | null {
     return this.#liveness.rttMs;
   }
+  get windows(): WindowStats {
+    return this.#windows.stats;
+  }
 
   open(authority: string, options: DialOptions): Promise<Duplex> {
     return new Promise((resolve, reject) => {
@@ -96,6 +107,7 @@ export class ServerTunnel implements Carrier {
       if (options.signal?.aborted === true) throw new BackdialError('dial-aborted');
       const stream = this.#session.request(connectHeaders(authority, options), { endStream: false });
       this.#end.add(stream);
+      this.#windows.streamAdded();
 
       const fail = (error: BackdialError): void => {
         settle();
@@ -157,7 +169,8 @@ function ignoreLateError(): void {}
 
 /** The peer reset the stream with a code that Node does not report as an error (CANCEL, NO_ERROR): a cut all the same. */
 function streamOnAborted(this: ClientHttp2Stream): void {
-  this.destroy(new BackdialError('agent-lost', 'the agent reset the stream'));
+  // One stream only, so it is not the agent that was lost but what it had joined the stream to.
+  this.destroy(new BackdialError('target-lost', 'the agent reset the stream'));
 }
 
 function connectHeaders(authority: string, options: DialOptions): Record<string, string> {

@@ -1,9 +1,6 @@
-import type { ClientSessionOptions, Http2Session, ServerOptions, Settings } from 'node:http2';
+import type { ClientSessionOptions, ServerOptions, Settings } from 'node:http2';
+import { FIRST_STREAM_WINDOW_BYTES } from './windows.ts';
 
-/** Window of one stream, bytes: what a stalled reader can hold. 1 MB gave 2.8-3.3 Gbit/s on loopback, 8 MB no more. */
-export const STREAM_WINDOW_BYTES = 1024 * 1024;
-/** Window of the whole tunnel, bytes; stays 65,535 unless each side raises it (RFC 9113, section 6.9.2). */
-export const TUNNEL_WINDOW_BYTES = 16 * 1024 * 1024;
 /**
  * Past it nghttp2 refuses streams and after 100 refusals the whole session dies: above what the windows of all streams
  * that are likely to stall can hold. Megabytes.
@@ -13,7 +10,7 @@ const MAX_SESSION_MEMORY_MB = 1024;
 const MAX_HEADER_LIST_PAIRS = 512;
 
 const SETTINGS: Settings = {
-  initialWindowSize: STREAM_WINDOW_BYTES,
+  initialWindowSize: FIRST_STREAM_WINDOW_BYTES,
   maxHeaderListSize: 65_536,
   enablePush: false,
 };
@@ -37,9 +34,4 @@ export function serverSessionOptions(concurrency: number): ServerOptions {
     streamResetBurst: 10_000_000,
     streamResetRate: 10_000_000,
   };
-}
-
-/** Each side raises the window on which it receives. */
-export function raiseTunnelWindow(session: Http2Session): void {
-  session.setLocalWindowSize(TUNNEL_WINDOW_BYTES);
 }

@@ -109,7 +109,13 @@ export class FakeServer {
     answerHandshake(socket, { token: handshake.token, node, workers: this.#options.workers ?? 1 }, () => {
       const info = { id: `t${count}`, domain, instance, slot, remote: '127.0.0.1:1', node };
       this.tunnels.push(
-        new ServerTunnel(socket, { info, streamPerVisitor: false, liveness: DEFAULT_LIVENESS, dialTimeoutMs: 5_000 }),
+        new ServerTunnel(socket, {
+          info,
+          streamPerVisitor: false,
+          liveness: DEFAULT_LIVENESS,
+          dialTimeoutMs: 5_000,
+          memoryBytes: 67_108_864,
+        }),
       );
     });
   }

@@ -20,7 +20,12 @@ export interface TurnedPair {
 /** Makes a tunnel whose streams go to `onStream`. */
 export async function turnedPair(
   onStream: (stream: IncomingStream) => void,
-  options: { concurrency?: number; liveness?: LivenessOptions; through?: (port: number) => Promise<number> } = {},
+  options: {
+    memoryBytes?: number;
+    concurrency?: number;
+    liveness?: LivenessOptions;
+    through?: (port: number) => Promise<number>;
+  } = {},
 ): Promise<TurnedPair> {
   const { cert, key } = testCertificate();
   const listener = createServer();
@@ -40,9 +45,16 @@ export async function turnedPair(
   const serverTls = secured[0] as TLSSocket;
   serverTls.on('error', () => {});
   const liveness = options.liveness ?? DEFAULT_LIVENESS;
-  const agent = serveTunnel(agentTls, { concurrency: options.concurrency ?? 1000, liveness, onStream });
+  const memoryBytes = options.memoryBytes ?? 67_108_864;
+  const agent = serveTunnel(agentTls, { concurrency: options.concurrency ?? 1000, liveness, memoryBytes, onStream });
   const info = { id: 't1', domain: 'www.test', instance: 'one', slot: 0, remote: '127.0.0.1:1', node: 'here' };
-  const server = new ServerTunnel(serverTls, { info, streamPerVisitor: false, liveness, dialTimeoutMs: 2_000 });
+  const server = new ServerTunnel(serverTls, {
+    info,
+    streamPerVisitor: false,
+    liveness,
+    dialTimeoutMs: 2_000,
+    memoryBytes,
+  });
   return {
     server,
     agent,

@@ -1,0 +1,198 @@
+import type { Http2Session, Http2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+
+/** Window of one stream at the start, bytes. */
+export const FIRST_STREAM_WINDOW_BYTES = 256 * 1024;
+/** Window of the whole tunnel at the start, bytes; Node leaves it at 65,535 (RFC 9113, section 6.9.2). */
+const FIRST_TUNNEL_WINDOW_BYTES = 1024 * 1024;
+/** Bounds of a stream's window, bytes. The lower one is what HTTP/2 has without any SETTINGS. */
+const LEAST_STREAM_WINDOW_BYTES = 65_535;
+const LARGEST_STREAM_WINDOW_BYTES = 32 * 1024 * 1024;
+/** The tunnel's window is so many streams' windows, up to the second figure. */
+const TUNNEL_WINDOW_STREAMS = 4;
+const LARGEST_TUNNEL_WINDOW_BYTES = 128 * 1024 * 1024;
+/** Of the wanted window to the best rate times the least round trip. */
+const HEADROOM = 3;
+/** Step while a transfer is limited by its window. */
+const STEP = 4;
+/** Windows move by at least this factor: each move is a SETTINGS frame and its acknowledgement. */
+const LEAST_CHANGE = 1.5;
+
+/** Bytes between two looks at a sleeping tunnel that wake it. */
+const WAKING_BYTES = 65_536;
+/** How often sleeping tunnels are looked at, ms. One timer for all of them. */
+const LOOK_INTERVAL_MS = 250;
+/** Least time between two samples of a tunnel that is awake, ms. */
+const LEAST_SAMPLE_MS = 25;
+/** Samples without {@link WAKING_BYTES} after which a tunnel sleeps again. */
+const QUIET_SAMPLES = 40;
+/** A best rate that is older than so many samples counts for half. */
+const RATE_SAMPLES = 40;
+
+/** What a tunnel's windows are bounded by, and what they are. */
+export interface WindowStats {
+  /** Window of each stream, bytes. */
+  readonly streamWindowBytes: number;
+  /** Received and not yet taken by a reader, bytes. */
+  readonly heldBytes: number;
+}
+
+/**
+ * Lets the windows of one side of a tunnel follow the path (design, section 3.4): what a sender may have under way is three
+ * times the best received rate times the least round trip, and four times the present window while the rate is the
+ * window's doing. A stream's window is at most its share of half of the tunnel's memory, whatever the path: the sum of
+ * what stalled readers can hold is bounded by that.
+ *
+ * Samples are PINGs, taken only while bytes arrive; a tunnel that sleeps costs one look at a counter.
+ */
+export class WindowTuner {
+  readonly #session: Http2Session;
+  readonly #socket: Socket;
+  readonly #streams: ReadonlySet<Http2Stream>;
+  readonly #memoryBytes: number;
+  #streamWindow = FIRST_STREAM_WINDOW_BYTES;
+  #tunnelWindow = FIRST_TUNNEL_WINDOW_BYTES;
+  #seenBytes = 0;
+  #awake = false;
+  #quietSamples = 0;
+  #settling = false;
+  #leastRttMs = Number.POSITIVE_INFINITY;
+  #bestRate = 0;
+  #bestRateAge = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  /** `streams` are those that the tunnel carries now; `memoryBytes` is the tunnel's budget (`tunnelMemory`). */
+  constructor(session: Http2Session, socket: Socket, streams: ReadonlySet<Http2Stream>, memoryBytes: number) {
+    this.#session = session;
+    this.#socket = socket;
+    this.#streams = streams;
+    this.#memoryBytes = memoryBytes;
+    lookAt(this);
+  }
+
+  get stats(): WindowStats {
+    let heldBytes = 0;
+    for (const stream of this.#streams) heldBytes += stream.readableLength;
+    return { streamWindowBytes: this.#streamWindow, heldBytes };
+  }
+
+  /** To be called once the session is connected: each side raises the window on which it receives. */
+  start(): void {
+    this.#session.setLocalWindowSize(this.#tunnelWindow);
+  }
+
+  /** A stream was added: its share of the memory may be smaller than the window. */
+  streamAdded(): void {
+    if (this.#streamWindow > this.#largestWindow()) this.#apply(this.#largestWindow());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    sleeping.delete(this);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  /** Wakes the tuner when bytes arrived since the last look. */
+  look(): void {
+    const bytes = this.#socket.bytesRead;
+    if (bytes - this.#seenBytes >= WAKING_BYTES) this.#wake();
+    this.#seenBytes = bytes;
+  }
+
+  #wake(): void {
+    if (this.#awake || this.#stopped) return;
+    this.#awake = true;
+    this.#quietSamples = 0;
+    sleeping.delete(this);
+    this.#sample();
+  }
+
+  #sleep(): void {
+    this.#awake = false;
+    this.#bestRate = 0;
+    this.#seenBytes = this.#socket.bytesRead;
+    if (!this.#stopped) lookAt(this);
+  }
+
+  #sample(): void {
+    this.#timer = null;
+    if (this.#stopped || this.#session.destroyed) return;
+    const bytesBefore = this.#socket.bytesRead;
+    const sent = this.#session.ping((error, durationMs) => {
+      if (error !== null || this.#stopped) return;
+      this.#judge(this.#socket.bytesRead - bytesBefore, durationMs);
+    });
+    // Too many are outstanding: the path is stuck, and there is nothing to learn from it now.
+    if (!sent) this.#sleep();
+  }
+
+  #judge(bytes: number, durationMs: number): void {
+    const quiet = bytes < WAKING_BYTES;
+    this.#quietSamples = quiet ? this.#quietSamples + 1 : 0;
+    // The round trip grows with the load, so that only an idle sample may raise the least one.
+    if (quiet || durationMs < this.#leastRttMs) this.#leastRttMs = durationMs;
+    this.#noteRate(bytes / durationMs);
+    const underWay = this.#bestRate * this.#leastRttMs;
+    const limited = underWay >= this.#streamWindow / 2;
+    const wanted = Math.max(HEADROOM * underWay, limited ? STEP * this.#streamWindow : 0);
+    const window = Math.min(this.#largestWindow(), Math.max(FIRST_STREAM_WINDOW_BYTES, Math.round(wanted)));
+    if (window >= LEAST_CHANGE * this.#streamWindow || this.#streamWindow > this.#largestWindow()) this.#apply(window);
+    if (this.#quietSamples >= QUIET_SAMPLES) {
+      this.#sleep();
+      return;
+    }
+    this.#timer = setTimeout(() => this.#sample(), Math.max(0, LEAST_SAMPLE_MS - durationMs));
+    this.#timer.unref();
+  }
+
+  #noteRate(rate: number): void {
+    this.#bestRateAge += 1;
+    if (this.#bestRateAge >= RATE_SAMPLES) {
+      this.#bestRate /= 2;
+      this.#bestRateAge = 0;
+    }
+    if (rate < this.#bestRate) return;
+    this.#bestRate = rate;
+    this.#bestRateAge = 0;
+  }
+
+  #largestWindow(): number {
+    const share = Math.floor(this.#memoryBytes / 2 / Math.max(1, this.#streams.size));
+    // A power of two, so that it moves with every doubling of the streams and not with every stream.
+    const bound = 2 ** Math.floor(Math.log2(share));
+    return Math.max(LEAST_STREAM_WINDOW_BYTES, Math.min(LARGEST_STREAM_WINDOW_BYTES, bound));
+  }
+
+  /** One SETTINGS in flight at a time. */
+  #apply(streamWindow: number): void {
+    if (this.#settling || this.#stopped || this.#session.destroyed) return;
+    this.#settling = true;
+    this.#streamWindow = streamWindow;
+    this.#session.settings({ initialWindowSize: streamWindow }, () => {
+      this.#settling = false;
+    });
+    const tunnelWindow = Math.min(LARGEST_TUNNEL_WINDOW_BYTES, TUNNEL_WINDOW_STREAMS * streamWindow);
+    if (tunnelWindow <= this.#tunnelWindow) return;
+    this.#tunnelWindow = tunnelWindow;
+    // Its WINDOW_UPDATE goes out with the SETTINGS above; alone it would wait for another frame.
+    this.#session.setLocalWindowSize(tunnelWindow);
+  }
+}
+
+const sleeping = new Set<WindowTuner>();
+let looking: NodeJS.Timeout | null = null;
+
+function lookAt(tuner: WindowTuner): void {
+  sleeping.add(tuner);
+  if (looking !== null) return;
+  looking = setInterval(lookAtAll, LOOK_INTERVAL_MS);
+  looking.unref();
+}
+
+function lookAtAll(): void {
+  for (const tuner of sleeping) tuner.look();
+  if (sleeping.size > 0 || looking === null) return;
+  clearInterval(looking);
+  looking = null;
+}
