@@ -1,0 +1,171 @@
+/** What a header field is to a proxy; decided once for each spelling of a name. */
+export const FIELD = {
+  pass: 0,
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  upgrade: 5,
+  expect: 6,
+  te: 7,
+  via: 8,
+  cookie: 9,
+  userAgent: 10,
+  referer: 11,
+  trailer: 12,
+  /** Hop-by-hop: ends here. */
+  hop: 13,
+  /** Dropped by the rules it was asked of. */
+  drop: 14,
+  /** Not a token of RFC 9110, section 5.6.2. */
+  bad: 15,
+} as const;
+
+export type Field = (typeof FIELD)[keyof typeof FIELD];
+
+const KNOWN: ReadonlyMap<string, Field> = new Map<string, Field>([
+  ['host', FIELD.host],
+  ['content-length', FIELD.contentLength],
+  ['transfer-encoding', FIELD.transferEncoding],
+  ['connection', FIELD.connection],
+  ['upgrade', FIELD.upgrade],
+  ['expect', FIELD.expect],
+  ['te', FIELD.te],
+  ['via', FIELD.via],
+  ['cookie', FIELD.cookie],
+  ['user-agent', FIELD.userAgent],
+  ['referer', FIELD.referer],
+  ['trailer', FIELD.trailer],
+  ['keep-alive', FIELD.hop],
+  ['proxy-connection', FIELD.hop],
+  ['http2-settings', FIELD.hop],
+]);
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not pass
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
+
+/** True for a token of RFC 9110, section 5.6.2: what a method and a field name must be. */
+export function isToken(text: string): boolean {
+  return TOKEN.test(text);
+}
+
+/** True for a field value without control characters other than HTAB. */
+export function isFieldValue(value: string): boolean {
+  return !CONTROL.test(value);
+}
+
+/** A cache of strangers' spellings must not grow with them. */
+const MAX_SPELLINGS = 2_000;
+
+/** Which fields are dropped on top of the hop-by-hop ones. Names in lower case. */
+export interface HeaderRuleOptions {
+  readonly drop?: readonly string[];
+  readonly dropPrefixes?: readonly string[];
+  /** Drop names with `_`: servers that turn `-` into `_` (CGI) would take them for others. Default false. */
+  readonly dropUnderscore?: boolean;
+  /** Most header lines of a head. Default: that of the front door. */
+  readonly maxLines?: number;
+}
+
+/** Classifies header names, each spelling once: the hot path is one look-up in a map. */
+export class HeaderRules {
+  readonly #options: HeaderRuleOptions;
+  readonly #spellings = new Map<string, Field>();
+
+  constructor(options: HeaderRuleOptions = {}) {
+    this.#options = options;
+  }
+
+  get maxLines(): number | undefined {
+    return this.#options.maxLines;
+  }
+
+  classify(name: string): Field {
+    const known = this.#spellings.get(name);
+    if (known !== undefined) return known;
+    const field = this.#judge(name);
+    if (this.#spellings.size >= MAX_SPELLINGS) this.#spellings.clear();
+    this.#spellings.set(name, field);
+    return field;
+  }
+
+  #judge(name: string): Field {
+    if (!TOKEN.test(name)) return FIELD.bad;
+    const lower = name.toLowerCase();
+    const { drop = [], dropPrefixes = [], dropUnderscore = false } = this.#options;
+    if (dropUnderscore && lower.includes('_')) return FIELD.drop;
+    if (drop.includes(lower) || dropPrefixes.some((prefix) => lower.startsWith(prefix))) return FIELD.drop;
+    return KNOWN.get(lower) ?? FIELD.pass;
+  }
+}
+
+/** The tokens of a `Connection` field, in lower case. */
+export function connectionTokens(value: string): string[] {
+  return value
+    .toLowerCase()
+    .split(',')
+    .map((token) => token.trim())
+    .filter((token) => token !== '');
+}
+
+const NEVER_REMOVED = new Set(['host', 'content-length', 'transfer-encoding']);
+
+/**
+ * Removes what `Connection` named. Host and framing stay: they are this proxy's own statement towards the next hop, and
+ * nobody may strip them by naming them.
+ */
+export function removeNamed(headers: string[], tokens: readonly string[]): string[] {
+  const named = new Set(tokens.filter((token) => !NEVER_REMOVED.has(token)));
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    if (!named.has(name.toLowerCase())) kept.push(name, headers[i + 1] ?? '');
+  }
+  return kept;
+}
+
+/** The first value of a field, whatever the case of its name; null without it. `lower` is in lower case. */
+export function fieldValue(headers: readonly string[], lower: string): string | null {
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    if (name.length === lower.length && name.toLowerCase() === lower) return headers[i + 1] ?? '';
+  }
+  return null;
+}
+
+/** RFC 9110, section 6.5.1: what changes framing, routing or identity has no place in trailers. */
+const NO_TRAILER = new Set([
+  'transfer-encoding',
+  'content-length',
+  'content-encoding',
+  'content-type',
+  'content-range',
+  'trailer',
+  'host',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'upgrade',
+  'te',
+  'authorization',
+  'proxy-authorization',
+  'set-cookie',
+  'cookie',
+  'expect',
+  'via',
+]);
+
+/** Trailers that may pass. `rules` drops what it drops in heads too. */
+export function cleanTrailers(raw: readonly string[], rules: HeaderRules): string[] {
+  if (raw.length === 0) return [];
+  const kept: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? '';
+    const value = raw[i + 1] ?? '';
+    if (rules.classify(name) === FIELD.pass && isFieldValue(value) && !NO_TRAILER.has(name.toLowerCase())) {
+      kept.push(name, value);
+    }
+  }
+  return kept;
+}

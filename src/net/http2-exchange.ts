@@ -1,0 +1,197 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { BackdialError } from '../core/errors.ts';
+import type { Exchange, ExchangeHandler } from './exchange.ts';
+import type { Framing } from './head-check.ts';
+
+/** An exchange over a stream of node:http2, from the `stream` event alone. */
+export class Http2Exchange implements Exchange {
+  readonly version = '2';
+  handler: ExchangeHandler | null = null;
+  gone: BackdialError | null = null;
+  readonly #stream: ServerHttp2Stream;
+  readonly #writeMs: number;
+  readonly #head: boolean;
+  readonly #bodyEnded: boolean;
+  #trailers: string[] = [];
+  #answered = false;
+  #done = false;
+
+  /** `ended`: the request's HEADERS had END_STREAM. `writeMs` as in HTTP/1. */
+  constructor(stream: ServerHttp2Stream, method: string, ended: boolean, writeMs: number) {
+    this.#stream = stream;
+    this.#writeMs = writeMs;
+    this.#head = method === 'HEAD';
+    this.#bodyEnded = ended;
+    stream.on('error', this.#streamOnError);
+    stream.on('close', this.#streamOnClose);
+    stream.on('drain', this.#streamOnDrain);
+    stream.on('timeout', this.#streamOnTimeout);
+  }
+
+  get responded(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  startBody(): void {
+    const stream = this.#stream;
+    let trailers: string[] = [];
+    stream.on('trailers', (_headers, _flags, raw?: string[]) => {
+      trailers = raw ?? [];
+    });
+    stream.on('data', this.#streamOnData);
+    stream.on('end', () => {
+      // A reset stream says `end` too.
+      if (stream.aborted || stream.rstCode !== 0) return;
+      this.handler?.exchangeBodyEnd(trailers);
+    });
+  }
+
+  pauseBody(): void {
+    this.#stream.pause();
+  }
+
+  resumeBody(): void {
+    this.#stream.resume();
+  }
+
+  discardBody(): void {
+    this.#stream.resume();
+    this.#closeWhenSent();
+  }
+
+  inform(status: number, headers: string[]): void {
+    if (this.#closed || this.responded) return;
+    const fields: Record<string, string | number | string[]> = { ':status': status };
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = (headers[i] ?? '').toLowerCase();
+      const before = fields[name];
+      const value = headers[i + 1] ?? '';
+      fields[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [String(before)]), value];
+    }
+    this.#stream.additionalHeaders(fields);
+  }
+
+  respond(status: number, _reason: string, headers: string[], framing: Framing | 'close'): void {
+    if (this.#closed) return;
+    const bodyless = framing === 'none' || framing === 0;
+    const waitForTrailers = framing === 'chunked';
+    if (waitForTrailers) this.#stream.on('wantTrailers', this.#streamOnWantTrailers);
+    this.#stream.respond(http2Head(status, headers), { endStream: bodyless, waitForTrailers, sendDate: false });
+  }
+
+  write(chunk: Buffer): boolean {
+    // 205 and HEAD have no body in HTTP/2, whatever the target sent; Node has ended the stream by itself.
+    if (this.#closed || this.#stream.writableEnded) return true;
+    const room = this.#stream.write(chunk);
+    if (!room) this.#stream.setTimeout(this.#writeMs);
+    return room;
+  }
+
+  end(trailers: string[]): void {
+    if (this.#closed) return;
+    this.#trailers = trailers;
+    if (!this.#stream.writableEnded) this.#stream.end();
+    if (this.#stream.writableLength > 0) this.#stream.setTimeout(this.#writeMs);
+  }
+
+  answer(status: number, headers: string[], body: Buffer, _close: boolean): void {
+    if (this.#closed) return;
+    const stream = this.#stream;
+    const bodyless = this.#head || body.length === 0;
+    stream.respond(http2Head(status, headers), { endStream: bodyless, sendDate: false });
+    if (!bodyless) stream.end(body);
+    if (this.#bodyEnded) return;
+    stream.resume();
+    this.#closeWhenSent();
+  }
+
+  abort(error: Error): void {
+    if (this.gone === null && !this.#done) {
+      this.gone = error instanceof BackdialError ? error : new BackdialError('visitor-reset', error.message);
+    }
+    const stream = this.#stream;
+    // Inside a callback of http2, destroying has crashed several versions of Node. With an error: RST_STREAM says so.
+    setImmediate(() => {
+      if (!stream.destroyed) stream.destroy(error);
+    });
+  }
+
+  upgrade(_reason: string, headers: string[]): Duplex | null {
+    if (this.#closed) return null;
+    const stream = this.#stream;
+    this.#done = true;
+    // RFC 8441, section 5: 200 where HTTP/1.1 says 101.
+    stream.respond(http2Head(200, headers), { sendDate: false });
+    stream.setTimeout(0);
+    stream.off('drain', this.#streamOnDrain);
+    stream.off('timeout', this.#streamOnTimeout);
+    return stream;
+  }
+
+  /** RFC 9113, section 8.1: a complete response may be followed by RST_STREAM with NO_ERROR: stop sending. */
+  #closeWhenSent(): void {
+    const stream = this.#stream;
+    this.#answered = true;
+    const close = () => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+    if (stream.writableFinished) close();
+    else stream.once('finish', close);
+  }
+
+  get #closed(): boolean {
+    return this.gone !== null || this.#stream.destroyed || this.#stream.closed;
+  }
+
+  #lose(error: BackdialError): void {
+    if (this.gone !== null) return;
+    this.gone = error;
+    if (!this.#done) this.handler?.exchangeGone(error);
+  }
+
+  readonly #streamOnData = (chunk: Buffer): void => this.handler?.exchangeData(chunk);
+
+  readonly #streamOnDrain = (): void => {
+    this.#stream.setTimeout(0);
+    this.handler?.exchangeDrain();
+  };
+
+  readonly #streamOnTimeout = (): void => {
+    const error = new BackdialError('visitor-stalled');
+    this.#lose(error);
+    this.abort(error);
+  };
+
+  readonly #streamOnWantTrailers = (): void => {
+    const fields: Record<string, string | string[]> = {};
+    for (let i = 0; i < this.#trailers.length; i += 2) {
+      const name = (this.#trailers[i] ?? '').toLowerCase();
+      const before = fields[name];
+      const value = this.#trailers[i + 1] ?? '';
+      fields[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
+    }
+    if (!this.#stream.destroyed && !this.#stream.closed) this.#stream.sendTrailers(fields);
+  };
+
+  readonly #streamOnError = (error: Error): void => {
+    this.#lose(new BackdialError('visitor-reset', error.message, { cause: error }));
+  };
+
+  readonly #streamOnClose = (): void => {
+    const stream = this.#stream;
+    const clean = stream.writableFinished && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+    if (clean || (this.#answered && stream.writableFinished)) {
+      if (this.gone !== null || this.#done) return;
+      this.#done = true;
+      this.handler?.exchangeDone();
+    } else {
+      this.#lose(new BackdialError('visitor-reset', `RST_STREAM code ${stream.rstCode ?? 0}`));
+    }
+  };
+}
+
+/** Names in lower case; the order stays. Node takes the array as it is. */
+function http2Head(status: number, headers: readonly string[]): string[] {
+  const head: string[] = [':status', String(status)];
+  for (let i = 0; i < headers.length; i += 2) head.push((headers[i] ?? '').toLowerCase(), headers[i + 1] ?? '');
+  return head;
+}

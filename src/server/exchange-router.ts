@@ -1,0 +1,176 @@
+import type { CarrierSource } from '../core/dial.ts';
+import { asBackdialError, BackdialError, type ErrorCode } from '../core/errors.ts';
+import type { ForwardPlan } from '../net/forward.ts';
+import type { RequestHead } from '../net/head-check.ts';
+import { fieldValue } from '../net/header-rules.ts';
+import { freshWebSocketKey } from '../net/websocket-bridge.ts';
+import { type Answer, errorAnswer, unavailableAnswer } from './answers.ts';
+import type { Certificates } from './certificates.ts';
+import type { DomainTable } from './domain-table.ts';
+import type { ExchangeForwarder } from './exchange-forwarder.ts';
+import { hasLoop, requestHeaders, TARGET_RULES, upgradeHeaders, VISITOR_RULES } from './request-headers.ts';
+import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
+import type { UpgradeJoiner } from './upgrade-joiner.ts';
+import { recordVisit, type Visit, type VisitEnd } from './visit.ts';
+
+/** Codes after which everyone gets the answer that gives nothing away (design 6.5). */
+const HIDDEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['domain-unknown', 'domain-inactive', 'domain-unserved']);
+
+/** Codes after which the connection is not to be trusted with another request (design, section 8). */
+const CLOSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['request-invalid', 'headers-too-large', 'request-timeout']);
+
+export interface RouterOptions {
+  readonly options: ResolvedServerOptions;
+  readonly domains: () => DomainTable;
+  readonly carriers: CarrierSource;
+  readonly certificates: Certificates;
+  readonly forwarder: ExchangeForwarder;
+  readonly joiner: UpgradeJoiner;
+  /** Over how long a body must keep its least rate, ms. */
+  readonly bodyRateWindowMs: number;
+}
+
+/** Decides for every request of HTTPS visitors what becomes of it: forwarded, upgraded, refused, or not known here. */
+export class ExchangeRouter {
+  readonly #router: RouterOptions;
+
+  constructor(router: RouterOptions) {
+    this.#router = router;
+  }
+
+  /** Answers a visit and records it. Resolves when the exchange is over; never rejects. */
+  async serve(visit: Visit): Promise<void> {
+    const { observer } = this.#router.options;
+    let end: VisitEnd;
+    try {
+      end = await this.#route(visit);
+    } catch (thrown) {
+      // A fault of ours must cost its own request only.
+      const message = String(thrown instanceof Error ? thrown.stack : thrown);
+      observer({ type: 'warning', code: 'internal', message });
+      const error = asBackdialError(thrown, 'internal');
+      if (visit.exchange.responded) visit.exchange.abort(error);
+      end = this.#refuse(visit, error, null);
+    }
+    recordVisit(observer, visit, end);
+  }
+
+  /** Answers a refused handshake as a path that nobody serves; the gate has told the observer why. */
+  decline(visit: Visit): void {
+    const policy = typeof visit.head === 'string' ? null : this.#router.domains().find(visit.head.host);
+    this.#refuse(visit, new BackdialError('domain-unserved'), policy);
+  }
+
+  #route(visit: Visit): Promise<VisitEnd> | VisitEnd {
+    const { head } = visit;
+    if (typeof head === 'string') return this.#refuse(visit, new BackdialError(head), null);
+    if (this.#isMisdirected(visit, head.host)) return this.#refuse(visit, new BackdialError('misdirected'), null);
+    const policy = this.#router.domains().find(head.host);
+    if (policy === null) return this.#refuse(visit, new BackdialError('domain-unknown', head.host), null);
+    const refusal = this.#refusalOf(head, policy);
+    if (refusal !== null) return this.#refuseServed(visit, head.host, refusal, policy);
+    return this.#forward(visit, head, policy);
+  }
+
+  async #forward(visit: Visit, head: RequestHead, policy: ResolvedDomain): Promise<VisitEnd> {
+    const { forwarder, joiner } = this.#router;
+    const key = visit.exchange.version === '2' && head.upgrade !== null ? freshWebSocketKey() : null;
+    const plan = this.#plan(visit, head, policy, key);
+    let joined = { bytesIn: 0, bytesOut: 0 };
+    const { error, unanswered, carrier, result } = await forwarder.forward(
+      { visit, head, policy, plan },
+      async (switched) => {
+        const end = await joiner.join({
+          visit,
+          protocol: head.upgrade ?? '',
+          key,
+          switched,
+          headers: plan.responseHeaders,
+        });
+        joined = end;
+        return end.error;
+      },
+    );
+    const canAnswer = unanswered && visit.exchange.gone === null && !visit.exchange.responded && error !== null;
+    const refused = canAnswer && joined.bytesOut === 0 ? this.#refuse(visit, error, policy) : null;
+    return {
+      status: refused?.status ?? result?.status ?? error?.entry.status ?? null,
+      reason: error?.code ?? 'done',
+      domain: carrier?.domain ?? head.host,
+      instance: carrier?.instance ?? null,
+      bytesIn: (result?.bytesIn ?? 0) + joined.bytesIn,
+      bytesOut: (result?.bytesOut ?? 0) + joined.bytesOut,
+    };
+  }
+
+  #plan(visit: Visit, head: RequestHead, policy: ResolvedDomain, key: string | null): ForwardPlan {
+    const { connection, transaction, exchange } = visit;
+    const { version } = exchange;
+    const { options, bodyRateWindowMs } = this.#router;
+    const expects = fieldValue(head.headers, 'expect')?.toLowerCase() === '100-continue';
+    const headers = requestHeaders(head, { connection, version, transaction, serverName: options.name });
+    // HTTP/1.0 has no upgrades; and with a body node:http gave the request to the normal path.
+    const upgrade = head.upgrade !== null && visit.upgradable;
+    if (upgrade) upgradeHeaders(headers, head.upgrade ?? '', key);
+    const method = head.method === 'CONNECT' ? 'GET' : head.method;
+    return {
+      request: { method, target: head.target, headers, framing: head.framing, upgrade },
+      maxBodyBytes: policy.maxBodyBytes,
+      bodyRateWindowMs,
+      expectsContinue: expects,
+      responseHeaders: policy.transaction ? ['X-Transaction-Id', transaction] : [],
+      requestRules: VISITOR_RULES,
+      responseRules: TARGET_RULES,
+    };
+  }
+
+  /** Design, section 8, point 3. Certificates alone can differ: passthrough and client certificates come later. */
+  #isMisdirected({ connection }: Visit, host: string): boolean {
+    if (connection.name === host) return false;
+    const entry = this.#router.certificates.select(host);
+    return entry !== -1 && entry !== connection.certificate;
+  }
+
+  #refusalOf(head: RequestHead, policy: ResolvedDomain): ErrorCode | null {
+    const { method, framing } = head;
+    const webSocket = method === 'CONNECT' && head.upgrade?.toLowerCase() === 'websocket';
+    if (method === 'TRACE' || (method === 'CONNECT' && !webSocket)) return 'method-refused';
+    if (hasLoop(head.via, this.#router.options.name)) return 'loop-detected';
+    const tooLarge = policy.maxBodyBytes > 0 && typeof framing === 'number' && framing > policy.maxBodyBytes;
+    return tooLarge ? 'body-too-large' : null;
+  }
+
+  /** Only a visitor who may otherwise pass is told (design 6.5): where nobody serves the domain, that is the answer. */
+  #refuseServed(visit: Visit, host: string, code: ErrorCode, policy: ResolvedDomain): VisitEnd {
+    try {
+      this.#router.carriers.pick(host);
+    } catch (thrown) {
+      const error = asBackdialError(thrown, 'internal');
+      if (HIDDEN.has(error.code)) return this.#refuse(visit, error, policy);
+    }
+    return this.#refuse(visit, new BackdialError(code), policy);
+  }
+
+  /** Answers, if the visitor is still there to be answered. */
+  #refuse(visit: Visit, error: BackdialError, policy: ResolvedDomain | null): VisitEnd {
+    const { exchange, head } = visit;
+    if (exchange.gone === null && !exchange.responded) {
+      const hasBody = typeof head === 'string' || (head.framing !== 'none' && head.framing !== 0);
+      const close = CLOSING.has(error.code) || hasBody;
+      const { status, headers, body } = this.#answerTo(visit, error, policy);
+      exchange.answer(status, headers, body, close);
+    }
+    const domain = typeof head === 'string' ? null : head.host;
+    return { status: error.entry.status, reason: error.code, domain, instance: null, bytesIn: 0, bytesOut: 0 };
+  }
+
+  #answerTo({ transaction }: Visit, error: BackdialError, policy: ResolvedDomain | null): Answer {
+    const { options } = this.#router;
+    if (HIDDEN.has(error.code)) {
+      const status = policy?.unavailableStatus ?? options.unavailableStatus;
+      return unavailableAnswer(status, options.transaction ? transaction : null);
+    }
+    const told = (policy?.transaction ?? options.transaction) ? transaction : null;
+    return errorAnswer(error, { serverName: options.name, transaction: told });
+  }
+}

@@ -1,0 +1,111 @@
+import type { TLSSocket } from 'node:tls';
+import { BackdialError } from '../core/errors.ts';
+import { Deadline } from '../net/deadline.ts';
+import type { Http1Exchange, Http1ExchangeOptions } from '../net/http1-exchange.ts';
+import { resetDuplex } from '../net/reset.ts';
+import type { VisitorConnection } from './visitor.ts';
+
+/** Requests that may wait behind one that is being answered; who sends more is no browser. */
+const MAX_PIPELINED = 16;
+/** Starts when a visitor ended its side during an exchange, and again with each byte to it; ends a silent exchange. */
+const HALF_CLOSED_MS = 30_000;
+/** Starts when this side ended; ends the visitor's chance to end its own. */
+const ENDING_MS = 2_000;
+
+/** One HTTP/1 connection of a visitor: its exchanges one after the other, and how it ends. */
+export class Http1Connection {
+  readonly socket: TLSSocket;
+  readonly connection: VisitorConnection;
+  readonly exchangeOptions: Http1ExchangeOptions;
+  readonly upgradeOptions: Http1ExchangeOptions;
+  /** The exchange that is being served. */
+  exchange: Http1Exchange | null = null;
+  /** A bad request was answered; whatever follows it is not read. */
+  refused = false;
+  readonly #waiting: (() => Promise<void>)[] = [];
+  readonly #halfClosed = new Deadline(() => this.#judgeHalfClosed());
+  #running = false;
+  #closing = false;
+  #bytesWritten = 0;
+
+  constructor(socket: TLSSocket, connection: VisitorConnection, writeMs: number) {
+    this.socket = socket;
+    this.connection = connection;
+    this.exchangeOptions = { writeMs, upgradable: false, closing: () => this.#closing };
+    this.upgradeOptions = { writeMs, upgradable: true, closing: () => true };
+    socket.on('end', this.#socketOnEnd);
+  }
+
+  /** A request is being answered. */
+  get busy(): boolean {
+    return this.#running;
+  }
+
+  /** Serves a request once those before it were answered: nothing of one visitor's overtakes or crowds out others'. */
+  take(serve: () => Promise<void>): void {
+    if (!this.#running) void this.#run(serve);
+    else if (this.#waiting.length < MAX_PIPELINED) this.#waiting.push(serve);
+    else this.lose(new BackdialError('request-invalid', `more than ${MAX_PIPELINED} requests at once`));
+  }
+
+  /** Ends the connection now if it is idle, else with its next answer. */
+  drain(): void {
+    this.#closing = true;
+    if (!this.#running && !this.refused) this.#end();
+  }
+
+  /** The visitor is gone, or is to be. */
+  lose(error: BackdialError): void {
+    this.#waiting.length = 0;
+    this.exchange?.lose(error);
+    resetDuplex(this.socket, error);
+  }
+
+  /** The parser choked: on the body of the request that is being served, or on what came behind it. */
+  breakRequest(error: BackdialError): void {
+    this.#closing = true;
+    this.exchange?.break(error);
+  }
+
+  /** The socket closed. */
+  close(): void {
+    this.#halfClosed.close();
+    this.#waiting.length = 0;
+  }
+
+  async #run(first: () => Promise<void>): Promise<void> {
+    this.#running = true;
+    for (let serve: (() => Promise<void>) | undefined = first; serve !== undefined; serve = this.#waiting.shift()) {
+      await serve();
+    }
+    this.#running = false;
+    // The answer may have said keep-alive before it was known that there will be no next.
+    if (this.#closing && !this.socket.writableEnded) this.#end();
+  }
+
+  #end(): void {
+    const { socket } = this;
+    socket.end();
+    const timer = setTimeout(() => socket.destroy(), ENDING_MS);
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  readonly #socketOnEnd = (): void => {
+    this.#bytesWritten = this.socket.bytesWritten;
+    this.#halfClosed.arm(HALF_CLOSED_MS);
+  };
+
+  /**
+   * A visitor that ended its side may still read, or be gone: only bytes to it can tell. An answer that brings none for
+   * this long has lost its reader.
+   */
+  #judgeHalfClosed(): void {
+    const { bytesWritten } = this.socket;
+    if (bytesWritten === this.#bytesWritten) {
+      this.lose(new BackdialError('visitor-reset', 'the visitor ended its side and took nothing since'));
+      return;
+    }
+    this.#bytesWritten = bytesWritten;
+    this.#halfClosed.arm(HALF_CLOSED_MS);
+  }
+}

@@ -1,0 +1,273 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { BackdialError, type ErrorCode } from '../core/errors.ts';
+import { checkHttp1Head, MAX_HEADER_LINES } from '../net/head-check.ts';
+import { Http1Exchange } from '../net/http1-exchange.ts';
+import { resetDuplex } from '../net/reset.ts';
+import { errorAnswer, writeAnswer } from './answers.ts';
+import type { ExchangeRouter } from './exchange-router.ts';
+import { Http1Connection } from './http1-connection.ts';
+import { VISITOR_RULES } from './request-headers.ts';
+import type { ResolvedServerOptions } from './resolve-options.ts';
+import { recordUnread, type Visit } from './visit.ts';
+import type { VisitorConnection } from './visitor.ts';
+
+/** Finer than any deadline that it serves; it walks over all connections. */
+const CHECK_INTERVAL_MS = 1_000;
+
+/** Starts with the last byte of an answer that ends a connection. */
+const LINGER_MS = 2_000;
+
+/** Takes an agent's handshake. False: refused, and told to the observer; this side answers (design 6.5). */
+export type ServiceHandler = (
+  request: IncomingMessage,
+  socket: TLSSocket,
+  head: Buffer,
+  connection: VisitorConnection,
+) => Promise<boolean>;
+
+export interface Http1VisitorsOptions {
+  readonly options: ResolvedServerOptions;
+  readonly router: ExchangeRouter;
+  readonly onService: ServiceHandler;
+  /** The connection is no visitor's any more: it closed, or an agent's tunnel has it. */
+  readonly onGone: (connection: VisitorConnection) => void;
+}
+
+/** Visitors that speak HTTP/1: a node:http server that never listens and is handed TLS sockets. */
+export class Http1Visitors {
+  readonly #given: Http1VisitorsOptions;
+  readonly #server: Server;
+  readonly #connections = new Map<TLSSocket, Http1Connection>();
+  #draining = false;
+
+  constructor(given: Http1VisitorsOptions) {
+    this.#given = given;
+    const { idleTimeoutMs, maxHeaderBytes, readTimeoutMs } = given.options;
+    const server = createServer({
+      maxHeaderSize: maxHeaderBytes,
+      keepAliveTimeout: idleTimeoutMs,
+      headersTimeout: readTimeoutMs,
+      // Honest uploads take hours; a least rate guards bodies instead.
+      requestTimeout: 0,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      // This server's own check answers it, and records it.
+      requireHostHeader: false,
+      optimizeEmptyRequests: true,
+      shouldUpgradeCallback: (request) => this.#mayUpgrade(request),
+    });
+    // One more than is allowed, so that the check sees what node:http would silently cut off.
+    server.maxHeadersCount = MAX_HEADER_LINES + 1;
+    // A visitor that has said all may end its side and still get its answer.
+    (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+    server.on('request', this.#serverOnRequest);
+    server.on('checkContinue', this.#serverOnRequest);
+    server.on('checkExpectation', this.#serverOnRequest);
+    server.on('connect', this.#serverOnUpgrade);
+    server.on('upgrade', this.#serverOnUpgrade);
+    server.on('clientError', this.#serverOnClientError);
+    server.on('timeout', this.#serverOnTimeout);
+    // Without it a server that never listens has no header time-outs.
+    server.emit('listening');
+    this.#server = server;
+  }
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  accept(socket: TLSSocket, connection: VisitorConnection): void {
+    socket.allowHalfOpen = true;
+    const state = new Http1Connection(socket, connection, this.#given.options.writeTimeoutMs);
+    this.#connections.set(socket, state);
+    socket.on('close', () => this.#forget(socket));
+    this.#server.emit('connection', socket);
+    if (this.#draining) state.drain();
+  }
+
+  /** Closes idle connections at once; each of the others with the answer that it waits for. */
+  drain(): void {
+    this.#draining = true;
+    for (const state of this.#connections.values()) state.drain();
+  }
+
+  /** Resets what is still open, and ends the server's timer. */
+  close(): void {
+    for (const [socket, state] of this.#connections) {
+      state.drain();
+      resetDuplex(socket, new BackdialError('tunnel-draining', 'the server is closing'));
+    }
+    // It never listened, which is all that its callback would say.
+    this.#server.close(() => {});
+  }
+
+  #forget(socket: TLSSocket): void {
+    const state = this.#connections.get(socket);
+    if (state === undefined) return;
+    this.#connections.delete(socket);
+    state.close();
+    this.#given.onGone(state.connection);
+  }
+
+  /** A request with a body stays HTTP (RFC 9110, section 7.8 lets a server ignore Upgrade), and so does a pipelined one. */
+  #mayUpgrade(request: IncomingMessage): boolean {
+    const state = this.#connections.get(request.socket as TLSSocket);
+    if (state === undefined || state.busy || request.httpVersion !== '1.1') return false;
+    const { rawHeaders } = request;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i]?.toLowerCase();
+      if (name === 'transfer-encoding' || (name === 'content-length' && rawHeaders[i + 1] !== '0')) return false;
+    }
+    return true;
+  }
+
+  readonly #serverOnRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const state = this.#connections.get(request.socket as TLSSocket);
+    if (state === undefined) {
+      request.socket.destroy();
+      return;
+    }
+    const exchange = new Http1Exchange(request, response, state.exchangeOptions);
+    state.take(() => this.#serve(state, request, exchange, false));
+  };
+
+  async #serve(
+    state: Http1Connection,
+    request: IncomingMessage,
+    exchange: Http1Exchange,
+    upgradable: boolean,
+  ): Promise<void> {
+    state.exchange = exchange;
+    await this.#given.router.serve(visitOf(request, exchange, state.connection, upgradable));
+    state.exchange = null;
+  }
+
+  readonly #serverOnUpgrade = (request: IncomingMessage, upgraded: unknown, head: Buffer): void => {
+    const socket = upgraded as TLSSocket;
+    const state = this.#connections.get(socket);
+    // node:http took its listeners away.
+    socket.on('error', socketOnError);
+    socket.setTimeout(0);
+    if (state === undefined || state.busy) {
+      socket.destroy();
+      return;
+    }
+    if (this.#isHandshake(request)) {
+      void this.#handshake(state, request, head);
+      return;
+    }
+    // Not before the target's 101 is it read by anyone.
+    if (head.length > 0) socket.unshift(head);
+    const exchange = new Http1Exchange(request, manualResponse(request, socket), state.upgradeOptions);
+    state.take(() => this.#serve(state, request, exchange, request.method !== 'CONNECT'));
+  };
+
+  #isHandshake({ url, rawHeaders }: IncomingMessage): boolean {
+    if (url !== this.#given.options.service) return false;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (rawHeaders[i]?.toLowerCase() !== 'upgrade') continue;
+      const token = rawHeaders[i + 1]?.trim().toLowerCase();
+      return token === 'ptth' || token === 'h2c-reverse';
+    }
+    return false;
+  }
+
+  async #handshake(state: Http1Connection, request: IncomingMessage, head: Buffer): Promise<void> {
+    const { socket, connection } = state;
+    // A session on a half-open socket would not close with it.
+    socket.allowHalfOpen = false;
+    this.#forget(socket);
+    if (await this.#given.onService(request, socket, head, connection)) return;
+    if (socket.destroyed) return;
+    const exchange = new Http1Exchange(request, manualResponse(request, socket), state.upgradeOptions);
+    this.#given.router.decline(visitOf(request, exchange, connection, false));
+  }
+
+  readonly #serverOnClientError = (error: NodeJS.ErrnoException, stream: unknown): void => {
+    const socket = stream as TLSSocket;
+    const state = this.#connections.get(socket);
+    if (state === undefined) {
+      socket.destroy();
+      return;
+    }
+    const code = codeOf(error);
+    if (code === null) {
+      // The connection broke, or ended in the middle of a request: there is nobody to answer.
+      state.lose(new BackdialError('visitor-reset', error.message));
+    } else if (error.code === 'HPE_CLOSED_CONNECTION' || state.refused) {
+      // Bytes behind a request with `Connection: close` are ignored, its answer is delivered (design, section 8).
+    } else if (state.busy) {
+      state.breakRequest(new BackdialError(code, error.message));
+    } else {
+      state.refused = true;
+      this.#refuseUnread(state, new BackdialError(code, error.message));
+    }
+  };
+
+  /** Answers what was no request. */
+  #refuseUnread({ socket, connection }: Http1Connection, error: BackdialError): void {
+    const { observer, name: serverName } = this.#given.options;
+    if (error.code === 'request-timeout') {
+      const { remote, name } = connection;
+      observer({ type: 'connection-refused', remote, reason: error.code, detail: error.message, name });
+    } else {
+      recordUnread(observer, connection, error);
+    }
+    writeAnswer(socket, errorAnswer(error, { serverName, transaction: null }));
+    lingerThenDestroy(socket);
+  }
+
+  readonly #serverOnTimeout = (socket: unknown): void => {
+    const state = this.#connections.get(socket as TLSSocket);
+    if (state?.exchange != null) state.exchange.stall();
+    else (socket as TLSSocket).destroy();
+  };
+}
+
+function visitOf(
+  request: IncomingMessage,
+  exchange: Http1Exchange,
+  connection: VisitorConnection,
+  upgradable: boolean,
+): Visit {
+  const { method = '', url = '', httpVersion, rawHeaders } = request;
+  return {
+    exchange,
+    connection,
+    method,
+    path: url,
+    head: checkHttp1Head({ method, url, httpVersion, rawHeaders }, VISITOR_RULES),
+    transaction: randomUUID(),
+    start: performance.timeOrigin + performance.now(),
+    upgradable,
+  };
+}
+
+/** A response on a socket that node:http has let go of; the connection ends with it. */
+function manualResponse(request: IncomingMessage, socket: TLSSocket): ServerResponse {
+  const response = new ServerResponse(request);
+  response.assignSocket(socket);
+  response.once('finish', () => {
+    response.detachSocket(socket);
+    socket.end();
+    lingerThenDestroy(socket);
+  });
+  return response;
+}
+
+/** Reads and ignores for a moment what is still coming: unread bytes would turn the end into a reset. */
+function lingerThenDestroy(socket: TLSSocket): void {
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+/** What an error of node:http's parser or socket means; null: the connection is lost. */
+function codeOf({ code = '' }: NodeJS.ErrnoException): ErrorCode | null {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request-timeout';
+  if (code === 'HPE_HEADER_OVERFLOW') return 'headers-too-large';
+  return code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE' ? 'request-invalid' : null;
+}
+
+function socketOnError(): void {}

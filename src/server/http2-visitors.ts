@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto';
+import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { BackdialError } from '../core/errors.ts';
+import { Deadline } from '../net/deadline.ts';
+import { checkHttp2Head, MAX_HEADER_LINES } from '../net/head-check.ts';
+import { Http2Exchange } from '../net/http2-exchange.ts';
+import { resetDuplex } from '../net/reset.ts';
+import type { ExchangeRouter } from './exchange-router.ts';
+import { VISITOR_RULES } from './request-headers.ts';
+import type { ResolvedServerOptions } from './resolve-options.ts';
+import type { VisitorConnection } from './visitor.ts';
+
+/** Streams at the same time on one visitor's session. */
+const MAX_STREAMS = 100;
+/** `maxSessionMemory` of node:http2, MB: past it new streams are refused. */
+const MAX_SESSION_MB = 10;
+/** Pseudo-header fields come on top of the header lines that are allowed; one line more, so that the check can refuse it. */
+const MAX_PAIRS = MAX_HEADER_LINES + 7;
+/** What an upload may have in flight, by stream and in all: more than a session's default of 64 kB, or RTT would limit it. */
+const STREAM_WINDOW_BYTES = 262_144;
+const SESSION_WINDOW_BYTES = 1_048_576;
+
+export interface Http2VisitorsOptions {
+  readonly options: ResolvedServerOptions;
+  readonly router: ExchangeRouter;
+  /** The connection closed. */
+  readonly onGone: (connection: VisitorConnection) => void;
+}
+
+/** One visitor's session. */
+interface Session {
+  readonly connection: VisitorConnection;
+  readonly socket: TLSSocket;
+  /** Starts with the session, or with its last stream's end; ends with the next request. */
+  readonly idle: Deadline;
+  streams: number;
+  requests: number;
+}
+
+/** Visitors that speak HTTP/2: a node:http2 server that never listens and is handed TLS sockets. */
+export class Http2Visitors {
+  readonly #given: Http2VisitorsOptions;
+  readonly #server: Http2Server;
+  readonly #sessions = new Map<ServerHttp2Session, Session>();
+  /** The socket that is being handed over: `session` is emitted in the same tick. */
+  #arriving: { socket: TLSSocket; connection: VisitorConnection } | null = null;
+  #draining = false;
+
+  constructor(given: Http2VisitorsOptions) {
+    this.#given = given;
+    this.#server = createServer({
+      maxSessionMemory: MAX_SESSION_MB,
+      maxHeaderListPairs: MAX_PAIRS,
+      // What a target says twice is passed on twice.
+      strictSingleValueFields: false,
+      settings: {
+        maxConcurrentStreams: MAX_STREAMS,
+        enableConnectProtocol: true,
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxHeaderListSize: given.options.maxHeaderBytes,
+      },
+    });
+    this.#server.on('session', this.#serverOnSession);
+    this.#server.on('stream', this.#serverOnStream);
+    this.#server.on('sessionError', () => {});
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  accept(socket: TLSSocket, connection: VisitorConnection): void {
+    this.#arriving = { socket, connection };
+    this.#server.emit('connection', socket);
+    this.#arriving = null;
+  }
+
+  /** GOAWAY to all; sessions without streams close at once, the others with their last stream. */
+  drain(): void {
+    this.#draining = true;
+    for (const session of this.#sessions.keys()) session.close();
+  }
+
+  /** Resets what is still open. */
+  close(): void {
+    for (const [session, { socket }] of this.#sessions) {
+      const error = new BackdialError('tunnel-draining', 'the server is closing');
+      resetDuplex(socket, error);
+      session.destroy();
+    }
+  }
+
+  readonly #serverOnSession = (session: ServerHttp2Session): void => {
+    session.on('error', () => {});
+    const arriving = this.#arriving;
+    if (arriving === null) {
+      session.destroy();
+      return;
+    }
+    const { idleTimeoutMs, readTimeoutMs } = this.#given.options;
+    const idle = new Deadline(() => this.#sessionOnIdle(session));
+    const state: Session = { ...arriving, idle, streams: 0, requests: 0 };
+    this.#sessions.set(session, state);
+    session.on('close', () => {
+      this.#sessions.delete(session);
+      idle.close();
+      this.#given.onGone(state.connection);
+    });
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    idle.arm(readTimeoutMs === 0 ? idleTimeoutMs : readTimeoutMs);
+    if (this.#draining) session.close();
+  };
+
+  #sessionOnIdle(session: ServerHttp2Session): void {
+    const state = this.#sessions.get(session);
+    if (state === undefined || state.streams > 0) return;
+    if (state.requests === 0) {
+      const { remote, name } = state.connection;
+      const detail = `no request within ${this.#given.options.readTimeoutMs} ms`;
+      this.#given.options.observer({ type: 'connection-refused', remote, reason: 'request-timeout', detail, name });
+    }
+    session.close();
+    // A visitor that does not take the GOAWAY does not close either.
+    setImmediate(() => {
+      if (!session.destroyed) session.destroy();
+    });
+  }
+
+  readonly #serverOnStream = (stream: ServerHttp2Stream, _headers: unknown, flags: number, raw: string[]): void => {
+    stream.on('error', streamOnError);
+    const state = stream.session === undefined ? undefined : this.#sessions.get(stream.session as ServerHttp2Session);
+    if (state === undefined) {
+      stream.destroy();
+      return;
+    }
+    state.streams += 1;
+    state.requests += 1;
+    state.idle.disarm();
+    stream.on('close', () => {
+      state.streams -= 1;
+      if (state.streams === 0) state.idle.arm(this.#given.options.idleTimeoutMs);
+    });
+    this.#serve(stream, state.connection, flags, raw);
+  };
+
+  #serve(stream: ServerHttp2Stream, connection: VisitorConnection, flags: number, raw: string[]): void {
+    const { maxHeaderBytes, writeTimeoutMs } = this.#given.options;
+    const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    const method = pseudoOf(raw, ':method');
+    const exchange = new Http2Exchange(stream, method, ended, writeTimeoutMs);
+    const tooLarge = maxHeaderBytes > 0 && sizeOf(raw) > maxHeaderBytes;
+    void this.#given.router.serve({
+      exchange,
+      connection,
+      method,
+      path: pseudoOf(raw, ':path'),
+      head: tooLarge ? 'headers-too-large' : checkHttp2Head(raw, ended, VISITOR_RULES),
+      transaction: randomUUID(),
+      start: performance.timeOrigin + performance.now(),
+      upgradable: method === 'CONNECT',
+    });
+  }
+}
+
+function pseudoOf(raw: readonly string[], name: string): string {
+  for (let i = 0; i < raw.length; i += 2) if (raw[i] === name) return raw[i + 1] ?? '';
+  return '';
+}
+
+/** RFC 9113, section 10.5.1: 32 bytes more than name and value, for each field. */
+function sizeOf(raw: readonly string[]): number {
+  let size = raw.length * 16;
+  for (const text of raw) size += text.length;
+  return size;
+}
+
+function streamOnError(): void {}

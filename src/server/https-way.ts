@@ -1,0 +1,130 @@
+import type { TLSSocket } from 'node:tls';
+import type { CarrierSource } from '../core/dial.ts';
+import { BODY_RATE_WINDOW_MS } from '../net/forward.ts';
+import { keepRawSocket } from '../net/reset.ts';
+import { Certificates } from './certificates.ts';
+import { DomainStreams } from './domain-streams.ts';
+import type { DomainTable } from './domain-table.ts';
+import { ExchangeForwarder } from './exchange-forwarder.ts';
+import { ExchangeRouter } from './exchange-router.ts';
+import { Http1Visitors, type ServiceHandler } from './http1-visitors.ts';
+import { Http2Visitors } from './http2-visitors.ts';
+import type { ResolvedServerOptions } from './resolve-options.ts';
+import { UpgradeJoiner } from './upgrade-joiner.ts';
+import { UpstreamPools } from './upstream-pools.ts';
+import type { VisitorConnection } from './visitor.ts';
+
+/** What the HTTPS way in needs. */
+export interface HttpsWayOptions {
+  readonly options: ResolvedServerOptions;
+  readonly domains: () => DomainTable;
+  readonly carriers: CarrierSource;
+  /**
+   * Gets each HTTP/1.1 request for `options.service` that asks for `ptth` or `h2c-reverse`. The socket is the handler's
+   * when it resolves to true; false: the answer is that of a path which nobody serves.
+   */
+  readonly onService: ServiceHandler;
+  /** Deadlines that no user sets; tests make them shorter. */
+  readonly internals?: Partial<HttpsWayInternals>;
+}
+
+export interface HttpsWayInternals {
+  /** Over how long a request's body must keep its least rate, ms. */
+  readonly bodyRateWindowMs: number;
+  /** How long a place in a full domain is waited for, ms. */
+  readonly maxWaitMs: number;
+}
+
+/** HTTPS visitors: HTTP/1.1 and HTTP/2 in, HTTP/1.1 over kept-alive streams out (design, section 2). */
+export interface HttpsWay {
+  /** Takes a connection after its TLS handshake; owns the socket from then on. */
+  accept(tlsSocket: TLSSocket, connection: VisitorConnection): void;
+  /** Closes what is idle at once; the rest ends with the answers that it waits for. Idempotent. */
+  drain(): void;
+  /** Drains, cuts what is left, resolves when all is closed. Idempotent. */
+  close(): Promise<void>;
+  /** Visitors' connections that are open. */
+  readonly connectionCount: number;
+}
+
+/** Makes the way in; it listens nowhere, the front door hands it connections. */
+export function createHttpsWay(given: HttpsWayOptions): HttpsWay {
+  return new TerminatedHttps(given);
+}
+
+class TerminatedHttps implements HttpsWay {
+  readonly #http1: Http1Visitors;
+  readonly #http2: Http2Visitors;
+  readonly #joiner = new UpgradeJoiner();
+  readonly #pools = new UpstreamPools();
+  readonly #open = new Set<VisitorConnection>();
+  #draining = false;
+  #closing = false;
+  #onEmpty: (() => void)[] = [];
+
+  constructor({ options, domains, carriers, onService, internals = {} }: HttpsWayOptions) {
+    const { bodyRateWindowMs = BODY_RATE_WINDOW_MS, maxWaitMs } = internals;
+    const streams = new DomainStreams(maxWaitMs);
+    const waits = maxWaitMs === undefined ? {} : { maxWaitMs };
+    const forwarder = new ExchangeForwarder({ carriers, pools: this.#pools, streams, ...waits });
+    const certificates = new Certificates(options.certificates);
+    const joiner = this.#joiner;
+    const router = new ExchangeRouter({
+      options,
+      domains,
+      carriers,
+      certificates,
+      forwarder,
+      joiner,
+      bodyRateWindowMs,
+    });
+    const onGone = (connection: VisitorConnection): void => this.#forget(connection);
+    this.#http1 = new Http1Visitors({ options, router, onService, onGone });
+    this.#http2 = new Http2Visitors({ options, router, onGone });
+  }
+
+  get connectionCount(): number {
+    return this.#open.size;
+  }
+
+  accept(tlsSocket: TLSSocket, connection: VisitorConnection): void {
+    tlsSocket.on('error', tlsSocketOnError);
+    if (tlsSocket.destroyed || this.#closing) {
+      tlsSocket.destroy();
+      return;
+    }
+    keepRawSocket(tlsSocket, connection.raw);
+    this.#open.add(connection);
+    const visitors = tlsSocket.alpnProtocol === 'h2' ? this.#http2 : this.#http1;
+    visitors.accept(tlsSocket, connection);
+  }
+
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#http1.drain();
+    this.#http2.drain();
+  }
+
+  close(): Promise<void> {
+    this.drain();
+    this.#closing = true;
+    this.#joiner.cut();
+    this.#http1.close();
+    this.#http2.close();
+    return new Promise((resolve) => {
+      if (this.#open.size === 0) resolve();
+      else this.#onEmpty.push(resolve);
+    });
+  }
+
+  #forget(connection: VisitorConnection): void {
+    this.#open.delete(connection);
+    this.#pools.forget(connection);
+    if (this.#open.size > 0) return;
+    for (const resolve of this.#onEmpty.splice(0)) resolve();
+  }
+}
+
+/** What an error means is told by `close`; without a listener a reset would end the process. */
+function tlsSocketOnError(): void {}

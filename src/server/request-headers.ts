@@ -1,0 +1,83 @@
+import type { RequestHead } from '../net/head-check.ts';
+import { fieldValue, HeaderRules } from '../net/header-rules.ts';
+import type { VisitorConnection } from './visitor.ts';
+
+/** What visitors may not say: it is this server's to say, or would be taken for its word (design, section 8, point 2). */
+export const VISITOR_RULES = new HeaderRules({
+  drop: ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-proto', 'x-transaction-id'],
+  dropPrefixes: ['x-client-cert-', 'backdial-'],
+  dropUnderscore: true,
+});
+
+/** What targets may not say: an alternative service would take visitors past this server. */
+export const TARGET_RULES = new HeaderRules({ drop: ['alt-svc'] });
+
+/** Methods whose request without a body still says so (RFC 9110, section 8.6). */
+const EXPECTS_BODY = new Set(['POST', 'PUT', 'PATCH']);
+
+/** Who asks, how, and under which id. */
+export interface RequestOrigin {
+  readonly connection: VisitorConnection;
+  readonly version: '1.0' | '1.1' | '2';
+  readonly transaction: string;
+  /** This server's name, for Via. */
+  readonly serverName: string;
+}
+
+/**
+ * The fields that go to the target: the visitor's as they are, then those of this server. Extends `head.headers`, so to be
+ * called once.
+ */
+export function requestHeaders(head: RequestHead, origin: RequestOrigin): string[] {
+  const { headers, framing, method } = head;
+  const { connection, version, transaction, serverName } = origin;
+  if (version === '2') {
+    if (framing === 'chunked') headers.push('Transfer-Encoding', 'chunked');
+    else if (framing === 'none' && EXPECTS_BODY.has(method) && fieldValue(headers, 'content-length') === null) {
+      headers.push('Content-Length', '0');
+    }
+  }
+  headers.push(
+    'X-Forwarded-For',
+    addressOf(connection.remote),
+    'X-Forwarded-Host',
+    head.authority,
+    'X-Forwarded-Port',
+    String(head.port ?? 443),
+    'X-Forwarded-Proto',
+    'https',
+    'X-Transaction-Id',
+    transaction,
+    'Via',
+    `${version} ${serverName}`,
+  );
+  if (head.trailers) headers.push('TE', 'trailers', 'Connection', 'TE');
+  return headers;
+}
+
+/** The fields of an upgrade request; `key` is ours where the visitor speaks HTTP/2 (RFC 8441, section 5). */
+export function upgradeHeaders(headers: string[], protocol: string, key: string | null): string[] {
+  if (key !== null) headers.push('Sec-WebSocket-Key', key);
+  headers.push('Connection', 'Upgrade', 'Upgrade', protocol);
+  return headers;
+}
+
+/** True when the request went through this server already (RFC 9110, section 7.6.3). */
+export function hasLoop(via: string, serverName: string): boolean {
+  if (via === '') return false;
+  const name = serverName.toLowerCase();
+  return via.split(',').some(
+    (hop) =>
+      hop
+        .trim()
+        .split(/[ \t]+/)[1]
+        ?.toLowerCase() === name,
+  );
+}
+
+/** `ip` of `ip:port`; brackets go too. */
+function addressOf(remote: string): string {
+  const colon = remote.lastIndexOf(':');
+  const address = colon === -1 ? remote : remote.slice(0, colon);
+  return address.startsWith('[') ? address.slice(1, -1) : address;
+}

@@ -1,0 +1,119 @@
+import type { Carrier } from '../core/dial.ts';
+import { Upstream } from '../net/upstream.ts';
+import { UpstreamPool } from '../net/upstream-pool.ts';
+import { TARGET_RULES } from './request-headers.ts';
+import type { VisitorConnection } from './visitor.ts';
+
+/** For which request a stream is wanted. */
+export interface StreamWish {
+  readonly carrier: Carrier;
+  readonly connection: VisitorConnection;
+  /** `domain[:port]` as the visitor asked for it. */
+  readonly authority: string;
+  readonly transaction: string;
+  readonly signal: AbortSignal;
+}
+
+/** The kept-alive streams of one carrier; a pool for each visitor's connection where the agent asked for that. */
+interface CarrierPools {
+  readonly shared: UpstreamPool;
+  readonly byVisitor: Map<VisitorConnection, UpstreamPool>;
+}
+
+/**
+ * Kept-alive streams, by carrier: each request is balanced on its own, and what leaves takes its streams along. No stream
+ * is ever shared at the same time.
+ */
+export class UpstreamPools {
+  readonly #pools = new WeakMap<Carrier, CarrierPools>();
+  /** Usable carriers that have pools, by domain. */
+  readonly #carriers = new Map<string, Set<Carrier>>();
+  /** Carriers on which a visitor's connection has a pool of its own. */
+  readonly #ofVisitor = new WeakMap<VisitorConnection, Set<CarrierPools>>();
+
+  /** A free stream that was used within `maxFreeMs`, or null. */
+  take(carrier: Carrier, connection: VisitorConnection, maxFreeMs?: number): Upstream | null {
+    const pools = this.#pools.get(carrier);
+    if (pools === undefined) return null;
+    const pool = carrier.streamPerVisitor ? pools.byVisitor.get(connection) : pools.shared;
+    return pool?.take(maxFreeMs) ?? null;
+  }
+
+  /** Opens a stream that the pool keeps once it is free. Fails with a BackdialError. */
+  async open(wish: StreamWish): Promise<Upstream> {
+    const upstream = await this.openAlone(wish);
+    this.#poolFor(wish.carrier, wish.connection).adopt(upstream);
+    return upstream;
+  }
+
+  /** Opens a stream that belongs to one exchange only. Fails with a BackdialError. */
+  async openAlone({ carrier, authority, transaction, connection, signal }: StreamWish): Promise<Upstream> {
+    const options = { way: 'https', transaction, client: connection.remote, signal } as const;
+    return new Upstream(await carrier.open(authority, options), TARGET_RULES);
+  }
+
+  /**
+   * A carrier of one of these domains that has a free stream for this visitor. Where streams are not shared, free ones of
+   * other visitors are ended instead, so that there will be room.
+   */
+  carrierWithFree(domains: readonly string[], connection: VisitorConnection): Carrier | null {
+    for (const domain of domains) {
+      for (const carrier of this.#carriers.get(domain) ?? []) {
+        const pools = this.#pools.get(carrier);
+        const pool = carrier.streamPerVisitor ? pools?.byVisitor.get(connection) : pools?.shared;
+        if (pool !== undefined && pool.freeCount > 0) return carrier;
+        for (const other of pools?.byVisitor.values() ?? []) if (other.endOldest()) return null;
+      }
+    }
+    return null;
+  }
+
+  /** The visitor's connection closed: streams of its own are of no use to others. */
+  forget(connection: VisitorConnection): void {
+    for (const pools of this.#ofVisitor.get(connection) ?? []) {
+      pools.byVisitor.get(connection)?.close();
+      pools.byVisitor.delete(connection);
+    }
+    this.#ofVisitor.delete(connection);
+  }
+
+  #poolFor(carrier: Carrier, connection: VisitorConnection): UpstreamPool {
+    const pools = this.#poolsOf(carrier);
+    if (!carrier.streamPerVisitor) return pools.shared;
+    let pool = pools.byVisitor.get(connection);
+    if (pool === undefined) {
+      pool = new UpstreamPool();
+      if (carrier.leaving.aborted) pool.close();
+      pools.byVisitor.set(connection, pool);
+      const known = this.#ofVisitor.get(connection) ?? new Set();
+      this.#ofVisitor.set(connection, known.add(pools));
+    }
+    return pool;
+  }
+
+  #poolsOf(carrier: Carrier): CarrierPools {
+    const known = this.#pools.get(carrier);
+    if (known !== undefined) return known;
+    const pools: CarrierPools = { shared: new UpstreamPool(), byVisitor: new Map() };
+    const close = (): void => {
+      this.#list(carrier, false);
+      pools.shared.close();
+      for (const pool of pools.byVisitor.values()) pool.close();
+    };
+    if (carrier.leaving.aborted) close();
+    else {
+      this.#list(carrier, true);
+      carrier.leaving.addEventListener('abort', close, { once: true });
+    }
+    this.#pools.set(carrier, pools);
+    return pools;
+  }
+
+  #list(carrier: Carrier, usable: boolean): void {
+    const known = this.#carriers.get(carrier.domain) ?? new Set();
+    if (usable) known.add(carrier);
+    else known.delete(carrier);
+    if (known.size === 0) this.#carriers.delete(carrier.domain);
+    else this.#carriers.set(carrier.domain, known);
+  }
+}

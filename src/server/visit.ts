@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import type { BackdialError, ErrorCode } from '../core/errors.ts';
+import type { Observer, StreamEnd } from '../core/events.ts';
+import type { Exchange } from '../net/exchange.ts';
+import type { RequestHead } from '../net/head-check.ts';
+import type { VisitorConnection } from './visitor.ts';
+
+/** One request of a visitor, from its head to its one record in the access log. */
+export interface Visit {
+  readonly exchange: Exchange;
+  readonly connection: VisitorConnection;
+  /** As sent, also where the head is refused. */
+  readonly method: string;
+  readonly path: string;
+  /** The checked head, or the rule that it broke. */
+  readonly head: RequestHead | ErrorCode;
+  /** UUID; in X-Transaction-Id and in the logs of both sides. */
+  readonly transaction: string;
+  /** Epoch ms. */
+  readonly start: number;
+  /** The visitor's connection (or HTTP/2 stream) can become another protocol's. */
+  readonly upgradable: boolean;
+}
+
+/** What only the end of a visit knows. */
+export interface VisitEnd {
+  /** The true status: what stealth hid, or what was to be said; null where nothing was. */
+  readonly status: number | null;
+  readonly reason: StreamEnd;
+  readonly domain: string | null;
+  readonly instance: string | null;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** Tells the observer. To be called once for each visit. */
+export function recordVisit(observer: Observer, visit: Visit, end: VisitEnd): void {
+  const head = typeof visit.head === 'string' ? null : visit.head;
+  observer({
+    type: 'access',
+    record: {
+      start: visit.start,
+      domain: end.domain,
+      instance: end.instance,
+      id: visit.transaction,
+      way: 'https',
+      method: visit.method,
+      path: visit.path,
+      status: end.status,
+      reason: end.reason,
+      in: end.bytesIn,
+      out: end.bytesOut,
+      durationMs: performance.timeOrigin + performance.now() - visit.start,
+      remote: visit.connection.remote,
+      ua: head?.userAgent ?? null,
+      referer: head?.referer ?? null,
+    },
+  });
+}
+
+/** Tells the observer of bytes that were no request. */
+export function recordUnread(observer: Observer, connection: VisitorConnection, error: BackdialError): void {
+  observer({
+    type: 'access',
+    record: {
+      start: Date.now(),
+      domain: null,
+      instance: null,
+      id: randomUUID(),
+      way: 'https',
+      method: null,
+      path: null,
+      status: error.entry.status,
+      reason: error.code,
+      in: 0,
+      out: 0,
+      durationMs: 0,
+      remote: connection.remote,
+      ua: null,
+      referer: null,
+    },
+  });
+}
