@@ -46,7 +46,7 @@ describe('README', () => {
     const told = rows.map(([code, status]) => [quoted(code)[0], Number(status)]);
     const true_ = Object.entries(ERRORS).map(([code, { status }]) => [code, status]);
     assert.deepEqual(told.map(String).toSorted(), true_.map(String).toSorted());
-    for (const [code, , meaning = ''] of rows) assert.ok(meaning.length > 20 && /[.?]$/.test(meaning), code);
+    for (const [code, , meaning = ''] of rows) assert.ok(meaning.length > 20 && /[.?]$/.test(meaning), `${code}`);
     for (const [code, { exitCode }] of Object.entries(ERRORS)) {
       if (exitCode > 3) continue;
       assert.match(rows.find(([cell]) => cell === `\`${code}\``)?.[2] ?? '', /exit|`backdial hostname`/, code);

@@ -21,7 +21,10 @@ async function run(args: readonly string[]): Promise<number> {
   try {
     await build(args).parseAsync();
     return Number(process.exitCode ?? 0);
-  } catch (error) {
+  } catch (thrown) {
+    // Behind an asynchronous builder yargs does not call the fail handler for what its parser found.
+    const parser = thrown instanceof Error && thrown.name === 'YError';
+    const error = parser ? failure(thrown.message, undefined, args) : thrown;
     reportError(error, wantsStacks(args));
     return exitCodeOf(error);
   }

@@ -7,7 +7,7 @@ import type { QuickArguments } from './quick-flags.ts';
 import { type QuickOptions, quickOptions } from './quick-options.ts';
 import { createQuickView } from './quick-view.ts';
 import { isFinal, refusalText } from './refusal-text.ts';
-import { watchSignals } from './signals.ts';
+import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
 import { targetText } from './target.ts';
 import { isTerminal, wantsColors } from './terminal.ts';
@@ -39,8 +39,7 @@ export async function runQuickAgent(flags: QuickArguments, kind: QuickKind): Pro
   const signals = watchSignals();
   agent.start();
   try {
-    await Promise.race([signals.stop, first.refused]);
-    await Promise.race([agent.close(), signals.stopNow]);
+    await Promise.race([drainOnSignal(signals, (options) => agent.close(options)), first.refused]);
   } catch (error) {
     await agent.close({ drainMs: 0 });
     throw error;

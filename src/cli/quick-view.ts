@@ -58,7 +58,9 @@ function showEvent(event: BackdialEvent, live: LiveTunnels, line: Line, access: 
     case 'tunnel-draining':
     case 'tunnel-closed': {
       const before = live.count(event.tunnel.domain);
-      if (live.left(event.tunnel) > 0 || before === 0) return;
+      // What this side asked for is no news to who pressed Ctrl-C.
+      const wanted = event.reason === 'drained' || event.reason === 'shutdown';
+      if (live.left(event.tunnel) > 0 || before === 0 || wanted) return;
       line('yellow', `offline: the last tunnel ended (${event.reason})`);
       return;
     }

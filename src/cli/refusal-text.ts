@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../core/errors.ts';
+import { ERRORS, type ErrorCode } from '../core/errors.ts';
 
 /** What a first handshake that failed was about. */
 export interface Refusal {
@@ -24,9 +24,13 @@ export function isFinal(reason: ErrorCode): boolean {
 /** What exit code 4 says: what was seen, and every cause that it can have, the likeliest first. */
 export function refusalText(refusal: Refusal): string {
   const causes = CAUSES[refusal.reason]?.(refusal) ?? [];
+  // The error that carries this text begins with the catalogue's message already.
+  const seen = refusal.detail.replace(`${ERRORS[refusal.reason].message}: `, '');
   return [
-    `${refusal.server}: ${refusal.detail}`,
-    'The server gives the true reason to its own log only. The causes that this can have:',
+    seen.startsWith(refusal.server) ? seen : `${refusal.server}: ${seen}`,
+    refusal.reason === 'handshake-refused'
+      ? 'The server tells the true reason to its own log only. The causes that this can have:'
+      : 'The causes that this can have:',
     ...causes.map((cause) => `  - ${cause}`),
   ].join('\n');
 }

@@ -3,7 +3,7 @@ import { VERSION } from '../core/version.ts';
 import { createAgent } from '../index.ts';
 import { loadAgentConfig } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
-import { watchSignals } from './signals.ts';
+import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
 
 /** Runs an agent from its file until a signal; whatever its servers answer, it never gives up. Fails with `config-invalid`. */
@@ -24,12 +24,14 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     });
     agent.start();
     agent.ready.then(
-      () => logs.system.info({ domains: domains.length }, `ready; ${domains.length} domains are served`),
+      () => logs.system.info({ domains: domains.length }, `ready; domains served: ${domains.length}`),
       () => {},
     );
-    await signals.stop;
-    logs.system.info('draining; a second signal ends it at once');
-    await Promise.race([agent.close(), signals.stopNow]);
+    await drainOnSignal(
+      signals,
+      (options) => agent.close(options),
+      () => logs.system.info('draining; a second signal ends it at once'),
+    );
     logs.system.info('ended');
   } finally {
     await logs.close();

@@ -9,7 +9,7 @@ import { pinOf } from '../net/pin.ts';
 import { makeSelfSigned } from '../pki/self-signed.ts';
 import { createQuickView, type QuickView } from './quick-view.ts';
 import { type SampleService, startSampleService } from './sample-service.ts';
-import { watchSignals } from './signals.ts';
+import { drainOnSignal, watchSignals } from './signals.ts';
 import { wantsColors } from './terminal.ts';
 
 /** Names under `.localhost` are this machine for browsers and curl (RFC 6761). */
@@ -59,8 +59,7 @@ export async function runDemo(port: number | undefined): Promise<void> {
   agent.start();
   await Promise.race([agent.ready, signals.stop]);
   invite(view, bound, caFile);
-  await signals.stop;
-  await Promise.race([Promise.all([agent.close(), server.close()]), signals.stopNow]);
+  await drainOnSignal(signals, (options) => Promise.all([agent.close(options), server.close(options)]));
   view.print('ended');
 }
 
@@ -74,7 +73,8 @@ interface DemoServer {
 async function listen(demo: DemoServer, port: number | undefined): Promise<{ server: Server; port: number }> {
   const server = createServer({
     listen: [{ host: '127.0.0.1', port: port ?? FRIENDLY_PORT }],
-    certificates: [{ hosts: [DOMAIN], cert: demo.cert, key: demo.key }],
+    // The agent dials an IP address, so it names no host.
+    certificates: [{ hosts: ['*'], cert: demo.cert, key: demo.key }],
     domains: [{ name: DOMAIN, secrets: [demo.secret] }],
     observer: demo.observer,
   });

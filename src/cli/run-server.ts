@@ -5,7 +5,7 @@ import type { Logs } from '../log/open-logs.ts';
 import { loadServerConfig } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
 import { keepSelfSigned } from './self-signed.ts';
-import { watchSignals } from './signals.ts';
+import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
 
 /** Runs a server from its file until a signal. Fails with `config-invalid` and `listen-failed`. */
@@ -22,11 +22,13 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     const { domains } = config.options;
     logs.system.info(
       { domains: domains.length, inactive: config.inactive.length },
-      `ready; ${domains.length} active domains, ${config.inactive.length} inactive`,
+      `ready; active domains: ${domains.length}, inactive: ${config.inactive.length}`,
     );
-    await signals.stop;
-    logs.system.info('draining: no new connections; a second signal ends it at once');
-    await Promise.race([server.close(), signals.stopNow]);
+    await drainOnSignal(
+      signals,
+      (options) => server.close(options),
+      () => logs.system.info('draining: no new connections; a second signal ends it at once'),
+    );
     logs.system.info('ended');
   } finally {
     await logs.close();

@@ -24,3 +24,25 @@ export function watchSignals(onHangup?: () => void): Signals {
   process.on('SIGHUP', onHangup ?? onStop);
   return { stop: stop.promise, stopNow: stopNow.promise };
 }
+
+/** What is left after a forced end is cut within this, ms; then the process ends all the same. */
+const FORCED_END_MS = 2_000;
+
+/**
+ * Waits for the first signal, tells `onStop`, then drains; a second signal cuts what is still open. It is cut by `close`, not by the end of the
+ * process: the kernel would end every connection with a FIN, and a transfer that was cut would look complete.
+ */
+export async function drainOnSignal(
+  signals: Signals,
+  close: (options?: { drainMs: number }) => Promise<unknown>,
+  onStop?: () => void,
+): Promise<void> {
+  await signals.stop;
+  onStop?.();
+  const forced = signals.stopNow.then(() => Promise.race([close({ drainMs: 0 }), forcedEnd()]));
+  await Promise.race([close(), forced]);
+}
+
+function forcedEnd(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, FORCED_END_MS));
+}

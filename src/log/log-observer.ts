@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { BackdialEvent, Observer, TunnelEnd } from '../core/events.ts';
 import { durationText } from './access-line.ts';
 import type { AccessLog } from './access-log.ts';
@@ -79,7 +80,7 @@ function logEvent(log: Logger, live: LiveTunnels, event: Exclude<BackdialEvent, 
       const { remote, domain, instance, reason, detail } = event;
       log[refusalLevel(reason)](
         { event: event.type, remote, domain, instance, reason },
-        `agent at ${remote} refused${domain === null ? '' : ` for ${domain}`}: ${reason}: ${detail}`,
+        `agent at ${remote} refused${domain === null ? '' : ` for ${domain}`}: ${why(reason, detail)}`,
       );
       return;
     }
@@ -88,7 +89,7 @@ function logEvent(log: Logger, live: LiveTunnels, event: Exclude<BackdialEvent, 
       log.warn(
         { event: event.type, server, address, domain, instance, slot, reason, attempt, retryInMs },
         `no tunnel of ${domain} (slot ${slot}) to ${server}${address === null || address === server ? '' : ` at ${address}`}: ` +
-          `${reason}: ${detail}; attempt ${attempt}, the next in ${durationText(retryInMs)}; ${live.text(domain)}`,
+          `${why(reason, detail)}; attempt ${attempt}, the next in ${durationText(retryInMs)}; ${live.text(domain)}`,
       );
       return;
     }
@@ -96,7 +97,7 @@ function logEvent(log: Logger, live: LiveTunnels, event: Exclude<BackdialEvent, 
       const { remote, reason, detail, name } = event;
       log[refusalLevel(reason)](
         { event: event.type, remote, reason, name },
-        `connection from ${remote} refused: ${reason}: ${detail}`,
+        `connection from ${remote} refused: ${why(reason, detail)}`,
       );
       return;
     }
@@ -104,4 +105,10 @@ function logEvent(log: Logger, live: LiveTunnels, event: Exclude<BackdialEvent, 
       log.warn({ event: event.type, code: event.code }, event.message);
       return;
   }
+}
+
+/** The catalogue's words and what is known beyond them, none of it twice: some details begin with those words. */
+function why(reason: ErrorCode, detail: string): string {
+  const { message } = ERRORS[reason];
+  return detail === '' || detail.startsWith(message) ? detail || message : `${message}: ${detail}`;
 }

@@ -5,16 +5,10 @@ import * as net from 'node:net';
 import { describe, it } from 'node:test';
 import { issueCertificate, testAuthority, testCertificate } from '../support/certificates.ts';
 import { listenOn } from '../support/listen-on.ts';
-import { type CliResult, runCli, startCli } from '../support/run-cli.ts';
+import { assertOneLine, runCli, startCli } from '../support/run-cli.ts';
 import { withFolder } from '../support/with-folder.ts';
 
 const SECRET = 'the-secret-of-these-tests';
-
-/** One line on standard error, nothing on standard output, no stack. */
-function assertOneLine({ stdout, stderr }: CliResult): void {
-  assert.equal(stdout, '');
-  assert.match(stderr, /^backdial: [^\n]+\n$/);
-}
 
 /** A server file with one active domain that listens where the system likes. */
 function serverFolder(more = '', listen = '"127.0.0.1:0"') {
@@ -23,29 +17,6 @@ function serverFolder(more = '', listen = '"127.0.0.1:0"') {
     'domains/www.example.com.json5': `{ active: true, secret: "${SECRET}" }`,
   };
 }
-
-describe('exit code 2: wrong usage', () => {
-  const wrong: readonly (readonly [args: readonly string[], text: RegExp])[] = [
-    [[], /a command is missing. See `backdial --help`/],
-    [['sevrer'], /no command `sevrer`\. Did you mean `server`\?/],
-    [['server', '--confg', 'x'], /unknown argument: confg\. See `backdial server --help`/],
-    [['server', '-c'], /not enough arguments following: c/],
-    [['http'], /an argument is missing\. See `backdial http --help`/],
-    [['http', '3000', '4000'], /unknown argument: 4000/],
-    [['http', '3000'], /--server is missing \(or BACKDIAL_SERVER\)/],
-    [['check'], /missing required argument: config/],
-    [['completion', 'fish'], /bash/],
-    [['demo', '--port', '70000'], /--port must be 0 to 65535/],
-  ];
-  for (const [args, text] of wrong) {
-    it(`is what \`backdial ${args.join(' ')}\` gets, with a hint`, async () => {
-      const result = await runCli(args);
-      assert.equal(result.code, 2, result.stderr);
-      assert.match(result.stderr, text);
-      assertOneLine(result);
-    });
-  }
-});
 
 describe('exit code 1: invalid configuration or input', () => {
   it('names file, line and column of every problem of a configuration', async () => {
@@ -141,7 +112,7 @@ describe('exit code 4: the very first handshake of a quick agent was refused', (
 
   it('lists the causes when the server answers anything but 101', async () => {
     const { cert, key } = testCertificate();
-    for (const status of [200, 404, 502]) {
+    for (const status of [200, 404]) {
       const server = https.createServer({ cert, key }, (_request, response) => response.writeHead(status).end());
       const port = await listenOn(server);
       try {
@@ -149,7 +120,7 @@ describe('exit code 4: the very first handshake of a quick agent was refused', (
         assert.equal(code, 4, stderr);
         assert.match(
           stderr,
-          new RegExp(`^backdial: the server did not accept this agent: 127.0.0.1:${port}: .*${status}`, 'm'),
+          new RegExp(`^backdial: the server did not accept this agent: 127.0.0.1:${port} answered ${status} `, 'm'),
         );
         assert.match(stderr, /the secret is wrong/);
         assert.match(stderr, /backdial domain add dev\.test -c FILE/);

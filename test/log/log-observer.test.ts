@@ -87,7 +87,7 @@ describe('the system log', () => {
     assert.equal(record?.retryInMs, 740);
     assert.match(
       String(record?.msg),
-      /to tunnel\.test:443 at 192\.0\.2\.1:443: server-unreachable: connect ECONNREFUSED; attempt 3, the next in 740 ms/,
+      /to tunnel\.test:443 at 192\.0\.2\.1:443: the server cannot be reached: connect ECONNREFUSED; attempt 3, the next in 740 ms/,
     );
   });
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -90,6 +91,12 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
   } finally {
     running.child.kill('SIGKILL');
   }
+}
+
+/** One line on standard error, nothing on standard output, no stack. */
+export function assertOneLine({ stdout, stderr }: CliResult): void {
+  assert.equal(stdout, '');
+  assert.match(stderr, /^backdial: [^\n]+\n$/);
 }
 
 function cleanEnvironment(): Record<string, string> {

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { assertOneLine, runCli } from '../support/run-cli.ts';
+
+describe('exit code 2: wrong usage', () => {
+  const wrong: readonly (readonly [args: readonly string[], text: RegExp])[] = [
+    [[], /a command is missing. See `backdial --help`/],
+    [['sevrer'], /no command `sevrer`\. Did you mean `server`\?/],
+    [['server', '--confg', 'x'], /unknown argument: confg\. See `backdial server --help`/],
+    [['server', '-c'], /not enough arguments following: c/],
+    [['http'], /an argument is missing\. See `backdial http --help`/],
+    [['http', '3000', '4000'], /unknown argument: 4000/],
+    [['http', '3000'], /--server is missing \(or BACKDIAL_SERVER\)/],
+    [['check'], /missing required argument: config/],
+    [['completion', 'fish'], /bash/],
+    [['demo', '--port', '70000'], /--port must be 0 to 65535/],
+  ];
+  for (const [args, text] of wrong) {
+    it(`is what \`backdial ${args.join(' ')}\` gets, with a hint`, async () => {
+      const result = await runCli(args);
+      assert.equal(result.code, 2, result.stderr);
+      assert.match(result.stderr, text);
+      assertOneLine(result);
+    });
+  }
+});
