@@ -17,14 +17,23 @@ export function keepRawSocket(tlsSocket: TLSSocket, raw: Socket): void {
 export function resetDuplex(duplex: Duplex, error: Error): void {
   if (duplex instanceof TLSSocket) {
     const raw = rawSockets.get(duplex);
-    if (raw !== undefined) resetSocket(raw);
+    if (raw !== undefined && !isShuttingDown(duplex)) resetSocket(raw);
     duplex.destroy();
   } else if (duplex instanceof Socket) {
-    resetSocket(duplex);
+    if (isShuttingDown(duplex)) duplex.destroy();
+    else resetSocket(duplex);
   } else if (!duplex.destroyed) {
     // With an error, always: without one Node sends RST_STREAM with NO_ERROR, which reads as a clean end.
     duplex.destroy(error);
   }
+}
+
+/**
+ * All was handed over and the FIN is on its way. libuv refuses a reset then (EINVAL), and Node leaves such a socket neither
+ * open nor closed, its descriptor lost. Nothing of this side's is left to be cut.
+ */
+function isShuttingDown(socket: Socket): boolean {
+  return socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
 }
 
 function resetSocket(socket: Socket): void {
