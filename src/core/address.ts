@@ -1,6 +1,13 @@
 /** Where to listen or to connect: a TCP address or a Unix socket. */
 export type SocketAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
+/** The IP addresses whose first `prefix` bits are those of `address`. */
+export interface Network {
+  readonly address: string;
+  /** 0 (every address of the family) to 32, or 128 for IPv6. */
+  readonly prefix: number;
+}
+
 /** `host:port` or `[v6]:port`; the port alone where `defaultHost` is given. Null when it is neither. */
 export function parseHostPort(text: string, defaultHost?: string): { host: string; port: number } | null {
   const bare = /^\d{1,5}$/.test(text) && defaultHost !== undefined ? `${bracket(defaultHost)}:${text}` : text;
@@ -20,6 +27,13 @@ export function formatAddress(address: SocketAddress): string {
 export function formatPeer(address: string | undefined, port: number | undefined): string {
   if (address === undefined || address === '') return 'unix';
   return `${bracket(plainAddress(address))}:${port ?? 0}`;
+}
+
+/** The IP address of a peer that {@link formatPeer} wrote; null where there is none. */
+export function peerAddress(peer: string): string | null {
+  const colon = peer.lastIndexOf(':');
+  if (colon === -1) return null;
+  return peer.startsWith('[') ? peer.slice(1, colon - 1) : peer.slice(0, colon);
 }
 
 /** An IP address without the IPv4-mapped prefix. */

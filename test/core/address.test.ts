@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatAddress, formatPeer, parseHostPort, plainAddress } from '../../src/core/address.ts';
+import { formatAddress, formatPeer, parseHostPort, peerAddress, plainAddress } from '../../src/core/address.ts';
 
 describe('addresses', () => {
   it('are read as host and port, IPv6 in brackets', () => {
@@ -46,5 +46,13 @@ describe('addresses', () => {
     assert.equal(formatPeer('2001:db8::1', 7), '[2001:db8::1]:7');
     assert.equal(formatPeer(undefined, undefined), 'unix');
     assert.equal(plainAddress('::ffff:c000:201'), '::ffff:c000:201');
+  });
+
+  it('are found again in what a peer is named', () => {
+    for (const address of ['192.0.2.1', '2001:db8::1', 'fe80::1%eth0']) {
+      assert.equal(peerAddress(formatPeer(address, 7)), address);
+    }
+    assert.equal(peerAddress(formatPeer('::ffff:192.0.2.1', 7)), '192.0.2.1');
+    assert.equal(peerAddress(formatPeer(undefined, undefined)), null);
   });
 });
