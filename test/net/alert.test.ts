@@ -16,7 +16,11 @@ async function refusing(t: TestContext) {
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket);
     socket.on('error', () => {});
-    socket.once('data', () => sendAlert(socket, ALERT.unrecognizedName));
+    socket.once('data', () => {
+      // As a peek leaves it.
+      socket.pause();
+      sendAlert(socket, ALERT.unrecognizedName);
+    });
   });
   const port = await listenOn(server);
   t.after(() => {

@@ -42,6 +42,7 @@ describe('the certificate of a name', () => {
       'example.com': 3,
       test: 3,
     };
+    assert.equal(withHosts(['a.test'], ['/a/']).select('a.test'), 0);
     for (const [name, index] of Object.entries(expected)) assert.equal(certificates.select(name), index, name);
   });
 

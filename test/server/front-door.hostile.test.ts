@@ -4,8 +4,8 @@ import { describe, type TestContext, test } from 'node:test';
 import tls from 'node:tls';
 import { testAuthority, testCertificate } from '../support/certificates.ts';
 import { hello, helloMessage, records } from '../support/client-hello.ts';
-import { startFrontDoor } from '../support/front-door.ts';
-import { connectPeer, type Peer, startRawTarget } from '../support/raw-target.ts';
+import { captureHello, startFrontDoor } from '../support/front-door.ts';
+import { connectPeer, type Peer } from '../support/raw-target.ts';
 import { CLEAN } from '../support/verdict.ts';
 import { eventually, within } from '../support/within.ts';
 
@@ -22,18 +22,6 @@ async function assertServes(t: TestContext, port: number): Promise<void> {
   socket.write('ping');
   const [answer] = (await within('the echo', once(socket, 'data'))) as [Buffer];
   assert.equal(answer.toString(), 'ping');
-}
-
-/** What Node sends first as a client of `a.example.com`. */
-async function captureHello(t: TestContext): Promise<Buffer> {
-  const target = await startRawTarget();
-  t.after(() => target.close());
-  const client = tls.connect({ port: target.port, host: '127.0.0.1', servername: 'a.example.com' });
-  client.on('error', () => {});
-  const peer = await target.next();
-  await peer.received(100);
-  client.destroy();
-  return peer.bytes;
 }
 
 async function assertAlert(peer: Peer, code: number): Promise<void> {

@@ -8,7 +8,7 @@ import { BackdialError } from '../../src/core/errors.ts';
 import { resetDuplex } from '../../src/net/reset.ts';
 import { issueCertificate, testAuthority } from '../support/certificates.ts';
 import { helloMessage, records } from '../support/client-hello.ts';
-import { startFrontDoor } from '../support/front-door.ts';
+import { captureHello, startFrontDoor } from '../support/front-door.ts';
 import { Inbox } from '../support/inbox.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { connectPeer } from '../support/raw-target.ts';
@@ -176,10 +176,10 @@ describe('a visitor', () => {
   test('that says FIN right behind its hello does not stay', async (t) => {
     const { port, frontDoor, visitors } = await startFrontDoor(t);
     const peer = await connectPeer(port);
-    peer.stream.end(records(helloMessage({ serverName: 'a.example.com' })));
-    await within('the end', peer.ending);
+    peer.stream.end(await captureHello(t));
+    await within('the end', peer.ending, 3_000);
+    await eventually('no connection', () => frontDoor.connectionCount === 0, 3_000);
     peer.close();
-    await eventually('no connection', () => frontDoor.connectionCount === 0);
     assert.equal(visitors.length, 0);
   });
 });

@@ -167,15 +167,16 @@ describe('deadlines and bounds', () => {
     for (const peer of [...peers, third]) peer.close();
   });
 
-  test('a stop is not held up by silent and idle connections', async (t) => {
+  test('a stop is not held up by silent, half-said and idle connections', async (t) => {
     const { port, redirect } = await startRedirect(t);
     const silent = await connectPeer(port);
+    const half = await connectPeer(port);
+    await half.send('GET / HTTP/1.1\r\n');
     const idle = await connectPeer(port);
     await idle.send(get('/'));
     await idle.receivedText('\r\n\r\n');
     await within('the drain', redirect.drained(), 3_000);
     assert.equal(redirect.connectionCount, 0);
-    silent.close();
-    idle.close();
+    for (const peer of [silent, half, idle]) peer.close();
   });
 });

@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test';
-import type { TLSSocket } from 'node:tls';
+import tls, { type TLSSocket } from 'node:tls';
 import { DomainTable } from '../../src/server/domain-table.ts';
 import { createFrontDoor, type FrontDoor } from '../../src/server/front-door.ts';
 import type { ServerOptions } from '../../src/server/options.ts';
@@ -7,6 +7,7 @@ import { resolveServerOptions } from '../../src/server/resolve-options.ts';
 import type { VisitorConnection } from '../../src/server/visitor.ts';
 import { testCertificate } from './certificates.ts';
 import { Observed } from './observed.ts';
+import { startRawTarget } from './raw-target.ts';
 
 export interface Visitor {
   readonly tlsSocket: TLSSocket;
@@ -49,4 +50,16 @@ export async function startFrontDoor(
   const [address] = await frontDoor.listen();
   if (address === undefined || !('port' in address)) throw new Error('no TCP address');
   return { frontDoor, port: address.port, told, visitors };
+}
+
+/** The ClientHello that Node sends as a client of `a.example.com`. */
+export async function captureHello(t: TestContext): Promise<Buffer> {
+  const target = await startRawTarget();
+  t.after(() => target.close());
+  const client = tls.connect({ port: target.port, host: '127.0.0.1', servername: 'a.example.com' });
+  client.on('error', () => {});
+  const peer = await target.next();
+  await peer.received(100);
+  client.destroy();
+  return peer.bytes;
 }
