@@ -38,8 +38,12 @@ export interface TcpWayOptions {
   readonly admission?: Admission;
 }
 
-/** Makes the TCP way in; it does not listen yet. */
+/** Makes the TCP way in; it does not listen yet. Fails with `config-invalid` where a wildcard domain has `listen`. */
 export function createTcpWay(options: TcpWayOptions): TcpWay {
+  for (const { name, listen } of options.options.domains) {
+    if (!name.startsWith('*.') || listen.length === 0) continue;
+    throw new BackdialError('config-invalid', `${name}: a wildcard cannot have \`listen\`; TCP visitors name no host`);
+  }
   return new DialingTcpWay(options);
 }
 

@@ -268,6 +268,11 @@ describe('the listeners', () => {
     }
   });
 
+  test('cannot be of a wildcard domain: what a TCP visitor wants is known by the port alone', (t) => {
+    const make = () => makeWay(t, () => new Promise(() => {}), [{ name: '*.test', listen: [FREE] }]);
+    assert.throws(make, { code: 'config-invalid', message: /\*\.test: a wildcard cannot have `listen`/ });
+  });
+
   test('are all closed again when one of them fails', async (t) => {
     const taken = net.createServer();
     const takenPort = await listenOn(taken);
