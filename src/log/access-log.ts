@@ -1,7 +1,8 @@
 import pino, { type Logger } from 'pino';
 import type { AccessRecord, StreamEnd } from '../core/events.ts';
 import { accessFields, accessText } from './access-line.ts';
-import type { Destination } from './console.ts';
+import type { Destination } from './destination.ts';
+import { FanOut } from './fan-out.ts';
 
 /** Writes one line a request or byte stream, refusals and cuts included. */
 export interface AccessLog {
@@ -37,6 +38,5 @@ export function createAccessLog(options: AccessLogOptions): AccessLog {
 
 function accessLogger(destinations: readonly Destination[]): Logger | null {
   if (destinations.length === 0) return null;
-  const streams = destinations.map((stream) => ({ level: 'trace' as const, stream }));
-  return pino({ base: null, formatters: { level: (label) => ({ level: label }) } }, pino.multistream(streams));
+  return pino({ base: null, formatters: { level: (label) => ({ level: label }) } }, new FanOut('access', destinations));
 }

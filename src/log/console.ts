@@ -1,19 +1,8 @@
 import pino from 'pino';
 import { prettyFactory } from 'pino-pretty';
-import { visibleDeep, visibleJson } from './visible.ts';
-
-/** Where lines go: takes whole JSON lines as pino writes them. */
-export interface Destination {
-  /** True where people read: sentences instead of records. */
-  readonly people: boolean;
-  write(line: string): void;
-  /** Reopens what lives on a disk, so that a rotated file is let go. */
-  reopen(): void;
-  /** Writes what is still held, at once. For the moment before a crash. */
-  flushSync(): void;
-  /** Writes what is still held, then takes no more. */
-  close(): Promise<void>;
-}
+import type { Destination, DestinationReport } from './destination.ts';
+import { settledWithin } from './pump.ts';
+import { visibleDeep } from './visible.ts';
 
 /** What the console is; `cli` finds out. */
 export interface ConsoleOptions {
@@ -28,19 +17,35 @@ export interface ConsoleOptions {
 /** What may wait for a console that does not take it; more is dropped, so that a stuck reader cannot stop the process. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
-/** The console as a destination: lines for people on a terminal, else pino's JSON lines. Neither can be forged or broken. */
-export function openConsole(options: ConsoleOptions): Destination {
-  return options.terminal === null ? openJson(options.fd) : openPretty(options.terminal, options.colors);
+/** How long a console that takes nothing may hold up the end of the process, ms. */
+const CLOSE_MS = 2_000;
+
+/**
+ * The console as a destination: lines for people on a terminal, else pino's JSON lines. Neither can be forged or broken.
+ * `report` is told when a slow reader has caught up after lines were dropped.
+ */
+export function openConsole(options: ConsoleOptions, report: (report: DestinationReport) => void): Destination {
+  return options.terminal === null ? openJson(options.fd, report) : openPretty(options.terminal, options.colors);
 }
 
-function openJson(fd: 1 | 2): Destination {
+function openJson(fd: 1 | 2, report: (report: DestinationReport) => void): Destination {
   const sink = pino.destination({ dest: fd, sync: false, maxLength: MAX_WAITING_BYTES });
+  let dropped = 0;
   // A reader that went away (EPIPE) must not end a server; there is nowhere left to say it.
   sink.on('error', () => {});
+  sink.on('drop', () => {
+    dropped += 1;
+  });
+  sink.on('drain', () => {
+    if (dropped === 0) return;
+    const count = dropped;
+    dropped = 0;
+    report({ state: 'working', dropped: count, error: null });
+  });
   const closed = new Promise<void>((resolve) => sink.once('close', resolve));
   return {
     people: false,
-    write: (line) => void sink.write(visibleJson(line)),
+    write: (line) => void sink.write(line),
     reopen: () => {},
     flushSync: () => {
       try {
@@ -51,7 +56,7 @@ function openJson(fd: 1 | 2): Destination {
     },
     close: () => {
       sink.end();
-      return closed;
+      return settledWithin(closed, CLOSE_MS);
     },
   };
 }

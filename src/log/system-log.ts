@@ -1,5 +1,5 @@
 import pino, { type Logger } from 'pino';
-import type { Destination } from './console.ts';
+import type { FanOut } from './fan-out.ts';
 import type { LogLevel } from './levels.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { LogLevel } from './levels.ts';
 const CREDENTIALS = ['secret', 'secrets', 'password', 'authorization', 'proxyAuthorization', 'cookie', 'key', 'token'];
 
 /** The system log: what happens to listeners, tunnels and handshakes. */
-export function createSystemLog(destinations: readonly Destination[], level: LogLevel): Logger {
+export function createSystemLog(stream: FanOut, level: LogLevel): Logger {
   return pino(
     {
       level,
@@ -17,6 +17,6 @@ export function createSystemLog(destinations: readonly Destination[], level: Log
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: CREDENTIALS.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
     },
-    pino.multistream(destinations.map((stream) => ({ level: 'trace' as const, stream }))),
+    stream,
   );
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { BackdialEvent, TunnelEnd } from '../../src/core/events.ts';
 import { createAccessLog } from '../../src/log/access-log.ts';
+import { FanOut } from '../../src/log/fan-out.ts';
 import { createLogObserver } from '../../src/log/log-observer.ts';
 import { createSystemLog } from '../../src/log/system-log.ts';
 import { type Kept, keepLines } from '../support/log-destination.ts';
@@ -9,7 +10,7 @@ import { sampleAccess, sampleTunnel } from '../support/sample-events.ts';
 
 /** Feeds events to a fresh observer; gives what the system log has of them. */
 function logged(events: readonly BackdialEvent[], kept: Kept = keepLines()): Record<string, unknown>[] {
-  const observer = createLogObserver({ system: createSystemLog([kept], 'trace'), access: null });
+  const observer = createLogObserver({ system: createSystemLog(new FanOut('system', [kept]), 'trace'), access: null });
   for (const event of events) observer(event);
   return kept.records();
 }
@@ -118,7 +119,7 @@ describe('the system log', () => {
 
   it('never shows what is logged under the name of a credential', () => {
     const kept = keepLines();
-    const log = createSystemLog([kept], 'info');
+    const log = createSystemLog(new FanOut('system', [kept]), 'info');
     log.info({ secret: 'hunter2', request: { authorization: 'Bearer hunter2' } }, 'oops');
     assert.doesNotMatch(kept.lines.join(''), /hunter2/);
   });
@@ -126,7 +127,7 @@ describe('the system log', () => {
   it('leaves access records to the access log', () => {
     const [system, access] = [keepLines(), keepLines()];
     const observer = createLogObserver({
-      system: createSystemLog([system], 'trace'),
+      system: createSystemLog(new FanOut('system', [system]), 'trace'),
       access: createAccessLog({ destinations: [access] }),
     });
     observer({ type: 'access', record: sampleAccess() });

@@ -1,4 +1,4 @@
-import type { Destination } from '../../src/log/console.ts';
+import type { Destination } from '../../src/log/destination.ts';
 
 /** A log destination that keeps what it was given. */
 export interface Kept extends Destination {
