@@ -1,0 +1,169 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import * as http from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { testAuthority, testCertificate } from './certificates.ts';
+import { FaultyLink } from './faulty-link.ts';
+import { type RunningCli, startCli } from './run-cli.ts';
+import { TARGET_PROGRAM, type UploadReport } from './target-program.ts';
+import { DOMAIN, SECRET } from './with-tunnel.ts';
+import { within } from './within.ts';
+
+/** Below the range from which Linux takes the ports of outgoing connections: a port that is given up stays free. */
+const FIRST_PORT = 20_000;
+const PORT_RANGE = 12_000;
+
+/** Server, agent and target as programs of their own, joined by a link of this process: all can be killed and started again. */
+export class Deployment {
+  readonly frontDoor: number;
+  readonly tcp: number;
+  /** Between agent and server. */
+  readonly link: FaultyLink;
+  /** What became of each upload that reached a target. */
+  readonly uploads = new Map<string, UploadReport['state']>();
+  readonly #folder: string;
+  readonly #targetPort: number;
+  #server: RunningCli;
+  #agent: RunningCli;
+  #target: ChildProcess;
+
+  private constructor(folder: string, ports: Ports, link: FaultyLink) {
+    this.#folder = folder;
+    this.frontDoor = ports.frontDoor;
+    this.tcp = ports.tcp;
+    this.#targetPort = ports.target;
+    this.link = link;
+    this.#target = this.#startTarget();
+    this.#server = this.#start('server');
+    this.#agent = this.#start('agent');
+  }
+
+  static async start(): Promise<Deployment> {
+    const ports = { frontDoor: await steadyPort(), tcp: await steadyPort(), target: await steadyPort() };
+    const link = await FaultyLink.to(ports.frontDoor);
+    const folder = mkdtempSync(join(tmpdir(), 'backdial-test-'));
+    writeFiles(folder, ports, link.port);
+    const deployment = new Deployment(folder, ports, link);
+    await deployment.untilServing();
+    return deployment;
+  }
+
+  get agent(): ChildProcess {
+    return this.#agent.child;
+  }
+
+  /** `kill -9` and a new process; it is up when {@link untilServing} says so. */
+  async killServer(): Promise<void> {
+    await this.#server.end('SIGKILL');
+    this.#server = this.#start('server');
+  }
+
+  async killAgent(): Promise<void> {
+    await this.#agent.end('SIGKILL');
+    this.#agent = this.#start('agent');
+  }
+
+  async killTarget(): Promise<void> {
+    await stopTarget(this.#target);
+    this.#target = this.#startTarget();
+  }
+
+  /** Resolves when a request through the tunnel is answered by the target. */
+  async untilServing(): Promise<void> {
+    const given = AbortSignal.timeout(30_000);
+    while (!(await this.#answers())) {
+      if (given.aborted) throw new Error(`no answer\n${this.output()}`);
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+
+  /** What server and agent have logged since they were started. */
+  output(): string {
+    const [server, agent] = [this.#server.output(), this.#agent.output()];
+    return `server: ${server.stdout}${server.stderr}\nagent: ${agent.stdout}${agent.stderr}`;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#agent.end('SIGKILL'), this.#server.end('SIGKILL'), stopTarget(this.#target)]);
+    await this.link.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #start(kind: 'server' | 'agent'): RunningCli {
+    return startCli([kind, '-c', join(this.#folder, kind, `${kind}.json5`)]);
+  }
+
+  #startTarget(): ChildProcess {
+    const child = fork(TARGET_PROGRAM, [String(this.#targetPort)]);
+    child.on('message', (report: UploadReport) => this.uploads.set(report.upload, report.state));
+    return child;
+  }
+
+  #answers(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const request = http.get({ port: this.tcp, path: '/ready', agent: false, timeout: 2_000 }, (response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      });
+      request.on('error', () => resolve(false));
+      request.on('timeout', () => request.destroy());
+    });
+  }
+}
+
+interface Ports {
+  readonly frontDoor: number;
+  readonly tcp: number;
+  readonly target: number;
+}
+
+function writeFiles(folder: string, ports: Ports, linkPort: number): void {
+  const common = { domains: 'domains', state: 'state', log: { level: 'info', system: 'console', access: null } };
+  const { certFile, keyFile } = testCertificate();
+  const files = {
+    'server/server.json5': {
+      ...common,
+      listen: [`127.0.0.1:${ports.frontDoor}`],
+      certificates: [{ hosts: ['*'], cert: certFile, key: keyFile }],
+    },
+    [`server/domains/${DOMAIN}.json5`]: { active: true, secret: SECRET, listen: [`127.0.0.1:${ports.tcp}`] },
+    'agent/agent.json5': common,
+    [`agent/domains/${DOMAIN}.json5`]: {
+      active: true,
+      secret: SECRET,
+      remote: [`127.0.0.1:${linkPort}`],
+      ca: testAuthority().certFile,
+      instance: 'first',
+      targets: [{ target: `http://127.0.0.1:${ports.target}` }],
+    },
+  };
+  for (const kind of ['server', 'agent']) mkdirSync(join(folder, kind, 'domains'), { recursive: true });
+  for (const [path, content] of Object.entries(files)) {
+    writeFileSync(join(folder, path), JSON.stringify(content), { mode: 0o600 });
+  }
+}
+
+/** A port that is free and that nothing takes by chance while its owner is being restarted. */
+async function steadyPort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORT_RANGE);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+async function stopTarget(child: ChildProcess): Promise<void> {
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await within("the target's end", ended);
+}
