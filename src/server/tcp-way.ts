@@ -12,7 +12,7 @@ import { Admission } from './admission.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 
 /** A TCP listener of a domain. */
-export interface TcpAddress {
+interface TcpAddress {
   readonly domain: string;
   readonly address: SocketAddress;
 }
