@@ -43,6 +43,15 @@ export const ERRORS = {
   'visitor-tls': entry('the TLS handshake with the visitor failed', 400, 'tls_protocol_error'),
   'certificate-missing': entry('no certificate covers the name', 421, 'tls_certificate_error'),
   'name-invalid': entry('not a valid host name', 400, 'destination_not_found', { exitCode: 1 }),
+  'time-refused': entry('the domain takes no visitors at this time', 403, 'http_request_denied'),
+  'certificate-refused': entry(
+    'the visitor proved no certificate of the required authorities',
+    403,
+    'http_request_denied',
+  ),
+  'credentials-missing': entry('a login is required', 401, 'http_request_denied'),
+  'credentials-wrong': entry('the login or its password is wrong', 401, 'http_request_denied'),
+  'credentials-limit': entry('too many wrong logins came from this address', 429, 'http_request_denied'),
   'connection-limit': entry('too many connections', 503, 'connection_limit_reached', { retryable: true }),
   // Which domain.
   'domain-unknown': entry('no such domain', 404, 'destination_not_found'),

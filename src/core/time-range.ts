@@ -43,7 +43,7 @@ interface Entry {
  * Fails with `input-invalid`, naming the token.
  */
 export function parseTimeRange(text: string): TimeRange {
-  const { from, to, weekdays, times } = parseEntry(text);
+  const { from, to, weekdays, times } = understood(text);
   return (epochMs) => {
     let day = Math.floor(epochMs / DAY_MS);
     const second = Math.floor((epochMs - day * DAY_MS) / 1_000);
@@ -55,7 +55,7 @@ export function parseTimeRange(text: string): TimeRange {
 
 /** True for an entry that holds at no moment, such as `2020-01-01 sat` (a Wednesday). Fails as {@link parseTimeRange} does. */
 export function neverHolds(text: string): boolean {
-  const { from, to, weekdays, times } = parseEntry(text);
+  const { from, to, weekdays, times } = understood(text);
   const days =
     to - from < WEEKDAYS.length ? WEEKDAYS.map((_, offset) => from + offset).filter((day) => day <= to) : null;
   if (days === null ? !weekdays.includes(true) : !days.some((day) => weekdays[weekdayOf(day)])) return true;
@@ -63,7 +63,20 @@ export function neverHolds(text: string): boolean {
   return times.length > 0 && !times.some(([second]) => times.every((time) => isBetween(time, second)));
 }
 
-function parseEntry(text: string): Entry {
+/** What is wrong with an entry: what was found, and what is allowed. Null when nothing is. */
+export function timeRangeFault(text: string): string | null {
+  const entry = parseEntry(text);
+  return typeof entry === 'string' ? entry : null;
+}
+
+function understood(text: string): Entry {
+  const entry = parseEntry(text);
+  if (typeof entry === 'string') throw new BackdialError('input-invalid', entry);
+  return entry;
+}
+
+/** The entry, or what is wrong with it. */
+function parseEntry(text: string): Entry | string {
   const entry: Entry = {
     from: Number.NEGATIVE_INFINITY,
     to: Number.POSITIVE_INFINITY,
@@ -71,39 +84,48 @@ function parseEntry(text: string): Entry {
     times: [],
   };
   const tokens = text.split(/[ \t]+/).filter((token) => token !== '');
-  if (tokens.length === 0) throw new BackdialError('input-invalid', `found no token; allowed: ${FORMS}`);
+  if (tokens.length === 0) return `found no token; allowed: ${FORMS}`;
   for (const token of tokens) {
-    if (!takeDays(token, entry) && !takeWeekdays(token, entry) && !takeTimes(token, entry))
-      refuse('unknown token', token);
+    const taken = takeDays(token, entry) || takeWeekdays(token, entry) || takeTimes(token, entry);
+    if (taken === true) continue;
+    return `${taken || 'unknown token'} ${JSON.stringify(token.slice(0, MAX_SHOWN))}; allowed: ${FORMS}`;
   }
   return entry;
 }
 
-function takeDays(token: string, entry: Entry): boolean {
+/** True: the entry has it now. False: it is no token of this kind. A text: it is, but a wrong one. */
+type Taken = boolean | string;
+
+function takeDays(token: string, entry: Entry): Taken {
   const ends = endsOf(token, DATE);
   if (ends === null) return false;
-  const from = ends.first === undefined ? Number.NEGATIVE_INFINITY : dayNumber(ends.first, token);
-  const to = ends.last === undefined ? Number.POSITIVE_INFINITY : dayNumber(ends.last, token);
-  if (from > to) refuse('the end is before the beginning of', token);
+  const from = ends.first === undefined ? Number.NEGATIVE_INFINITY : dayNumber(ends.first);
+  const to = ends.last === undefined ? Number.POSITIVE_INFINITY : dayNumber(ends.last);
+  if (Number.isNaN(from) || Number.isNaN(to)) return 'no such day:';
+  if (from > to) return 'the end is before the beginning:';
   entry.from = Math.max(entry.from, from);
   entry.to = Math.min(entry.to, to);
   return true;
 }
 
-function takeWeekdays(token: string, { weekdays }: Entry): boolean {
-  const { first = 'mon', last = 'sun' } = endsOf(token.toLowerCase(), WEEKDAY) ?? { first: '' };
-  const ends = [WEEKDAYS.indexOf(first), WEEKDAYS.indexOf(last)] as const;
-  if (ends.includes(-1)) return false;
-  for (let day = 0; day < WEEKDAYS.length; day += 1) if (!isBetween(ends, day)) weekdays[day] = false;
+function takeWeekdays(token: string, { weekdays }: Entry): Taken {
+  const ends = endsOf(token.toLowerCase(), WEEKDAY);
+  if (ends === null) return false;
+  const { first = 'mon', last = 'sun' } = ends;
+  const range = [WEEKDAYS.indexOf(first), WEEKDAYS.indexOf(last)] as const;
+  if (range.includes(-1)) return false;
+  for (let day = 0; day < WEEKDAYS.length; day += 1) if (!isBetween(range, day)) weekdays[day] = false;
   return true;
 }
 
-function takeTimes(token: string, { times }: Entry): boolean {
+function takeTimes(token: string, { times }: Entry): Taken {
   const ends = endsOf(token, TIME);
   // A moment of the day is no range.
   if (ends === null || !token.includes('-')) return false;
   const { first = '00:00', last = '23:59:59' } = ends;
-  times.push([secondNumber(first, token), secondNumber(last, token)]);
+  const range = [secondNumber(first), secondNumber(last)] as const;
+  if (range.includes(Number.NaN)) return 'no such time of day:';
+  times.push(range);
   return true;
 }
 
@@ -124,20 +146,16 @@ function weekdayOf(day: number): number {
   return weekday < 0 ? weekday + WEEKDAYS.length : weekday;
 }
 
-function dayNumber(date: string, token: string): number {
+/** Days since 1970-01-01; NaN for a day that no calendar has. */
+function dayNumber(date: string): number {
   const epochMs = Date.parse(`${date}T00:00:00Z`);
   // Date.parse takes 2019-02-30 for the 2nd of March.
-  if (Number.isNaN(epochMs) || !new Date(epochMs).toISOString().startsWith(date))
-    refuse(`${date} is no day, in`, token);
-  return epochMs / DAY_MS;
+  const isReal = !Number.isNaN(epochMs) && new Date(epochMs).toISOString().startsWith(date);
+  return isReal ? epochMs / DAY_MS : Number.NaN;
 }
 
-function secondNumber(time: string, token: string): number {
+/** Seconds since midnight; NaN for a time that no day has. */
+function secondNumber(time: string): number {
   const [hour = 0, minute = 0, second = 0] = time.split(':').map(Number);
-  if (hour > 23 || minute > 59 || second > 59) refuse(`${time} is no time of day, in`, token);
-  return hour * 3_600 + minute * 60 + second;
-}
-
-function refuse(fault: string, token: string): never {
-  throw new BackdialError('input-invalid', `${fault} ${JSON.stringify(token.slice(0, MAX_SHOWN))}; allowed: ${FORMS}`);
+  return hour < 24 && minute < 60 && second < 60 ? hour * 3_600 + minute * 60 + second : Number.NaN;
 }

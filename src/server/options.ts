@@ -1,4 +1,4 @@
-import type { SocketAddress } from '../core/address.ts';
+import type { Network, SocketAddress } from '../core/address.ts';
 import type { Observer } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
 
@@ -15,12 +15,41 @@ export interface CertificateOptions {
 /** How the streams of a domain are spread over its live instances. */
 export type Balance = 'round-robin' | 'least-streams' | 'random';
 
+/** A login of visitors and what proves it. */
+export interface CredentialOptions {
+  /** 1 to 128 bytes without a colon or control characters. The same one may come several times, each with its password. */
+  readonly login: string;
+  /** Plain, or a SHA-512-crypt hash (`$6$...`). */
+  readonly password: Secret;
+}
+
+/**
+ * Which visitors reach a domain. The entries of one list are alternatives; every list that has any must be satisfied.
+ * Whoever fails `networks`, `ranges` or `certificates` gets the answer of a domain that does not exist (design 6.5).
+ */
+export interface ClientOptions {
+  /** Where they may come from, by every way in. Default none: anywhere. */
+  readonly networks?: readonly Network[];
+  /** When they may come, by every way in: entries that `parseTimeRange` reads. Default none: at any time. */
+  readonly ranges?: readonly string[];
+  /** HTTP Basic logins, any of which will do. Not with `listen`. Default none: nobody is asked. */
+  readonly credentials?: readonly CredentialOptions[];
+  /** Realm that visitors are shown with the question for a login; printable ASCII. Default: the domain's name. */
+  readonly banner?: string;
+  /** PEM of the authorities, one of which must have issued the visitor's TLS certificate. Not with `listen`. Default null: none is asked for. */
+  readonly certificates?: string | null;
+}
+
 /** One exposed service, as the server knows it (design 6.3). */
 export interface DomainOptions {
   /** `www.example.com`, `devservice` or `*.example.com`; canonical. */
   readonly name: string;
   /** Any of these lets an agent in: plain, or a SHA-512-crypt hash (`$6$...`). */
   readonly secrets: readonly Secret[];
+  /** Networks that its agents may come from. Default none: anywhere. */
+  readonly networks?: readonly Network[];
+  /** Which visitors reach it. Default: all. */
+  readonly clients?: ClientOptions;
   /** TCP listeners of the domain. Default none. */
   readonly listen?: readonly SocketAddress[];
   /** Streams at the same time; more wait in a bounded queue. Default 1,000. */

@@ -3,6 +3,7 @@ import { BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { canonicalName } from '../core/host-name.ts';
 import type { Balance, DomainOptions, ServerOptions } from './options.ts';
+import { clientProblems, type ResolvedClients, resolveClients } from './resolve-clients.ts';
 
 export const DEFAULT_SERVICE = '/.well-known/backdial-agent';
 
@@ -23,10 +24,12 @@ const DEFAULTS = {
   observer: (() => {}) as Observer,
 } as const;
 
-const DOMAIN_DEFAULTS = { listen: [], concurrency: 1_000, balance: 'round-robin' as Balance } as const;
+const DOMAIN_DEFAULTS = { networks: [], listen: [], concurrency: 1_000, balance: 'round-robin' as Balance } as const;
 
 /** A domain with every value decided. */
-export type ResolvedDomain = Readonly<Required<DomainOptions>>;
+export type ResolvedDomain = Readonly<Required<Omit<DomainOptions, 'clients'>>> & {
+  readonly clients: ResolvedClients;
+};
 
 /** Server options with every value decided; the runtime never asks "was it set?". */
 export type ResolvedServerOptions = Readonly<Required<Omit<ServerOptions, 'domains'>>> & {
@@ -48,6 +51,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   for (const domain of base.domains) {
     if (names.has(domain.name)) problems.push(`the domain ${domain.name} is given twice`);
     names.add(domain.name);
+    problems.push(...clientProblems(domain).map((problem) => `${domain.name}: ${problem}`));
   }
   if (problems.length > 0) throw new BackdialError('config-invalid', problems.join('; '));
   const domains = base.domains.map((domain) => resolveDomain(domain, base));
@@ -72,7 +76,15 @@ type ServerDefaults = Required<Pick<ServerOptions, 'maxBodyBytes' | 'transaction
 /** One domain with the server's values where it has none of its own. */
 export function resolveDomain(given: DomainOptions, server: ServerDefaults): ResolvedDomain {
   const { maxBodyBytes, transaction, unavailableStatus } = server;
-  return Object.freeze({ ...DOMAIN_DEFAULTS, maxBodyBytes, transaction, unavailableStatus, ...defined(given) });
+  const clients = resolveClients(given);
+  return Object.freeze({
+    ...DOMAIN_DEFAULTS,
+    maxBodyBytes,
+    transaction,
+    unavailableStatus,
+    ...defined(given),
+    clients,
+  });
 }
 
 /** The object without the keys that are `undefined`, so that they do not hide a default. */

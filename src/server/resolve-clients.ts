@@ -1,0 +1,62 @@
+import { X509Certificate } from 'node:crypto';
+import { timeRangeFault } from '../core/time-range.ts';
+import { networkFault } from '../net/networks.ts';
+import type { ClientOptions, DomainOptions } from './options.ts';
+
+/** Longest login, bytes of UTF-8; as secrets. */
+const MAX_LOGIN_BYTES = 128;
+/** Longest realm, characters. */
+const MAX_BANNER_LENGTH = 200;
+
+/** Which visitors reach a domain, with every value decided. */
+export type ResolvedClients = Readonly<Required<ClientOptions>>;
+
+/** The rules for visitors of a domain without {@link clientProblems}, with the defaults where it has none. */
+export function resolveClients({ name, clients = {} }: DomainOptions): ResolvedClients {
+  const { networks = [], ranges = [], credentials = [], banner = name, certificates = null } = clients;
+  return Object.freeze({ networks, ranges, credentials, banner, certificates });
+}
+
+/** What is wrong with who may come to a domain, agents and visitors; every problem. */
+export function clientProblems(domain: DomainOptions): string[] {
+  const { listen = [], networks = [] } = domain;
+  const clients = resolveClients(domain);
+  const problems = [
+    ...networks.map((network) => faultOf('networks', networkFault(network))),
+    ...clients.networks.map((network) => faultOf('clients.networks', networkFault(network))),
+    ...clients.ranges.map((entry) => faultOf('clients.ranges', timeRangeFault(entry))),
+    ...clients.credentials.map(({ login }) => faultOf('clients.credentials', loginFault(login))),
+    faultOf('clients.banner', bannerFault(clients.banner)),
+    faultOf('clients.certificates', authorityFault(clients.certificates)),
+  ];
+  for (const key of ['credentials', 'certificates'] as const) {
+    const asked = (clients[key]?.length ?? 0) > 0;
+    if (asked && listen.length > 0)
+      problems.push(`\`clients.${key}\` cannot be asked for on the TCP ports of \`listen\``);
+  }
+  return problems.filter((problem) => problem !== null);
+}
+
+function faultOf(key: string, fault: string | null): string | null {
+  return fault === null ? null : `\`${key}\`: ${fault}`;
+}
+
+function loginFault(login: string): string | null {
+  const bytes = Buffer.byteLength(login);
+  const isGood = bytes > 0 && bytes <= MAX_LOGIN_BYTES && !/[:\p{Cc}]/u.test(login);
+  return isGood ? null : `a login has 1 to ${MAX_LOGIN_BYTES} bytes, no colon and no control characters`;
+}
+
+function bannerFault(banner: string): string | null {
+  const isGood = /^[ -~]*$/.test(banner) && banner.length <= MAX_BANNER_LENGTH;
+  return isGood ? null : `a banner has at most ${MAX_BANNER_LENGTH} characters of printable ASCII`;
+}
+
+function authorityFault(pem: string | null): string | null {
+  try {
+    if (pem !== null) new X509Certificate(pem);
+    return null;
+  } catch {
+    return 'no PEM certificate';
+  }
+}
