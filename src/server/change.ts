@@ -1,0 +1,81 @@
+import { formatAddress, type SocketAddress } from '../core/address.ts';
+import { sameValue } from '../core/same-value.ts';
+import type { CertificateOptions } from './options.ts';
+import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
+
+/** Listeners that a change opens and closes; those that stay are not touched. */
+export interface ListenChange {
+  readonly added: readonly SocketAddress[];
+  readonly removed: readonly SocketAddress[];
+}
+
+/** One difference between what a server runs with and what it is to run with. */
+export type ServerChange =
+  | { readonly type: 'domain-added'; readonly domain: ResolvedDomain }
+  | { readonly type: 'domain-changed'; readonly domain: ResolvedDomain; readonly before: ResolvedDomain }
+  | { readonly type: 'domain-removed'; readonly domain: ResolvedDomain }
+  | { readonly type: 'certificates-changed'; readonly certificates: readonly CertificateOptions[] }
+  | ({ readonly type: 'front-door-moved' } & ListenChange)
+  | ({ readonly type: 'redirect-moved' } & ListenChange)
+  /** A limit, a time-out or another value that is looked up whenever it is needed. */
+  | { readonly type: 'setting-changed'; readonly key: SettingKey }
+  /** Cannot be applied to a running server, which goes on with the old value. */
+  | { readonly type: 'restart-required'; readonly key: string };
+
+const SETTINGS = [
+  'maxHeaderBytes',
+  'maxBodyBytes',
+  'idleTimeoutMs',
+  'readTimeoutMs',
+  'writeTimeoutMs',
+  'maxConnections',
+  'maxConnectionsPerAddress',
+  'unavailableStatus',
+  'transaction',
+  'tunnelMemoryBytes',
+  'drainMs',
+] as const satisfies readonly (keyof ResolvedServerOptions)[];
+
+export type SettingKey = (typeof SETTINGS)[number];
+
+/** The server's identity towards agents and visitors: what runs was told the old one. */
+const FIXED = ['name', 'service'] as const satisfies readonly (keyof ResolvedServerOptions)[];
+
+/** What has to be done to get from one configuration to another. Pure; two equal ones give no change. */
+export function diffServerOptions(before: ResolvedServerOptions, after: ResolvedServerOptions): ServerChange[] {
+  const changes: ServerChange[] = [];
+  for (const key of FIXED) if (before[key] !== after[key]) changes.push({ type: 'restart-required', key });
+  for (const key of SETTINGS) if (before[key] !== after[key]) changes.push({ type: 'setting-changed', key });
+  if (!sameValue(before.certificates, after.certificates)) {
+    changes.push({ type: 'certificates-changed', certificates: after.certificates });
+  }
+  const frontDoor = diffAddresses(before.listen, after.listen);
+  if (frontDoor !== null) changes.push({ type: 'front-door-moved', ...frontDoor });
+  const redirect = diffAddresses(before.redirect, after.redirect);
+  if (redirect !== null) changes.push({ type: 'redirect-moved', ...redirect });
+  changes.push(...diffDomains(before.domains, after.domains));
+  return changes;
+}
+
+/** What is only in one of two lists of addresses; null when they have the same. */
+export function diffAddresses(before: readonly SocketAddress[], after: readonly SocketAddress[]): ListenChange | null {
+  const had = new Set(before.map(formatAddress));
+  const has = new Set(after.map(formatAddress));
+  const added = after.filter((address) => !had.has(formatAddress(address)));
+  const removed = before.filter((address) => !has.has(formatAddress(address)));
+  return added.length + removed.length === 0 ? null : { added, removed };
+}
+
+function diffDomains(before: readonly ResolvedDomain[], after: readonly ResolvedDomain[]): ServerChange[] {
+  const had = new Map(before.map((domain) => [domain.name, domain]));
+  const changes: ServerChange[] = [];
+  for (const domain of after) {
+    const old = had.get(domain.name);
+    had.delete(domain.name);
+    if (old === undefined) changes.push({ type: 'domain-added', domain });
+    else if (!sameValue(old, domain)) changes.push({ type: 'domain-changed', domain, before: old });
+  }
+  // Removed ones first: what they had, a port for instance, may go to a new one.
+  const removed = Array.from(had.values(), (domain): ServerChange => ({ type: 'domain-removed', domain }));
+  return [...removed, ...changes];
+}
