@@ -48,7 +48,7 @@ export async function loadAgent(file: string, options: LoadOptions = {}): Promis
   if (section.child('listen') !== null) {
     section.problem("a file with this key is a server's; run `backdial server` with it", ['listen'], 'key');
   }
-  const log = readLog(section.child('log'), AGENT_LOG_KEYS);
+  const log = await readLog(section.child('log'), AGENT_LOG_KEYS, resolve(dirname(file)));
   const domains: AgentDomainOptions[] = [];
   const inactive: string[] = [];
   for (const domainFile of await listDomainFiles(domainFolder(file, fields.domains), section, findings)) {

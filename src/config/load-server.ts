@@ -61,7 +61,7 @@ export async function loadServer(file: string, options: LoadOptions = {}): Promi
   const listen = fields.listen ?? DEFAULT_LISTEN;
   if (listen.length === 0) section.problem('found an empty list; allowed: at least one address', ['listen']);
   const certificates = await readCertificates(section, resolve(dirname(file)));
-  const log = readLog(section.child('log'), SERVER_LOG_KEYS);
+  const log = await readLog(section.child('log'), SERVER_LOG_KEYS, resolve(dirname(file)));
   const taken = new Map<string, string>();
   claim(taken, listen, 'the front door', section, 'listen');
   claim(taken, fields.redirect ?? [], '`redirect`', section, 'redirect');

@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { flag, listOf, oneOf } from './fields.ts';
+import type { LogDestination } from '../core/log-destination.ts';
+import { anything, flag, oneOf } from './fields.ts';
+import { readDestinations } from './log-destinations.ts';
 import type { Keys, Section } from './section.ts';
 
 /** What is logged, and where (design 6.2, `log`). */
@@ -7,25 +9,19 @@ export interface LogSettings {
   /** Least level of the system log. Default `info`. */
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   /** Where the system log goes. Default: the console. */
-  readonly system: readonly 'console'[];
+  readonly system: readonly LogDestination[];
   /** Where the access log goes. Default: nowhere. */
-  readonly access: readonly 'console'[];
+  readonly access: readonly LogDestination[];
   /** Whether the access log has requests to domains that nobody serves. Default false; a server's only. */
   readonly disconnected: boolean;
 }
 
 const DEFAULTS: LogSettings = { level: 'info', system: ['console'], access: [], disconnected: false };
 
-const destinations = () =>
-  listOf('"console" or null (files and syslog are not supported by this version yet)', (value) => {
-    if (value === null) return [];
-    return value === 'console' ? ['console' as const] : null;
-  });
-
 const AGENT_SCHEMA = z.strictObject({
   level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
-  system: destinations(),
-  access: destinations(),
+  system: anything(),
+  access: anything(),
 });
 
 /** `log` of an agent's file. */
@@ -36,7 +32,42 @@ const SERVER_SCHEMA = AGENT_SCHEMA.extend({ disconnected: flag() });
 /** `log` of a server's file. */
 export const SERVER_LOG_KEYS = { schema: SERVER_SCHEMA, notYet: [] } satisfies Keys<typeof SERVER_SCHEMA>;
 
-/** Reads `log`; `section` is null where the file has none. */
-export function readLog(section: Section | null, keys: typeof SERVER_LOG_KEYS | typeof AGENT_LOG_KEYS): LogSettings {
-  return { ...DEFAULTS, ...section?.read<typeof SERVER_SCHEMA | typeof AGENT_SCHEMA>(keys) };
+/** Reads `log`; `section` is null where the file has none. Relative paths are relative to `folder`. */
+export async function readLog(
+  section: Section | null,
+  keys: typeof SERVER_LOG_KEYS | typeof AGENT_LOG_KEYS,
+  folder: string,
+): Promise<LogSettings> {
+  if (section === null) return DEFAULTS;
+  const { system: _system, access: _access, ...words } = section.read<typeof SERVER_SCHEMA | typeof AGENT_SCHEMA>(keys);
+  const settings = {
+    ...DEFAULTS,
+    ...words,
+    ...(await destinationsOf(section, 'system', folder)),
+    ...(await destinationsOf(section, 'access', folder)),
+  };
+  oneRotation(section, settings);
+  return settings;
+}
+
+/** Null means nowhere; left out, the default. */
+async function destinationsOf(section: Section, key: 'system' | 'access', folder: string) {
+  const child = section.child(key);
+  if (child !== null) return { [key]: await readDestinations(child, folder) };
+  return (section.value as Record<string, unknown>)[key] === null ? { [key]: [] } : {};
+}
+
+/** Both logs may go to one file; then they must agree on what becomes of it. */
+function oneRotation(section: Section, { system, access }: LogSettings): void {
+  const seen = new Map<string, string>();
+  for (const each of [...system, ...access]) {
+    if (each === 'console' || !('file' in each)) continue;
+    const settings = JSON.stringify(each);
+    if ((seen.get(each.file) ?? settings) !== settings) {
+      section.problem(`${each.file} is there twice, with other settings`, [
+        access.includes(each) ? 'access' : 'system',
+      ]);
+    }
+    seen.set(each.file, settings);
+  }
 }

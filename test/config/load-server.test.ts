@@ -111,7 +111,7 @@ describe("a server's configuration", () => {
       'server.json5:7:16: unavailable: found 200; allowed: a whole number from 400 to 599',
       'server.json5:8:17: log.level: found "loud"; allowed: "trace", "debug", "info", "warn", "error", "fatal", "silent"',
       'server.json5:8:25: log.file: unknown key; allowed: level, system, access, disconnected',
-      'server.json5:8:45: log.access[0]: found "syslog"; allowed: "console" or null (files and syslog are not supported by this version yet)',
+      'server.json5:8:45: log.access[0]: found "syslog"; allowed: "console", { file: "..." }, { syslog: "..." }, a list of these, or null for nowhere',
       'server.json5:9:17: certificates.key: found nothing; the key is needed',
       'server.json5:9:32: certificates.hosts[1]: found "a b"; allowed: an exact name, "*.suffix", "/regex/" or "*"',
       'server.json5:9:46: certificates.cert: the certificate file missing.pem does not exist',
