@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Stream, type ServerStreamResponseOptions } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
 import type { Exchange, ExchangeHandler } from './exchange.ts';
@@ -77,7 +77,7 @@ export class Http2Exchange implements Exchange {
     const bodyless = framing === 'none' || framing === 0;
     const waitForTrailers = framing === 'chunked';
     if (waitForTrailers) this.#stream.on('wantTrailers', this.#streamOnWantTrailers);
-    this.#stream.respond(http2Head(status, headers), { endStream: bodyless, waitForTrailers, sendDate: false });
+    this.#stream.respond(http2Head(status, headers), responseOptions(bodyless, waitForTrailers));
   }
 
   write(chunk: Buffer): boolean {
@@ -99,7 +99,7 @@ export class Http2Exchange implements Exchange {
     if (this.#closed) return;
     const stream = this.#stream;
     const bodyless = this.#head || body.length === 0;
-    stream.respond(http2Head(status, headers), { endStream: bodyless, sendDate: false });
+    stream.respond(http2Head(status, headers), responseOptions(bodyless, false));
     if (!bodyless) stream.end(body);
     if (this.#bodyEnded) return;
     stream.resume();
@@ -122,7 +122,7 @@ export class Http2Exchange implements Exchange {
     const stream = this.#stream;
     this.#done = true;
     // RFC 8441, section 5: 200 where HTTP/1.1 says 101.
-    stream.respond(http2Head(200, headers), { sendDate: false });
+    stream.respond(http2Head(200, headers), responseOptions(false, false));
     stream.setTimeout(0);
     stream.off('drain', this.#streamOnDrain);
     stream.off('timeout', this.#streamOnTimeout);
@@ -194,4 +194,10 @@ function http2Head(status: number, headers: readonly string[]): string[] {
   const head: string[] = [':status', String(status)];
   for (let i = 0; i < headers.length; i += 2) head.push((headers[i] ?? '').toLowerCase(), headers[i + 1] ?? '');
   return head;
+}
+
+/** What the target said, Date included, is passed on as it is; the type lacks `sendDate`. */
+function responseOptions(endStream: boolean, waitForTrailers: boolean): ServerStreamResponseOptions {
+  const options = { endStream, waitForTrailers, sendDate: false };
+  return options;
 }

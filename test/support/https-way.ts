@@ -10,7 +10,7 @@ import type { DomainOptions, ServerOptions } from '../../src/server/options.ts';
 import { resolveServerOptions } from '../../src/server/resolve-options.ts';
 import { testCertificate } from './certificates.ts';
 import { closerOf, listenOn } from './listen-on.ts';
-import { type RawTarget, startRawTarget } from './raw-target.ts';
+import { connectPeer, type Peer, type RawTarget, startRawTarget } from './raw-target.ts';
 import { wireAcceptor } from './sockets.ts';
 import { within } from './within.ts';
 
@@ -67,6 +67,8 @@ export interface HttpsWayKit {
   readonly events: BackdialEvent[];
   /** The access records so far. */
   readonly records: AccessRecord[];
+  /** Connects as a visitor that speaks HTTP/1.1 and holds the bytes itself. */
+  visitor(): Promise<Peer>;
   /** The record number `count`, counted from 1, once it was told. */
   record(count?: number): Promise<AccessRecord>;
 }
@@ -76,7 +78,7 @@ export interface HttpsWayKitOptions {
   readonly domain?: Partial<DomainOptions>;
   readonly internals?: Partial<HttpsWayInternals>;
   readonly onService?: ServiceHandler;
-  /** Default: one carrier to a raw target. Null: nobody serves the domain. */
+  /** Default true: one carrier, to a raw target. */
   readonly served?: boolean;
 }
 
@@ -139,7 +141,8 @@ export async function withHttpsWay(
     return within(`access record ${count}`, new Promise((resolve) => waiting.push({ count, resolve })));
   };
   try {
-    await run({ way, port, target, carrier, carriers, events, records, record });
+    const visitor = (): Promise<Peer> => connectPeer(port, { tls: true, alpn: ['http/1.1'] });
+    await run({ visitor, way, port, target, carrier, carriers, events, records, record });
   } finally {
     await way.close();
     await closeServer();
