@@ -27,8 +27,9 @@ interface Up {
   readonly pin: string;
 }
 
-async function startServer(folder: string, ...flags: string[]): Promise<Up> {
+async function startServer(folder: string, stack: AsyncDisposableStack, ...flags: string[]): Promise<Up> {
   const server = startCli(['server', '-c', `${folder}/server.json5`, ...flags]);
+  stack.defer(() => void server.child.kill('SIGKILL'));
   const [, pin = ''] = await server.see(/--pin (sha256\/[\w+/]{43}=)/);
   const [, port] = await server.see(/listening on 127\.0\.0\.1:(\d+) \(front door\)/);
   const [, tcpPort] = await server.see(/listening on 127\.0\.0\.1:(\d+) \(TCP of www\.example\.com\)/);
@@ -48,10 +49,12 @@ function startTarget(): http.Server {
 
 describe('server and http, from outside', () => {
   it('serve visitors, with nothing but address, pin and secret; both log the request, neither the secret', async () => {
+    await using stack = new AsyncDisposableStack();
     const target = startTarget();
+    stack.defer(() => void target.close());
     const targetPort = await listenOn(target);
     await withFolder(FILES, async (folder) => {
-      const up = await startServer(folder, '-vvv');
+      const up = await startServer(folder, stack, '-vvv');
       const agent = startCli(['http', String(targetPort), '-vvv'], {
         env: {
           BACKDIAL_SERVER: `127.0.0.1:${up.port}`,
@@ -89,17 +92,17 @@ describe('server and http, from outside', () => {
         }
       } finally {
         agent.child.kill('SIGKILL');
-        up.server.child.kill('SIGKILL');
-        target.close();
       }
     });
   });
 
   it('come together again after the server was away: once it was up, a quick agent never gives up', async () => {
+    await using stack = new AsyncDisposableStack();
     const target = startTarget();
+    stack.defer(() => void target.close());
     const targetPort = await listenOn(target);
     await withFolder(FILES, async (folder) => {
-      let up = await startServer(folder);
+      let up = await startServer(folder, stack);
       const { port, pin } = up;
       const more = [
         '--server',
@@ -118,15 +121,13 @@ describe('server and http, from outside', () => {
         await agent.see(/"level":"error","time":\d+,"event":"tunnel-closed"/);
         await agent.see(/"event":"dial-failed".*"retryInMs":[1-9]/);
         await writeFile(`${folder}/server.json5`, `{ listen: "127.0.0.1:${port}" }`);
-        up = await startServer(folder);
+        up = await startServer(folder, stack);
         assert.equal(up.pin, pin, 'the pin outlives a restart');
         const opened = records(agent, ({ event }) => event === 'tunnel-opened').length;
         await agent.see(new RegExp(`("event":"tunnel-opened"[^]*){${opened + 1}}`));
         assert.equal(await visit(DOMAIN, port, '/back', ['--insecure']), 'you asked for /back');
       } finally {
         agent.child.kill('SIGKILL');
-        up.server.child.kill('SIGKILL');
-        target.close();
       }
     });
   });
@@ -134,13 +135,15 @@ describe('server and http, from outside', () => {
 
 describe('server and agent, from files', () => {
   it('serve a TCP port; a signal drains, a second one cuts at once and says so; SIGHUP ends nothing', async () => {
+    await using stack = new AsyncDisposableStack();
     const target = net.createServer((socket) => {
       socket.on('error', () => {});
       socket.write('hello first\n');
     });
+    stack.defer(() => void target.close());
     const targetPort = await listenOn(target);
     await withFolder(FILES, async (folder) => {
-      const up = await startServer(folder);
+      const up = await startServer(folder, stack);
       const files = {
         'agent.json5': '{}',
         [`domains/${DOMAIN}.json5`]: `{ active: true, secret: "${SECRET}", remote: "127.0.0.1:${up.port}", pin: "${up.pin}",
@@ -169,8 +172,6 @@ describe('server and agent, from files', () => {
           assert.equal((await agent.end('SIGINT')).code, 0);
         } finally {
           agent.child.kill('SIGKILL');
-          up.server.child.kill('SIGKILL');
-          target.close();
         }
       });
     });

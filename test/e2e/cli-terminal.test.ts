@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import * as http from 'node:http';
+import { describe, it } from 'node:test';
+import { visit } from '../support/curl.ts';
+import { listenOn } from '../support/listen-on.ts';
+import { startCli } from '../support/run-cli.ts';
+import { missingTools } from '../support/tools.ts';
+import { withFolder } from '../support/with-folder.ts';
+import { eventually } from '../support/within.ts';
+
+const SECRET = 'the-secret-of-these-tests';
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+
+/** Runs `backdial` on a terminal of 70 columns (`script` makes one). */
+function onTerminal(line: string) {
+  const command = `stty cols 70; exec '${process.execPath}' '${MAIN}' ${line}`;
+  const child = spawn('script', ['-qfec', command, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, NO_COLOR: '1', TERM: 'xterm' },
+  });
+  let shown = '';
+  child.stdout.setEncoding('utf8').on('data', (part: string) => {
+    shown += part;
+  });
+  return { child, shown: () => shown };
+}
+
+describe('http on a terminal', { skip: missingTools('script', 'stty') }, () => {
+  it('shows the public address, the state of the tunnel, and one line a request that fits; Ctrl-C ends it', async () => {
+    await using stack = new AsyncDisposableStack();
+    const target = http.createServer((_request, response) => response.end('hello'));
+    stack.defer(() => void target.close());
+    const targetPort = await listenOn(target);
+    const files = {
+      'server.json5': '{ listen: "127.0.0.1:0" }',
+      'domains/www.example.com.json5': `{ active: true, secret: "${SECRET}" }`,
+      secret: SECRET,
+    };
+    await withFolder(files, async (folder) => {
+      const server = startCli(['server', '-c', `${folder}/server.json5`]);
+      stack.defer(() => void server.child.kill('SIGKILL'));
+      const [, pin] = await server.see(/--pin (sha256\/\S{44})/);
+      const [, port = ''] = await server.see(/listening on 127\.0\.0\.1:(\d+)/);
+      const flags = `--server 127.0.0.1:${port} --domain www.example.com --pin ${pin} --secret-file ${folder}/secret`;
+      const agent = onTerminal(`http ${targetPort} ${flags}`);
+      try {
+        await eventually('online', () => agent.shown().includes('online: tunnel to'));
+        assert.match(agent.shown(), new RegExp(`public  https://www\\.example\\.com:${port}\r`));
+        const hostile = `/${'long/'.repeat(40)}`;
+        await visit('www.example.com', Number(port), hostile, ['--insecure']);
+        await eventually('the request', () => /GET \/long.*… 200 /.test(agent.shown()));
+        const [line = ''] = agent.shown().match(/^.*GET \/long.*$/m) ?? [];
+        assert.ok(line.trimEnd().length <= 70, line);
+        assert.ok(!agent.shown().includes(SECRET));
+        agent.child.stdin.write('\u0003');
+        const [code] = await once(agent.child, 'exit');
+        assert.equal(code, 0);
+      } finally {
+        agent.child.kill('SIGKILL');
+      }
+    });
+  });
+});
