@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { COMMANDS } from '../src/cli/command-table.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TLS_KEYS, targetKeys } from '../src/config/agent-keys.ts';
+import { CLIENTS_KEYS } from '../src/config/clients.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from '../src/config/log-settings.ts';
 import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from '../src/config/server-keys.ts';
 import { ERRORS } from '../src/core/errors.ts';
@@ -27,6 +28,7 @@ describe('README', () => {
       'Keys of `server.json5`': serverKeys('/').schema,
       'Keys of `certificates`': CERTIFICATE_KEYS.schema,
       "Keys of a server's domain file": SERVER_DOMAIN_KEYS.schema,
+      'Keys of `clients`': CLIENTS_KEYS.schema,
       'Keys of `agent.json5`': AGENT_KEYS.schema,
       "Keys of an agent's domain file": AGENT_DOMAIN_KEYS.schema,
       'Keys of `targets`': targetKeys('/').schema,

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { isCanonicalName } from '../core/host-name.ts';
 import { parseRemote } from './addresses.ts';
-import { anything, count, duration, field, flag, listOf, orNull, someDuration, text } from './fields.ts';
+import { anything, count, duration, field, flag, listOf, orNull, pathText, someDuration, text } from './fields.ts';
 import type { Keys } from './section.ts';
-import { pathText, servicePath } from './server-keys.ts';
+import { servicePath } from './server-keys.ts';
 import { parseTarget, TARGET_ALLOWED } from './target.ts';
 
 const AGENT_SCHEMA = z.strictObject({

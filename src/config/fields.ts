@@ -79,3 +79,6 @@ export function oneOf<const T extends string>(...words: readonly T[]) {
 export function text<T>(allowed: string, read: (value: string) => T | null) {
   return field(allowed, (value) => (typeof value === 'string' ? read(value) : null));
 }
+
+/** A folder, or another path; relative ones are made absolute by who knows the file. */
+export const pathText = () => text('a path', (value) => (value === '' || value.includes('\0') ? null : value));

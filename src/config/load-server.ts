@@ -1,9 +1,11 @@
 import { dirname, resolve } from 'node:path';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import type { CertificateOptions, DomainOptions, ServerOptions } from '../server/options.ts';
+import { readClients } from './clients.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import { type Loaded, type LoadOptions, loaded, renamed, stateFolder } from './loaded.ts';
 import { type LogSettings, readLog, SERVER_LOG_KEYS } from './log-settings.ts';
+import { readNetworks } from './networks.ts';
 import { readCertificateFile, readKeyFile } from './pem.ts';
 import { Findings } from './problems.ts';
 import { readSecrets } from './secrets.ts';
@@ -118,12 +120,32 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
   const fields = section.read(SERVER_DOMAIN_KEYS);
   const active = fields.active ?? false;
   const given = section.child('secret');
-  const secrets = await readSecrets(given, { folder: resolve(dirname(file)), hashes: true });
+  const folder = resolve(dirname(file));
+  const secrets = await readSecrets(given, { folder, hashes: true });
   if (active && secrets.length === 0 && (given === null || given.value === '' || given.items().length === 0)) {
     section.problem('found none; an active domain needs one, or nobody could serve it', ['secret']);
   }
-  const options: DomainOptions = { ...renamed(fields, DOMAIN_OPTIONS), name, secrets };
+  const networks = section.child('networks');
+  const clients = await readClients(section.child('clients'), folder);
+  const options: DomainOptions = {
+    ...renamed(fields, DOMAIN_OPTIONS),
+    name,
+    secrets,
+    ...(networks === null ? {} : { networks: readNetworks(networks) }),
+    ...(clients === null ? {} : { clients }),
+  };
+  refuseUnaskable(section, options);
   return { active, section, options };
+}
+
+/** What only HTTP can ask for must not seem to guard a TCP port. */
+function refuseUnaskable(section: Section, { listen = [], clients = {} }: DomainOptions): void {
+  const { credentials = [], certificates = null } = clients;
+  const asked = { credentials: credentials.length > 0, certificates: certificates !== null };
+  for (const [key, isAsked] of Object.entries(asked)) {
+    const message = 'found beside `listen`, on whose TCP ports it cannot be asked for; allowed: one of the two';
+    if (isAsked && listen.length > 0) section.problem(message, ['clients', key]);
+  }
 }
 
 /** Two listeners at one address: the later one is refused (features 5.5). */

@@ -43,41 +43,65 @@ export async function readSecrets(section: Section | null, rules: SecretRules): 
 }
 
 async function readSecret(section: Section, rules: SecretRules): Promise<Secret | null> {
+  const kinds = rules.hashes ? 'a text, a "$6$..." hash or "@file"' : 'a text or "@file"';
+  const given = await readGiven(section, rules.folder, { what: 'the secret', kinds });
+  if (given === null) return null;
+  const secret = checkSecret(section, given, rules);
+  if (secret !== null && !isSecretHash(given.text) && isWeakSecret(given.text)) {
+    section.warn(`${given.what} is short; ${GOOD_SECRET_BYTES} bytes or more are advised`);
+  }
+  return secret;
+}
+
+/** A text that must not be shown, and what it is called in messages. */
+export interface GivenText {
+  readonly text: string;
+  readonly what: string;
+}
+
+/**
+ * Reads a text that is there itself, or in the file that `@file` names (without the trailing newline); null after a
+ * problem. Others' access to the file is warned about. `kinds` is what is allowed, for a value that is no text.
+ */
+export async function readGiven(
+  section: Section,
+  folder: string,
+  { what, kinds }: { readonly what: string; readonly kinds: string },
+): Promise<GivenText | null> {
   const { value } = section;
   if (typeof value !== 'string') {
-    const kinds = rules.hashes ? 'a text, a "$6$..." hash or "@file"' : 'a text or "@file"';
     section.problem(`found ${Array.isArray(value) ? 'a list' : `a value of type ${typeof value}`}; allowed: ${kinds}`);
     return null;
   }
-  if (!value.startsWith('@')) return checked(section, value, 'the secret', rules);
+  if (!value.startsWith('@')) return { text: value, what };
   const name = value.slice(1);
   if (name === '' || name.includes('\0')) {
     section.problem('found no file name after @; allowed: "@file"');
     return null;
   }
-  const file = resolve(rules.folder, name);
+  const file = resolve(folder, name);
   const read = await readTextFile(file);
   if (!read.ok) {
-    section.problem(`the secret's file ${file} ${read.fault}`);
+    section.problem(`${what}'s file ${file} ${read.fault}`);
     return null;
   }
-  if (read.open) section.warn(`others may read the secret's file ${file}; chmod 600 it`);
-  return checked(section, read.text.replace(/\r?\n$/, ''), `the secret in ${file}`, rules);
+  if (read.open) section.warn(`others may read ${what}'s file ${file}; chmod 600 it`);
+  return { text: read.text.replace(/\r?\n$/, ''), what: `${what} in ${file}` };
 }
 
-function checked(section: Section, text: string, what: string, rules: SecretRules): Secret | null {
+/** A secret, plain or (where `hashes` is set) a SHA-512-crypt hash; null after a problem. */
+export function checkSecret(
+  section: Section,
+  { text, what }: GivenText,
+  rules: Pick<SecretRules, 'hashes'>,
+): Secret | null {
   const fault = isSecretHash(text) ? hashFault(text, rules) : secretFault(text);
-  if (fault !== null) {
-    section.problem(`${what} ${fault}`);
-    return null;
-  }
-  if (!isSecretHash(text) && isWeakSecret(text)) {
-    section.warn(`${what} is short; ${GOOD_SECRET_BYTES} bytes or more are advised`);
-  }
-  return new Secret(text);
+  if (fault === null) return new Secret(text);
+  section.problem(`${what} ${fault}`);
+  return null;
 }
 
-function hashFault(text: string, rules: SecretRules): string | null {
+function hashFault(text: string, rules: Pick<SecretRules, 'hashes'>): string | null {
   if (!rules.hashes) return 'is a hash; an agent needs the secret itself';
   if (parseSecretHash(text) !== null) return null;
   return (

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isCanonicalName, toDomain } from '../core/host-name.ts';
 import { parseListen, parseTcpListen } from './addresses.ts';
-import { anything, count, duration, flag, listOf, oneOf, orNull, size, text } from './fields.ts';
+import { anything, count, duration, flag, listOf, oneOf, orNull, pathText, size, text } from './fields.ts';
 import type { Keys } from './section.ts';
 
 const MANY = 1_000_000;
@@ -13,9 +13,6 @@ export const servicePath = () =>
   text('a path such as "/.well-known/backdial-agent"', (value) =>
     /^\/[\w.~!$&'()*+,;=:@/-]*$/.test(value) ? value : null,
   );
-
-/** A folder, or another path; relative ones are made absolute by who knows the file. */
-export const pathText = () => text('a path', (value) => (value === '' || value.includes('\0') ? null : value));
 
 const stealthStatus = () => count(400, 599);
 const concurrency = () => count(1, MANY);
@@ -68,6 +65,7 @@ export const CERTIFICATE_KEYS = {
 const DOMAIN_SCHEMA = z.strictObject({
   active: flag(),
   secret: anything(),
+  networks: anything(),
   listen: tcpAddresses(),
   concurrency: concurrency(),
   balance: oneOf('round-robin', 'least-streams', 'random'),
@@ -75,12 +73,13 @@ const DOMAIN_SCHEMA = z.strictObject({
   bodySize: orNull(size()),
   transaction: orNull(flag()),
   unavailable: orNull(stealthStatus()),
+  clients: anything(),
 });
 
 /** The keys of a server's domain file (design 6.3). */
 export const SERVER_DOMAIN_KEYS = {
   schema: DOMAIN_SCHEMA,
-  notYet: ['certificates', 'networks', 'tls', 'target', 'proxyProtocol', 'forward', 'grants', 'clients'],
+  notYet: ['certificates', 'tls', 'target', 'proxyProtocol', 'forward', 'grants'],
 } satisfies Keys<typeof DOMAIN_SCHEMA>;
 
 /** A host of a certificate in canonical form; null when it is none. */

@@ -1,12 +1,8 @@
 import { X509Certificate } from 'node:crypto';
+import { isBanner, isLogin, MAX_BANNER_LENGTH, MAX_LOGIN_BYTES } from '../core/login-rules.ts';
 import { timeRangeFault } from '../core/time-range.ts';
 import { networkFault } from '../net/networks.ts';
 import type { ClientOptions, DomainOptions } from './options.ts';
-
-/** Longest login, bytes of UTF-8; as secrets. */
-const MAX_LOGIN_BYTES = 128;
-/** Longest realm, characters. */
-const MAX_BANNER_LENGTH = 200;
 
 /** Which visitors reach a domain, with every value decided. */
 export type ResolvedClients = Readonly<Required<ClientOptions>>;
@@ -42,14 +38,12 @@ function faultOf(key: string, fault: string | null): string | null {
 }
 
 function loginFault(login: string): string | null {
-  const bytes = Buffer.byteLength(login);
-  const isGood = bytes > 0 && bytes <= MAX_LOGIN_BYTES && !/[:\p{Cc}]/u.test(login);
-  return isGood ? null : `a login has 1 to ${MAX_LOGIN_BYTES} bytes, no colon and no control characters`;
+  if (isLogin(login)) return null;
+  return `a login has 1 to ${MAX_LOGIN_BYTES} bytes, no colon and no control characters`;
 }
 
 function bannerFault(banner: string): string | null {
-  const isGood = /^[ -~]*$/.test(banner) && banner.length <= MAX_BANNER_LENGTH;
-  return isGood ? null : `a banner has at most ${MAX_BANNER_LENGTH} characters of printable ASCII`;
+  return isBanner(banner) ? null : `a banner has at most ${MAX_BANNER_LENGTH} characters of printable ASCII`;
 }
 
 function authorityFault(pem: string | null): string | null {

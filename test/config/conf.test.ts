@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import JSON5 from 'json5';
 import { resolveAgentOptions } from '../../src/agent/resolve-options.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TLS_KEYS, targetKeys } from '../../src/config/agent-keys.ts';
+import { CLIENTS_KEYS } from '../../src/config/clients.ts';
 import { loadAgent } from '../../src/config/load-agent.ts';
 import { loadServer } from '../../src/config/load-server.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from '../../src/config/log-settings.ts';
@@ -54,6 +55,7 @@ describe('conf/', () => {
       [server, serverKeys('/')],
       [server.log as object, SERVER_LOG_KEYS],
       [parse(SERVER_DOMAIN), SERVER_DOMAIN_KEYS],
+      [parse(SERVER_DOMAIN).clients as object, CLIENTS_KEYS],
       [agent, AGENT_KEYS],
       [agent.log as object, AGENT_LOG_KEYS],
       [domain, AGENT_DOMAIN_KEYS],

@@ -98,7 +98,7 @@ describe("a server's configuration", () => {
   certificates: { hosts: ["*", "a b"], cert: "missing.pem" },
 }
 `,
-      'domains/a.example.json5': '{\n  active: "yes",\n  secret: ["@missing", 5, ""],\n  networks: [],\n}\n',
+      'domains/a.example.json5': '{\n  active: "yes",\n  secret: ["@missing", 5, ""],\n  forward: [],\n}\n',
       'domains/b.example.json5': '{ active: true',
       'domains/c.example.json5': '{ active: true }',
     });
@@ -119,7 +119,7 @@ describe("a server's configuration", () => {
       "domains/a.example.json5:3:12: secret[0]: the secret's file domains/missing does not exist",
       'domains/a.example.json5:3:24: secret[1]: found a value of type number; allowed: a text, a "$6$..." hash or "@file"',
       'domains/a.example.json5:3:27: secret[2]: the secret is empty',
-      `domains/a.example.json5:4:3: networks: this version does not support the key yet; ${DOMAIN_ALLOWED}`,
+      `domains/a.example.json5:4:3: forward: this version does not support the key yet; ${DOMAIN_ALLOWED}`,
       'domains/b.example.json5:1:15: not valid JSON5: invalid end of input',
       'domains/c.example.json5:1:1: secret: found none; an active domain needs one, or nobody could serve it',
     ]);
@@ -128,7 +128,8 @@ describe("a server's configuration", () => {
   const SERVER_ALLOWED =
     'allowed: listen, certificates, domains, name, state, service, headersSize, bodySize, idleTimeout, readTimeout, ' +
     'writeTimeout, connections, connectionsPerAddress, unavailable, transaction, redirect, drain, log';
-  const DOMAIN_ALLOWED = 'allowed: active, secret, listen, concurrency, balance, bodySize, transaction, unavailable';
+  const DOMAIN_ALLOWED =
+    'allowed: active, secret, networks, listen, concurrency, balance, bodySize, transaction, unavailable, clients';
 
   it('names neither secrets nor credentials in any message', async () => {
     const { problems, warnings } = await load({
