@@ -15,6 +15,11 @@ import { within } from './within.ts';
 const FIRST_PORT = 20_000;
 const PORT_RANGE = 12_000;
 
+export interface DeploymentOptions {
+  /** The port of a target that the test has; without it there is one in a process of its own, {@link TARGET_PROGRAM}. */
+  readonly targetPort?: number;
+}
+
 /** Server, agent and target as programs of their own, joined by a link of this process: all can be killed and started again. */
 export class Deployment {
   readonly frontDoor: number;
@@ -24,34 +29,41 @@ export class Deployment {
   /** What became of each upload that reached a target. */
   readonly uploads = new Map<string, UploadReport['state']>();
   readonly #folder: string;
-  readonly #targetPort: number;
+  readonly #ports: Ports;
   #server: RunningCli;
   #agent: RunningCli;
-  #target: ChildProcess;
+  #target: ChildProcess | null;
 
   private constructor(folder: string, ports: Ports, link: FaultyLink) {
     this.#folder = folder;
     this.frontDoor = ports.frontDoor;
     this.tcp = ports.tcp;
-    this.#targetPort = ports.target;
+    this.#ports = ports;
     this.link = link;
-    this.#target = this.#startTarget();
+    this.#target = ports.ownTarget ? this.#startTarget() : null;
     this.#server = this.#start('server');
     this.#agent = this.#start('agent');
   }
 
-  static async start(): Promise<Deployment> {
-    const ports = { frontDoor: await steadyPort(), tcp: await steadyPort(), target: await steadyPort() };
+  static async start(options: DeploymentOptions = {}): Promise<Deployment> {
+    const [frontDoor, tcp] = [await steadyPort(), await steadyPort()];
+    const ownTarget = options.targetPort === undefined;
+    const ports = { frontDoor, tcp, target: options.targetPort ?? (await steadyPort()), ownTarget };
     const link = await FaultyLink.to(ports.frontDoor);
     const folder = mkdtempSync(join(tmpdir(), 'backdial-test-'));
     writeFiles(folder, ports, link.port);
     const deployment = new Deployment(folder, ports, link);
-    await deployment.untilServing();
+    if (ownTarget) await deployment.untilServing();
+    else await deployment.untilTunnels();
     return deployment;
   }
 
-  get agent(): ChildProcess {
-    return this.#agent.child;
+  get agent(): RunningCli {
+    return this.#agent;
+  }
+
+  get server(): RunningCli {
+    return this.#server;
   }
 
   /** `kill -9` and a new process; it is up when {@link untilServing} says so. */
@@ -66,8 +78,14 @@ export class Deployment {
   }
 
   async killTarget(): Promise<void> {
+    if (this.#target === null) throw new Error('this deployment has no target of its own');
     await stopTarget(this.#target);
     this.#target = this.#startTarget();
+  }
+
+  /** Resolves when the agent that was started last has all its tunnels. */
+  async untilTunnels(): Promise<void> {
+    await this.#agent.see(/"event":"tunnel-opened".*"live":2/);
   }
 
   /** Resolves when a request through the tunnel is answered by the target. */
@@ -86,7 +104,11 @@ export class Deployment {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#agent.end('SIGKILL'), this.#server.end('SIGKILL'), stopTarget(this.#target)]);
+    await Promise.all([
+      this.#agent.end('SIGKILL'),
+      this.#server.end('SIGKILL'),
+      this.#target === null ? null : stopTarget(this.#target),
+    ]);
     await this.link.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -96,7 +118,7 @@ export class Deployment {
   }
 
   #startTarget(): ChildProcess {
-    const child = fork(TARGET_PROGRAM, [String(this.#targetPort)]);
+    const child = fork(TARGET_PROGRAM, [String(this.#ports.target)]);
     child.on('message', (report: UploadReport) => this.uploads.set(report.upload, report.state));
     return child;
   }
@@ -117,6 +139,7 @@ interface Ports {
   readonly frontDoor: number;
   readonly tcp: number;
   readonly target: number;
+  readonly ownTarget: boolean;
 }
 
 function writeFiles(folder: string, ports: Ports, linkPort: number): void {
