@@ -48,6 +48,12 @@ export interface CarrierSource {
   pick(name: string, except?: ReadonlySet<Carrier>): Carrier;
 }
 
+/** An open stream, and which instance it leads to. */
+export interface Dialled {
+  readonly stream: Duplex;
+  readonly instance: string;
+}
+
 /** The one primitive of Backdial (design, section 2): a name becomes a byte stream. */
 export interface Dialer {
   /** `name` is `domain`, `domain:port`, `instance.domain` or `instance.domain:port`. Fails with a BackdialError. */

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Carrier, CarrierSource, Dialer, DialOptions } from '../core/dial.ts';
+import type { Carrier, CarrierSource, Dialer, Dialled, DialOptions } from '../core/dial.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
 import type { Picked, TunnelRegistry } from '../registry/registry.ts';
@@ -7,12 +7,6 @@ import type { DomainTable } from './domain-table.ts';
 
 /** How many tunnels one dial may try. */
 const MAX_ATTEMPTS = 3;
-
-/** An open stream and the tunnel that carries it. */
-export interface Dialled {
-  readonly stream: Duplex;
-  readonly carrier: Carrier;
-}
 
 /** Resolves names to tunnels; balancing and fail-over of dials live here (design, section 2). */
 export class TunnelDialer implements Dialer, CarrierSource {
@@ -43,7 +37,7 @@ export class TunnelDialer implements Dialer, CarrierSource {
   }
 
   /**
-   * Dials, and says which tunnel it was. Tries up to three, other instances first; moves on only for errors that another
+   * Dials, and says which instance it reached. Tries up to three, other instances first; moves on only for errors that another
    * attempt may not meet.
    */
   async open(name: string, options: DialOptions): Promise<Dialled> {
@@ -52,7 +46,7 @@ export class TunnelDialer implements Dialer, CarrierSource {
     let carrier = this.pick(host);
     for (;;) {
       try {
-        return { stream: await carrier.open(authority, options), carrier };
+        return { stream: await carrier.open(authority, options), instance: carrier.instance };
       } catch (thrown) {
         const error = asBackdialError(thrown, 'internal');
         tried.add(carrier);

@@ -24,6 +24,8 @@ export interface HttpsWayOptions {
    * when it resolves to true; false: the answer is that of a path which nobody serves.
    */
   readonly onService: ServiceHandler;
+  /** Places of each domain, shared with the other ways in. Default: of its own. */
+  readonly streams?: DomainStreams;
   /** Deadlines that no user sets; tests make them shorter. */
   readonly internals?: Partial<HttpsWayInternals>;
 }
@@ -62,9 +64,9 @@ class TerminatedHttps implements HttpsWay {
   #closing = false;
   #onEmpty: (() => void)[] = [];
 
-  constructor({ options, domains, carriers, onService, internals = {} }: HttpsWayOptions) {
+  constructor({ options, domains, carriers, onService, streams: shared, internals = {} }: HttpsWayOptions) {
     const { bodyRateWindowMs = BODY_RATE_WINDOW_MS, maxWaitMs } = internals;
-    const streams = new DomainStreams(maxWaitMs);
+    const streams = shared ?? new DomainStreams(maxWaitMs);
     const waits = maxWaitMs === undefined ? {} : { maxWaitMs };
     const forwarder = new ExchangeForwarder({ carriers, pools: this.#pools, streams, ...waits });
     const certificates = new Certificates(options.certificates);

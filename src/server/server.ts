@@ -7,6 +7,7 @@ import { TunnelRegistry } from '../registry/registry.ts';
 import { DEFAULT_LIVENESS, type LivenessOptions } from '../tunnel/types.ts';
 import { Admission } from './admission.ts';
 import { TunnelDialer } from './dialer.ts';
+import { DomainStreams } from './domain-streams.ts';
 import { DomainTable } from './domain-table.ts';
 import { createFrontDoor, type FrontDoor } from './front-door.ts';
 import { TunnelGate } from './gate.ts';
@@ -59,6 +60,8 @@ class TunnelServer implements Server {
   readonly #https: HttpsWay;
   readonly #tcp: TcpWay;
   readonly #redirect: Redirect;
+  /** Where plain HTTP is sent to: 443 where the front door has it, else its first port. */
+  #httpsPort = 443;
   #closing: Promise<void> | null = null;
   #deadline: NodeJS.Timeout | null = null;
 
@@ -68,6 +71,7 @@ class TunnelServer implements Server {
     const table = new DomainTable(options.domains);
     const domains = (): DomainTable => table;
     const admission = new Admission(options);
+    const streams = new DomainStreams();
     const registry = this.#registry;
     const dialer = new TunnelDialer(domains, registry);
     const gate = new TunnelGate({ options, domains, registry, secrets: this.#secrets, liveness: internals.liveness });
@@ -75,6 +79,7 @@ class TunnelServer implements Server {
       options,
       domains,
       carriers: dialer,
+      streams,
       onService: (request, socket, head, connection) => gate.admit(request, socket, head, connection.remote),
     });
     this.#gate = gate;
@@ -86,13 +91,15 @@ class TunnelServer implements Server {
       admission,
       onVisitor: (tlsSocket, connection) => https.accept(tlsSocket, connection),
     });
-    this.#tcp = createTcpWay({ options, dialer, admission });
-    this.#redirect = createRedirect({ options, admission });
+    this.#tcp = createTcpWay({ options, dialer, admission, streams });
+    this.#redirect = createRedirect({ options, admission, httpsPort: () => this.#httpsPort });
   }
 
   async listen(): Promise<ServerAddresses> {
     try {
       const frontDoor = await this.#frontDoor.listen();
+      const ports = frontDoor.flatMap((address) => ('port' in address ? [address.port] : []));
+      if (!ports.includes(443)) this.#httpsPort = ports[0] ?? 443;
       const tcp = await this.#tcp.listen();
       const redirect = await this.#redirect.listen();
       return { frontDoor, tcp, redirect };

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
-import type { Dialer } from '../core/dial.ts';
+import type { Dialled, DialOptions } from '../core/dial.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { StreamEnd } from '../core/events.ts';
 import { type Listener, listenOn } from '../net/listen.ts';
 import { ListenerGroup } from '../net/listener-group.ts';
 import { type SpliceResult, splice } from '../net/splice.ts';
 import { Admission } from './admission.ts';
-import type { ResolvedServerOptions } from './resolve-options.ts';
+import { DomainStreams } from './domain-streams.ts';
+import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
 
 /** A TCP listener of a domain. */
 interface TcpAddress {
@@ -33,9 +33,16 @@ export interface TcpWay {
 
 export interface TcpWayOptions {
   readonly options: Pick<ResolvedServerOptions, 'domains' | 'observer' | 'maxConnections' | 'maxConnectionsPerAddress'>;
-  readonly dialer: Dialer;
+  readonly dialer: TcpDialer;
+  /** Places of each domain, shared with the other ways in. Default: of its own. */
+  readonly streams?: DomainStreams;
   /** Shared with the other listeners. Default: one of its own, with the limits of `options`. */
   readonly admission?: Admission;
+}
+
+/** Opens the stream of a visitor, and says which instance it leads to. */
+export interface TcpDialer {
+  open(name: string, options: DialOptions): Promise<Dialled>;
 }
 
 /** Makes the TCP way in; it does not listen yet. Fails with `config-invalid` where a wildcard domain has `listen`. */
@@ -50,21 +57,33 @@ export function createTcpWay(options: TcpWayOptions): TcpWay {
 /** What is known of a visitor on accept. */
 interface Visit {
   readonly socket: Socket;
-  readonly domain: string;
+  readonly policy: ResolvedDomain;
   readonly remote: string;
   readonly start: number;
   readonly transaction: string;
 }
 
+/** How a visit ended. */
+interface VisitEnd {
+  readonly reason: StreamEnd;
+  /** Of the refusal; null where the stream was open. */
+  readonly status: number | null;
+  readonly instance: string | null;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
 class DialingTcpWay implements TcpWay {
   readonly #options: TcpWayOptions['options'];
-  readonly #dialer: Dialer;
+  readonly #dialer: TcpDialer;
+  readonly #streams: DomainStreams;
   readonly #admission: Admission;
   readonly #group = new ListenerGroup();
   #closing = false;
 
-  constructor({ options, dialer, admission }: TcpWayOptions) {
+  constructor({ options, dialer, admission, streams }: TcpWayOptions) {
     this.#options = options;
+    this.#streams = streams ?? new DomainStreams();
     this.#dialer = dialer;
     this.#admission = admission ?? new Admission(options);
   }
@@ -74,14 +93,14 @@ class DialingTcpWay implements TcpWay {
   }
 
   async listen(): Promise<TcpAddress[]> {
-    const wanted = this.#options.domains.flatMap(({ name, listen }) => listen.map((at) => ({ domain: name, at })));
+    const wanted = this.#options.domains.flatMap((policy) => policy.listen.map((at) => ({ policy, at })));
     refuseDuplicates(wanted);
     const addresses: TcpAddress[] = [];
     try {
-      for (const { domain, at } of wanted) {
-        const listener = await this.#listenOn(domain, at);
+      for (const { policy, at } of wanted) {
+        const listener = await this.#listenOn(policy, at);
         this.#group.addListener(listener);
-        addresses.push({ domain, address: listener.address });
+        addresses.push({ domain: policy.name, address: listener.address });
       }
     } catch (error) {
       await this.close();
@@ -103,51 +122,64 @@ class DialingTcpWay implements TcpWay {
     return this.#group.close((socket) => socket.resetAndDestroy());
   }
 
-  async #listenOn(domain: string, at: SocketAddress): Promise<Listener> {
+  async #listenOn(policy: ResolvedDomain, at: SocketAddress): Promise<Listener> {
     const { observer } = this.#options;
     const listener = await listenOn(at, {
       allowHalfOpen: true,
-      onSocket: (socket) => this.#listenerOnSocket(socket, domain, listener.address),
+      onSocket: (socket) => this.#listenerOnSocket(socket, policy, listener.address),
       onAcceptError: (error) => this.#admission.acceptFailed(error),
     });
-    observer({ type: 'listening', purpose: 'tcp', address: formatAddress(listener.address), domain });
+    observer({ type: 'listening', purpose: 'tcp', address: formatAddress(listener.address), domain: policy.name });
     return listener;
   }
 
-  #listenerOnSocket(socket: Socket, domain: string, at: SocketAddress): void {
+  #listenerOnSocket(socket: Socket, policy: ResolvedDomain, at: SocketAddress): void {
     const remote = this.#admission.admit(socket);
     if (remote === null) return;
     this.#group.addSocket(socket);
     // The agent chooses the target by port, and by the domain where its `ports` lacks this one.
-    const name = 'port' in at ? `${domain}:${at.port}` : domain;
-    const visit = { socket, domain, remote, start: Date.now(), transaction: randomUUID() };
+    const name = 'port' in at ? `${policy.name}:${at.port}` : policy.name;
+    const visit = { socket, policy, remote, start: Date.now(), transaction: randomUUID() };
     void this.#serve(visit, name);
   }
 
   /** Never rejects. Until the stream is open the socket is not read: what the visitor sends waits in it, in order. */
   async #serve(visit: Visit, name: string): Promise<void> {
-    let stream: Duplex;
+    let dialled: Dialled;
     try {
-      stream = await this.#dial(visit, name);
+      dialled = await this.#dial(visit, name);
     } catch (thrown) {
       const error = asBackdialError(thrown, 'internal');
       const gone = visit.socket.destroyed;
       visit.socket.resetAndDestroy();
       const reason = gone ? this.#endOfVisitor() : error.code;
-      this.#record(visit, reason, error.entry.status, 0, 0);
+      this.#record(visit, { reason, status: error.entry.status, instance: null, bytesIn: 0, bytesOut: 0 });
       return;
     }
+    const { stream, instance } = dialled;
     const result = await splice(visit.socket, stream);
-    this.#record(visit, this.#endOf(result), null, result.bytesAToB, result.bytesBToA);
+    this.#streams.leave(visit.policy);
+    const { bytesAToB: bytesIn, bytesBToA: bytesOut } = result;
+    this.#record(visit, { reason: this.#endOf(result), status: null, instance, bytesIn, bytesOut });
   }
 
-  /** Opens the stream; a visitor that goes meanwhile (a FIN alone is not going) aborts it. */
-  async #dial({ socket, remote, transaction }: Visit, name: string): Promise<Duplex> {
+  /**
+   * Waits for a place among the domain's streams, kept until {@link DomainStreams.leave}, and opens the stream. A visitor
+   * that goes meanwhile (a FIN alone is not going) aborts it; no place is kept then.
+   */
+  async #dial({ socket, policy, remote, transaction }: Visit, name: string): Promise<Dialled> {
     const gone = new AbortController();
+    const { signal } = gone;
     const socketOnClose = () => gone.abort(new BackdialError('visitor-reset'));
     socket.once('close', socketOnClose);
     try {
-      return await this.#dialer.dial(name, { way: 'tcp', transaction, client: remote, signal: gone.signal });
+      if (!this.#streams.tryEnter(policy)) await this.#streams.wait(policy, signal);
+      try {
+        return await this.#dialer.open(name, { way: 'tcp', transaction, client: remote, signal });
+      } catch (error) {
+        this.#streams.leave(policy);
+        throw error;
+      }
     } finally {
       socket.off('close', socketOnClose);
     }
@@ -164,14 +196,14 @@ class DialingTcpWay implements TcpWay {
     return this.#closing ? 'tunnel-draining' : 'visitor-reset';
   }
 
-  #record(visit: Visit, reason: StreamEnd, status: number | null, bytesIn: number, bytesOut: number): void {
-    const { domain, remote, start, transaction } = visit;
+  #record({ policy, remote, start, transaction }: Visit, end: VisitEnd): void {
+    const { reason, status, instance, bytesIn, bytesOut } = end;
     this.#options.observer({
       type: 'access',
       record: {
         start,
-        domain,
-        instance: null,
+        domain: policy.name,
+        instance,
         id: transaction,
         way: 'tcp',
         method: null,
@@ -190,16 +222,17 @@ class DialingTcpWay implements TcpWay {
 }
 
 interface Wanted {
-  readonly domain: string;
+  readonly policy: ResolvedDomain;
   readonly at: SocketAddress;
 }
 
 /** Before the kernel does it, which cannot say whose the other one is. Fails with `listen-failed`. */
 function refuseDuplicates(wanted: readonly Wanted[]): void {
-  for (const [index, { domain, at }] of wanted.entries()) {
+  for (const [index, { policy, at }] of wanted.entries()) {
     const other = wanted.slice(0, index).find((earlier) => overlap(earlier.at, at));
     if (other === undefined) continue;
-    const by = other.domain === domain ? `twice by ${domain}` : `by ${other.domain} and by ${domain}`;
+    const [one, two] = [other.policy.name, policy.name];
+    const by = one === two ? `twice by ${one}` : `by ${one} and by ${two}`;
     const where = `${formatAddress(at)} is asked for ${by}`;
     throw new BackdialError('listen-failed', `${where}; give each its own address or port`);
   }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
-import type { Dialer, DialOptions } from '../../src/core/dial.ts';
+import type { DialOptions, Dialled as Opened } from '../../src/core/dial.ts';
+import type { TcpDialer } from '../../src/server/tcp-way.ts';
 
 export interface Dialled {
   readonly name: string;
@@ -7,7 +8,7 @@ export interface Dialled {
 }
 
 /** A dialer that remembers what it was asked for and leaves the answer to the test. */
-export class FakeDialer implements Dialer {
+export class FakeDialer implements TcpDialer {
   readonly calls: Dialled[] = [];
   readonly #answer: (dialled: Dialled) => Promise<Duplex>;
 
@@ -15,9 +16,9 @@ export class FakeDialer implements Dialer {
     this.#answer = answer;
   }
 
-  dial(name: string, options: DialOptions): Promise<Duplex> {
+  async open(name: string, options: DialOptions): Promise<Opened> {
     const dialled = { name, options };
     this.calls.push(dialled);
-    return this.#answer(dialled);
+    return { stream: await this.#answer(dialled), instance: 'one' };
   }
 }
