@@ -315,3 +315,29 @@ describe('the listeners', () => {
     assert.equal((await told.first('access')).record.reason, 'tunnel-draining');
   });
 });
+
+describe('a TCP domain with a concurrency of 1', () => {
+  test('keeps the second visitor waiting until the first has gone, and its bytes with it', async (t) => {
+    const target: RawTarget = await startRawTarget();
+    t.after(() => target.close());
+    const { way, dialer, told } = makeWay(t, () => dialTarget(target.port), [{ listen: [FREE], concurrency: 1 }]);
+    const [listening] = await way.listen();
+    assert.ok(listening !== undefined && 'port' in listening.address);
+    const { port } = listening.address;
+    const first = await connectPeer(port);
+    await target.next();
+    const second = await connectPeer(port);
+    await second.send('I came second');
+    await eventually('the second visitor', () => way.connectionCount === 2);
+    assert.equal(dialer.calls.length, 1);
+    first.reset();
+    const peer = await target.next();
+    await eventually('what it said meanwhile', () => peer.text === 'I came second');
+    second.reset();
+    await eventually('both records', () => told.of('access').length === 2);
+    assert.deepEqual(
+      told.of('access').map(({ record }) => record.instance),
+      ['one', 'one'],
+    );
+  });
+});
