@@ -11,7 +11,8 @@ export function reportError(error: unknown, stacks: boolean): void {
   const message = error instanceof Error ? error.message : String(error);
   const internal = error instanceof BackdialError ? '' : 'internal error: ';
   const lines = message.split('\n').map(visible).join('\n');
-  process.stderr.write(`backdial: ${internal}${lines}\n`);
+  const more = internal !== '' && !stacks ? ' (-v shows where)' : '';
+  process.stderr.write(`backdial: ${internal}${lines}${more}\n`);
   if (stacks && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n${causeText(error.cause)}`);
 }
 

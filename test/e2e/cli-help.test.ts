@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { COMMANDS } from '../../src/cli/command-table.ts';
 import { VERSION } from '../../src/core/version.ts';
@@ -53,6 +54,8 @@ describe('help', () => {
 
 describe('the version', () => {
   it("is the package's", async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    assert.equal(VERSION, version);
     assert.deepEqual(await runCli(['--version']), { code: 0, signal: null, stdout: `${VERSION}\n`, stderr: '' });
   });
 });
