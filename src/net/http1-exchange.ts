@@ -6,6 +6,7 @@ import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Framing } from './head-check.ts';
 import { removeNamed } from './header-rules.ts';
 import { resetDuplex } from './reset.ts';
+import { atTurnEnd, corkUntilTurnEnd } from './turn-end.ts';
 
 /** Starts with an answer that closes the connection; ends the visitor's chance to read it. */
 const LINGER_MS = 2_000;
@@ -40,6 +41,7 @@ export class Http1Exchange implements Exchange {
   #bytesOut = 0;
   #watchesDrain = false;
   #lingers = false;
+  #upgraded = false;
   #done = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, options: Http1ExchangeOptions) {
@@ -56,7 +58,7 @@ export class Http1Exchange implements Exchange {
   }
 
   get responded(): boolean {
-    return this.#response.headersSent;
+    return this.#upgraded || this.#response.headersSent;
   }
 
   startBody(): void {
@@ -97,25 +99,20 @@ export class Http1Exchange implements Exchange {
     let sent = headers;
     if (this.version === '1.0' && framing === 'chunked') sent = removeNamed(sent, ['trailer']);
     if (this.#options.closing()) sent.push('Connection', 'close');
+    corkUntilTurnEnd(this.#socket);
     this.#response.writeHead(status, reason, sent);
     if (framing === 'none' || framing === 0) return;
     // node:http holds the head back until the first byte of the body, which may be long in coming; mostly it is here
     // already, and both should leave in one record.
     this.#headPending = true;
-    process.nextTick(flushHead, this);
-  }
-
-  /** Sends the head if nothing else has done so yet. */
-  flush(): void {
-    if (!this.#headPending || this.gone !== null) return;
-    this.#headPending = false;
-    this.#response.flushHeaders();
+    atTurnEnd(this.#flushHead);
   }
 
   write(chunk: Buffer): boolean {
     if (this.gone !== null) return true;
     this.#headPending = false;
     this.#bytesOut += chunk.length;
+    corkUntilTurnEnd(this.#socket);
     const room = this.#response.write(chunk);
     if (!room) this.#awaitDrain();
     return room;
@@ -129,9 +126,8 @@ export class Http1Exchange implements Exchange {
       this.#response.addTrailers(pairs);
     }
     this.#headPending = false;
-    this.#response.end();
-    // What is small fits the kernel's buffer: it needs no watch, and hot paths are made of small answers.
-    if (this.#bytesOut > SMALL_BYTES) this.#socket.setTimeout(this.#options.writeMs);
+    // At once it would send what is corked.
+    atTurnEnd(this.#endResponse);
   }
 
   answer(status: number, headers: string[], body: Buffer, close: boolean): void {
@@ -168,6 +164,7 @@ export class Http1Exchange implements Exchange {
     const response = this.#response;
     if (this.gone !== null || !this.#options.upgradable || response.socket === null) return null;
     this.#done = true;
+    this.#upgraded = true;
     response.off('close', this.#responseOnClose);
     response.detachSocket(response.socket);
     let head = `HTTP/1.1 101 ${reason}\r\n`;
@@ -214,6 +211,20 @@ export class Http1Exchange implements Exchange {
     this.handler?.exchangeGone(error);
   }
 
+  /** Sends the head if nothing else has done so yet. */
+  readonly #flushHead = (): void => {
+    if (!this.#headPending || this.gone !== null) return;
+    this.#headPending = false;
+    this.#response.flushHeaders();
+  };
+
+  readonly #endResponse = (): void => {
+    if (this.gone !== null) return;
+    this.#response.end();
+    // What is small fits the kernel's buffer: it needs no watch, and hot paths are made of small answers.
+    if (this.#bytesOut > SMALL_BYTES) this.#socket.setTimeout(this.#options.writeMs);
+  };
+
   readonly #responseOnDrain = (): void => {
     this.#socket.setTimeout(0);
     this.handler?.exchangeDrain();
@@ -240,8 +251,4 @@ export class Http1Exchange implements Exchange {
   readonly #requestOnClose = (): void => {
     if (!this.#request.complete) this.#lose(new BackdialError('visitor-reset'));
   };
-}
-
-function flushHead(exchange: Http1Exchange): void {
-  exchange.flush();
 }

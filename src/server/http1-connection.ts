@@ -18,6 +18,8 @@ export class Http1Connection {
   readonly connection: VisitorConnection;
   readonly exchangeOptions: Http1ExchangeOptions;
   readonly upgradeOptions: Http1ExchangeOptions;
+  /** Of a request that the connection ends with. */
+  readonly lastOptions: Http1ExchangeOptions;
   /** The exchange that is being served. */
   exchange: Http1Exchange | null = null;
   /** A bad request was answered; whatever follows it is not read. */
@@ -32,6 +34,7 @@ export class Http1Connection {
     this.socket = socket;
     this.connection = connection;
     this.exchangeOptions = { writeMs, upgradable: false, closing: () => this.#closing };
+    this.lastOptions = { writeMs, upgradable: false, closing: () => true };
     this.upgradeOptions = { writeMs, upgradable: true, closing: () => true };
     socket.on('end', this.#socketOnEnd);
   }

@@ -40,6 +40,8 @@ export class Http1Visitors {
   readonly #given: Http1VisitorsOptions;
   readonly #server: Server;
   readonly #connections = new Map<TLSSocket, Http1Connection>();
+  /** Requests whose Upgrade is ignored. */
+  readonly #declined = new WeakSet<IncomingMessage>();
   #draining = false;
 
   constructor(given: Http1VisitorsOptions) {
@@ -110,8 +112,17 @@ export class Http1Visitors {
     this.#given.onGone(state.connection);
   }
 
-  /** A request with a body stays HTTP (RFC 9110, section 7.8 lets a server ignore Upgrade), and so does a pipelined one. */
+  /**
+   * A request with a body stays HTTP (RFC 9110, section 7.8 lets a server ignore Upgrade), and so does a pipelined one. The
+   * connection ends with it: the parser has stopped and swallows what came behind.
+   */
   #mayUpgrade(request: IncomingMessage): boolean {
+    const upgrades = this.#canUpgrade(request);
+    if (!upgrades) this.#declined.add(request);
+    return upgrades;
+  }
+
+  #canUpgrade(request: IncomingMessage): boolean {
     const state = this.#connections.get(request.socket as TLSSocket);
     if (state === undefined || state.busy || request.httpVersion !== '1.1') return false;
     const { rawHeaders } = request;
@@ -128,7 +139,8 @@ export class Http1Visitors {
       request.socket.destroy();
       return;
     }
-    const exchange = new Http1Exchange(request, response, state.exchangeOptions);
+    const options = this.#declined.has(request) ? state.lastOptions : state.exchangeOptions;
+    const exchange = new Http1Exchange(request, response, options);
     state.take(() => this.#serve(state, request, exchange, false));
   };
 
