@@ -16,9 +16,12 @@ export interface SecretChecker {
    * refused like any other: a refusal takes as long as checking the costliest list of hashes seen so far, whichever list was
    * asked about, and no time worth speaking of while no list has a hash. A hash that was verified once costs nothing.
    *
+   * `refusalRounds` is how long a refusal takes instead, in rounds of SHA-512-crypt: for who may know which list is asked
+   * about, but not which of some lists.
+   *
    * Rejects with `connection-limit` when too many checks wait already, with `internal` after `close()`.
    */
-  check(candidate: string, secrets: readonly Secret[]): Promise<boolean>;
+  check(candidate: string, secrets: readonly Secret[], refusalRounds?: number): Promise<boolean>;
   /** Ends the worker thread; what still waits is rejected. */
   close(): void;
 }
@@ -39,7 +42,7 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
   const underWay = new Map<string, Promise<string | null>>();
   const verifier = new HashVerifier(options.maxWaiting ?? 32);
   let costliest = 0;
-  for (const list of options.lists ?? []) costliest = Math.max(costliest, roundsOf(hashesOf(list)));
+  for (const list of options.lists ?? []) costliest = Math.max(costliest, roundsOf(list));
 
   const digest = (...parts: string[]) => createHmac('sha256', key).update(parts.join('\0'), 'utf8').digest('base64');
 
@@ -65,16 +68,17 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
   };
 
   return {
-    async check(candidate, secrets) {
+    async check(candidate, secrets, refusalRounds) {
       const fits = secrets.filter((secret) => !isSecretHash(secret.reveal()) && secret.equals(candidate)).length > 0;
       const hashes = hashesOf(secrets);
-      const rounds = roundsOf(hashes);
-      costliest = Math.max(costliest, rounds);
+      const rounds = roundsOf(secrets);
+      if (refusalRounds === undefined) costliest = Math.max(costliest, rounds);
+      const wanted = refusalRounds ?? costliest;
       // What is wrong with the candidate itself is no secret of ours: it may be told in no time.
       if (secretFault(candidate) !== null) return false;
       if (fits || hashes.some((hash) => isRemembered(digest(candidate, hash)))) return true;
-      if (costliest === 0) return false;
-      const missing = costliest - rounds;
+      if (wanted === 0 && hashes.length === 0) return false;
+      const missing = wanted - rounds;
       const work = missing >= MIN_ROUNDS ? [...hashes, `$6$rounds=${missing}${PADDING_TAIL}`] : hashes;
       const match = await verify(candidate, work);
       if (match === null) return false;
@@ -90,6 +94,7 @@ function hashesOf(secrets: readonly Secret[]): string[] {
   return secrets.map((secret) => secret.reveal()).filter((text) => parseSecretHash(text) !== null);
 }
 
-function roundsOf(hashes: readonly string[]): number {
-  return hashes.reduce((sum, hash) => sum + (parseSecretHash(hash)?.rounds ?? 0), 0);
+/** What checking a list costs: the rounds of its SHA-512-crypt hashes, all together. */
+export function roundsOf(secrets: readonly Secret[]): number {
+  return hashesOf(secrets).reduce((sum, hash) => sum + (parseSecretHash(hash)?.rounds ?? 0), 0);
 }
