@@ -38,6 +38,9 @@ const KNOWN: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['trailer', FIELD.trailer],
   ['keep-alive', FIELD.hop],
   ['proxy-connection', FIELD.hop],
+  // Credentials for a proxy are nothing to the target, nor is its challenge anything to the visitor (RFC 9110, 11.7).
+  ['proxy-authorization', FIELD.hop],
+  ['proxy-authenticate', FIELD.hop],
   ['http2-settings', FIELD.hop],
 ]);
 
