@@ -97,7 +97,7 @@ function readSyslog(section: Section, folder: string): LogSyslog | null {
 function isFilePattern(path: string): boolean {
   if (path === '' || path.endsWith('/') || path.includes('\0') || dirname(path).includes('%')) return false;
   const units = ['%Y', '%m', '%d', '%H'];
-  const found = basename(path).match(/%.?/g) ?? [];
+  const found: readonly string[] = basename(path).match(/%.?/g) ?? [];
   const smallest = Math.max(-1, ...found.map((unit) => units.indexOf(unit)));
   return (
     found.every((unit) => units.includes(unit)) && units.slice(0, smallest + 1).every((unit) => found.includes(unit))

@@ -12,6 +12,7 @@ export class DatagramSink implements Sink {
   readonly #port: number;
   #socket: Socket | null = null;
   #stale = false;
+  #closed = false;
 
   constructor(host: string, port: number) {
     this.#host = host;
@@ -39,6 +40,7 @@ export class DatagramSink implements Sink {
   }
 
   close(): Promise<void> {
+    this.#closed = true;
     this.#leave();
     return Promise.resolve();
   }
@@ -51,6 +53,7 @@ export class DatagramSink implements Sink {
 
   async #open(): Promise<Socket> {
     const { address, family } = await lookup(this.#host);
+    if (this.#closed) throw new Error('closed');
     const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
     // What the far end refuses is told by the next `send`.
     socket.on('error', () => {});

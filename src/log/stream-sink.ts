@@ -58,7 +58,9 @@ export class StreamSink implements Sink {
     const socket = this.#socket;
     if (socket === null || socket.destroyed) return Promise.resolve();
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    socket.destroySoon();
+    // What is still to be written would wait for a receiver that takes nothing.
+    if (socket.connecting || socket.writableLength > 0) socket.destroy();
+    else socket.destroySoon();
     return closed;
   }
 
@@ -72,6 +74,7 @@ export class StreamSink implements Sink {
     const { promise, resolve, reject } = Promise.withResolvers<Socket>();
     const socket = connect({ ...this.#address, keepAlive: true, keepAliveInitialDelay: 60_000 });
     socket.on('error', reject);
+    this.#socket = socket;
     socket.setTimeout(CONNECT_TIMEOUT_MS, () => {
       socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`));
     });
@@ -79,7 +82,6 @@ export class StreamSink implements Sink {
       socket.setTimeout(0);
       // Receivers say nothing; without this their end would never be read.
       socket.resume();
-      this.#socket = socket;
       resolve(socket);
     });
     socket.once('close', () => {
