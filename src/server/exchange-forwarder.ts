@@ -60,6 +60,7 @@ export class ExchangeForwarder {
     const { visit, policy } = order;
     const { streams } = this.#forwarder;
     const watch = new VisitorWatch(visit.exchange);
+    if (watch.error !== null) return unsent(watch.error, null);
     try {
       if (!streams.tryEnter(policy)) await streams.wait(policy, watch.hold());
     } catch (thrown) {

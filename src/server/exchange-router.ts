@@ -2,7 +2,7 @@ import type { CarrierSource } from '../core/dial.ts';
 import { asBackdialError, BackdialError, type ErrorCode } from '../core/errors.ts';
 import type { ForwardPlan } from '../net/forward.ts';
 import type { RequestHead } from '../net/head-check.ts';
-import { fieldValue } from '../net/header-rules.ts';
+import { fieldValue, fieldValues, removeNamed } from '../net/header-rules.ts';
 import { freshWebSocketKey } from '../net/websocket-bridge.ts';
 import { type Answer, errorAnswer, unavailableAnswer } from './answers.ts';
 import type { Certificates } from './certificates.ts';
@@ -12,9 +12,17 @@ import { hasLoop, requestHeaders, TARGET_RULES, upgradeHeaders, VISITOR_RULES } 
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
 import type { UpgradeJoiner } from './upgrade-joiner.ts';
 import { recordVisit, type Visit, type VisitEnd } from './visit.ts';
+import type { AccessControl, DomainAccess } from './visitor-access.ts';
 
 /** Codes after which everyone gets the answer that gives nothing away (design 6.5). */
-const HIDDEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['domain-unknown', 'domain-inactive', 'domain-unserved']);
+const HIDDEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'domain-unknown',
+  'domain-inactive',
+  'domain-unserved',
+  'network-refused',
+  'time-refused',
+  'certificate-refused',
+]);
 
 /** Codes after which the connection is not to be trusted with another request (design, section 8). */
 const CLOSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['request-invalid', 'headers-too-large', 'request-timeout']);
@@ -23,6 +31,7 @@ export interface RouterOptions {
   readonly options: ResolvedServerOptions;
   readonly domains: () => DomainTable;
   readonly carriers: CarrierSource;
+  readonly access: Pick<AccessControl, 'of'>;
   readonly certificates: Certificates;
   readonly forwarder: ExchangeForwarder;
   readonly joiner: UpgradeJoiner;
@@ -57,16 +66,34 @@ export class ExchangeRouter {
 
   /** Answers a refused handshake as a path that nobody serves; the gate has told the observer why. */
   decline(visit: Visit): void {
-    const policy = typeof visit.head === 'string' ? null : this.#router.domains().find(visit.head.host);
+    const found = typeof visit.head === 'string' ? null : this.#router.domains().find(visit.head.host);
+    const policy = found === null || this.#hiddenFrom(visit, found) === null ? found : null;
     this.#refuse(visit, new BackdialError('domain-unserved'), policy);
   }
 
   #route(visit: Visit): Promise<VisitEnd> | VisitEnd {
     const { head } = visit;
     if (typeof head === 'string') return this.#refuse(visit, new BackdialError(head), null);
-    if (this.#isMisdirected(visit, head.host)) return this.#refuse(visit, new BackdialError('misdirected'), null);
+    if (this.#hasOtherCertificate(visit, head.host)) return this.#refuse(visit, new BackdialError('misdirected'), null);
     const policy = this.#router.domains().find(head.host);
     if (policy === null) return this.#refuse(visit, new BackdialError('domain-unknown', head.host), null);
+    const hidden = this.#hiddenFrom(visit, policy) ?? this.#certificateRefusal(visit, head.host, policy);
+    if (hidden !== null) return this.#refuse(visit, new BackdialError(hidden, head.host), null);
+    const access = this.#router.access.of(policy);
+    return access.asksLogin ? this.#logIn(visit, head, policy, access) : this.#pass(visit, head, policy);
+  }
+
+  /** Asks a visitor to log in; where nobody serves the domain, that is the answer all the same (design 6.5). */
+  async #logIn(visit: Visit, head: RequestHead, policy: ResolvedDomain, access: DomainAccess): Promise<VisitEnd> {
+    if (!this.#router.carriers.serves(head.host))
+      return this.#refuse(visit, new BackdialError('domain-unserved'), policy);
+    const refusal = await access.login(visit.connection.remote, fieldValues(head.headers, 'authorization'));
+    if (refusal !== null) return this.#refuse(visit, refusal.error, policy, refusal.headers);
+    // What opened this door is not for the target to see.
+    return this.#pass(visit, { ...head, headers: removeNamed(head.headers, ['authorization']) }, policy);
+  }
+
+  #pass(visit: Visit, head: RequestHead, policy: ResolvedDomain): Promise<VisitEnd> | VisitEnd {
     const refusal = this.#refusalOf(head, policy);
     if (refusal !== null) return this.#refuseServed(visit, head.host, refusal, policy);
     return this.#forward(visit, head, policy);
@@ -124,8 +151,25 @@ export class ExchangeRouter {
     };
   }
 
-  /** Design, section 8, point 3. Certificates alone can differ: passthrough and client certificates come later. */
-  #isMisdirected({ connection }: Visit, host: string): boolean {
+  /** Why the visitor may not know that there is such a domain; null when it may. */
+  #hiddenFrom({ connection }: Visit, policy: ResolvedDomain): ErrorCode | null {
+    return this.#router.access.of(policy).refusal(connection.remote);
+  }
+
+  /**
+   * Whether the TLS connection meets the domain's demand for a certificate. A connection that was asked for another one, or
+   * for none, can only be opened anew (421; design, section 8, point 3): this one's visitor never had the choice.
+   */
+  #certificateRefusal({ connection }: Visit, host: string, { clients }: ResolvedDomain): ErrorCode | null {
+    const { clientAuthorities, clientSubject, name } = connection;
+    const isAsOwn = clients.certificates === clientAuthorities;
+    if (clients.certificates === null) return isAsOwn || name === host ? null : 'misdirected';
+    if (!isAsOwn) return 'misdirected';
+    return clientSubject === null ? 'certificate-refused' : null;
+  }
+
+  /** Design, section 8, point 3: the host has another entry of `certificates` than the connection. */
+  #hasOtherCertificate({ connection }: Visit, host: string): boolean {
     if (connection.name === host) return false;
     const entry = this.#router.certificates.select(host);
     return entry !== -1 && entry !== connection.certificate;
@@ -152,12 +196,13 @@ export class ExchangeRouter {
   }
 
   /** Answers, if the visitor is still there to be answered. */
-  #refuse(visit: Visit, error: BackdialError, policy: ResolvedDomain | null): VisitEnd {
+  #refuse(visit: Visit, error: BackdialError, policy: ResolvedDomain | null, more: readonly string[] = []): VisitEnd {
     const { exchange, head } = visit;
     if (exchange.gone === null && !exchange.responded) {
       const hasBody = typeof head === 'string' || (head.framing !== 'none' && head.framing !== 0);
       const close = CLOSING.has(error.code) || hasBody;
       const { status, headers, body } = this.#answerTo(visit, error, policy);
+      headers.push(...more);
       exchange.answer(status, headers, body, close);
     }
     const domain = typeof head === 'string' ? null : head.host;

@@ -59,7 +59,6 @@ export class Http1Connection {
 
   /** The visitor is gone, or is to be. */
   lose(error: BackdialError): void {
-    this.#waiting.length = 0;
     this.exchange?.lose(error);
     resetDuplex(this.socket, error);
   }
@@ -73,7 +72,6 @@ export class Http1Connection {
   /** The socket closed. */
   close(): void {
     this.#halfClosed.close();
-    this.#waiting.length = 0;
   }
 
   async #run(first: () => Promise<void>): Promise<void> {

@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { BackdialError } from '../../src/core/errors.ts';
+import { withHttpsWay } from '../support/https-way.ts';
+import { eventually } from '../support/within.ts';
+
+const HOST = 'Host: www.example.com\r\n';
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+test('a Content-Length over the limit: 413 before a stream is opened', async () => {
+  await withHttpsWay({ domain: { maxBodyBytes: 10 } }, async ({ visitor, target, record }) => {
+    const from = await visitor();
+    await from.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 11\r\n\r\nabc`);
+    assert.equal((await from.ending).verdict, 'clean');
+    assert.match(from.text, /^HTTP\/1\.1 413 .*details="body-too-large"/s);
+    assert.equal(target.peers.length, 0);
+    assert.equal((await record()).status, 413);
+  });
+});
+
+test('chunks over the limit: 413, the target sees a cut; the limit itself passes', async () => {
+  await withHttpsWay({ domain: { maxBodyBytes: 10 } }, async ({ visitor, target, record }) => {
+    const good = await visitor();
+    await good.send(`POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n`);
+    const first = await target.next();
+    await first.receivedText('\r\n0\r\n\r\n');
+    await first.send(OK);
+    assert.equal((await record(1)).status, 200);
+    const bad = await visitor();
+    await bad.send(`POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n`);
+    await bad.send('1\r\nx\r\n');
+    assert.equal((await bad.ending).verdict, 'clean');
+    assert.match(bad.text, /^HTTP\/1\.1 413 /);
+    assert.equal((await first.ending).verdict, 'reset');
+    const { reason, status } = await record(2);
+    assert.deepEqual({ reason, status }, { reason: 'body-too-large', status: 413 });
+    good.close();
+  });
+});
+
+test('a big upload that is refused can be answered while it is still coming', async () => {
+  await withHttpsWay({ domain: { maxBodyBytes: 10 } }, async ({ visitor }) => {
+    const from = await visitor();
+    await from.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 4000000\r\n\r\n`);
+    await from.send(Buffer.alloc(4_000_000, 'x'));
+    assert.equal((await from.ending).verdict, 'clean');
+    assert.match(from.text, /^HTTP\/1\.1 413 /);
+  });
+});
+
+test('a body that is too slow: 408; a slow honest one passes', async () => {
+  await withHttpsWay({ internals: { bodyRateWindowMs: 200 } }, async ({ visitor, target, record }) => {
+    const slow = await visitor();
+    await slow.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 1000\r\n\r\nabc`);
+    const to = await target.next();
+    assert.equal((await slow.ending).verdict, 'clean');
+    assert.match(slow.text, /^HTTP\/1\.1 408 .*details="body-too-slow"/s);
+    assert.equal((await to.ending).verdict, 'reset');
+    assert.equal((await record(1)).reason, 'body-too-slow');
+    const honest = await visitor();
+    await honest.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 3000\r\n\r\n`);
+    for (let i = 0; i < 10; i += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      await honest.send('x'.repeat(300));
+    }
+    const next = await target.next();
+    await eventually('the body is there', () => next.text.split('x').length > 3_000);
+    await next.send(OK);
+    assert.equal((await record(2)).reason, 'done');
+    honest.close();
+  });
+});
+
+test('a head that is not complete in time: 408; an idle connection is closed', async () => {
+  await withHttpsWay(
+    { server: { readTimeoutMs: 300, idleTimeoutMs: 200 } },
+    async ({ visitor, target, record, events }) => {
+      const slow = await visitor();
+      await slow.send(`GET / HTTP/1.1\r\n${HOST}X: `);
+      assert.equal((await slow.ending).verdict, 'clean');
+      assert.match(slow.text, /^HTTP\/1\.1 408 .*details="request-timeout"/s);
+      assert.ok(events.some((event) => event.type === 'connection-refused' && event.reason === 'request-timeout'));
+      const idle = await visitor();
+      await idle.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+      const to = await target.next();
+      await to.receivedText('\r\n\r\n');
+      await to.send(OK);
+      await record(1);
+      await idle.ending;
+      assert.match(idle.text, /\r\n\r\nok$/);
+    },
+  );
+});
+
+test('a silent target: 504 within its budget, and none for one that has begun', async () => {
+  await withHttpsWay({}, async ({ visitor, target, carrier, record }) => {
+    carrier.timeouts = { readMs: 150, writeMs: 0 };
+    const from = await visitor();
+    await from.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    assert.match(
+      await from.receivedText('\r\n\r\n'),
+      /^HTTP\/1\.1 504 .*error=http_response_timeout; details="target-silent"/s,
+    );
+    assert.equal((await to.ending).verdict, 'reset');
+    assert.equal((await record(1)).reason, 'target-silent');
+    // Server-sent events: the head, then nothing for longer than the budget.
+    await from.send(`GET /events HTTP/1.1\r\n${HOST}\r\n`);
+    const events = await target.next();
+    await events.receivedText('\r\n\r\n');
+    await events.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await events.send('data: x\n\n');
+    await from.receivedText('data: x\n\n');
+    from.close();
+  });
+});
+
+test('the time for the answer begins when the request was sent in full', async () => {
+  await withHttpsWay({}, async ({ visitor, target, carrier, record }) => {
+    carrier.timeouts = { readMs: 200, writeMs: 0 };
+    const from = await visitor();
+    await from.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\na`);
+    const to = await target.next();
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await from.send('bc');
+    await to.receivedText('abc');
+    await to.send(OK);
+    assert.equal((await record()).status, 200);
+    from.close();
+  });
+});
+
+test('a target that takes nothing of the body: 504', async () => {
+  await withHttpsWay({}, async ({ visitor, target, carrier, record }) => {
+    carrier.timeouts = { readMs: 0, writeMs: 200 };
+    const from = await visitor();
+    await from.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 100000000\r\n\r\n`);
+    const to = await target.next();
+    to.stream.pause();
+    const piece = Buffer.alloc(1_000_000, 'x');
+    for (let i = 0; i < 40; i += 1) from.stream.write(piece);
+    assert.equal((await record()).reason, 'target-stalled');
+    await from.receivedText('HTTP/1.1 504 ');
+    from.close();
+  });
+});
+
+test('a visitor that takes nothing of the answer is cut after the write time-out', async () => {
+  await withHttpsWay({ server: { writeTimeoutMs: 300 } }, async ({ visitor, target, record }) => {
+    const from = await visitor();
+    await from.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    from.stream.pause();
+    await to.send('HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n');
+    to.stream.write(Buffer.alloc(50_000_000, 'x'));
+    assert.equal((await record()).reason, 'visitor-stalled');
+    assert.equal((await to.ending).verdict, 'reset');
+    from.close();
+  });
+});
+
+test('over the concurrency of a domain a request waits for a place, and then gets 429', async () => {
+  const options = { domain: { concurrency: 1 }, internals: { maxWaitMs: 300 } };
+  await withHttpsWay(options, async ({ visitor, target, record }) => {
+    const first = await visitor();
+    await first.send(`GET /1 HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    const second = await visitor();
+    await second.send(`GET /2 HTTP/1.1\r\n${HOST}\r\n`);
+    const third = await visitor();
+    await third.send(`GET /3 HTTP/1.1\r\n${HOST}\r\n`);
+    await to.send(OK);
+    assert.equal((await record(1)).path, '/1');
+    await to.receivedText('GET /2');
+    assert.match(await third.receivedText('\r\n\r\n'), /^HTTP\/1\.1 429 .*details="stream-limit"/s);
+    const { path, reason } = await record(2);
+    assert.deepEqual({ path, reason }, { path: '/3', reason: 'stream-limit' });
+    await to.send(OK);
+    await record(3);
+    for (const peer of [first, second, third]) peer.close();
+  });
+});
+
+test('a visitor that leaves while it waits gives its place in the queue back', async () => {
+  await withHttpsWay({ domain: { concurrency: 1 } }, async ({ visitor, target, record }) => {
+    const first = await visitor();
+    await first.send(`GET /1 HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    const second = await visitor();
+    await second.send(`GET /2 HTTP/1.1\r\n${HOST}\r\n`);
+    await second.send('');
+    second.reset();
+    const { path, reason } = await record(1);
+    assert.deepEqual({ path, reason }, { path: '/2', reason: 'visitor-reset' });
+    await to.send(OK);
+    assert.equal((await record(2)).path, '/1');
+    first.close();
+  });
+});
+
+test('where all tunnels are full, a free stream of one is used; else room is waited for', async () => {
+  await withHttpsWay({ internals: { maxWaitMs: 200 } }, async ({ visitor, target, carrier, carriers, record }) => {
+    const from = await visitor();
+    await from.send(`GET /1 HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    await to.send(OK);
+    await record(1);
+    // A full carrier is what a source does not pick.
+    const full = Object.create(carrier, {
+      usable: {
+        get() {
+          throw new BackdialError('stream-limit');
+        },
+      },
+    });
+    carriers[0] = full;
+    await from.send(`GET /2 HTTP/1.1\r\n${HOST}\r\n`);
+    await to.receivedText('GET /2');
+    const second = await visitor();
+    await second.send(`GET /3 HTTP/1.1\r\n${HOST}\r\n`);
+    assert.match(await second.receivedText('\r\n\r\n'), /^HTTP\/1\.1 429 /);
+    assert.equal((await record(2)).reason, 'stream-limit');
+    from.close();
+    second.close();
+  });
+});
+
+test('a visitor may pipeline, but not without end', async () => {
+  await withHttpsWay({}, async ({ visitor, target, carrier, record }) => {
+    const from = await visitor();
+    await from.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    await target.next();
+    await from.send(`GET / HTTP/1.1\r\n${HOST}\r\n`.repeat(40));
+    assert.equal((await from.ending).verdict, 'reset');
+    assert.equal((await record(1)).reason, 'request-invalid');
+    // Those that waited are told of as well, and reach no target.
+    assert.equal((await record(17)).reason, 'visitor-reset');
+    assert.equal(carrier.opened.length, 1);
+  });
+});
