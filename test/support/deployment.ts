@@ -1,19 +1,15 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import * as http from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { testAuthority, testCertificate } from './certificates.ts';
 import { FaultyLink } from './faulty-link.ts';
 import { type RunningCli, startCli } from './run-cli.ts';
+import { steadyPort } from './steady-port.ts';
 import { TARGET_PROGRAM, type UploadReport } from './target-program.ts';
 import { DOMAIN, SECRET } from './with-tunnel.ts';
 import { within } from './within.ts';
-
-/** Below the range from which Linux takes the ports of outgoing connections: a port that is given up stays free. */
-const FIRST_PORT = 20_000;
-const PORT_RANGE = 12_000;
 
 export interface DeploymentOptions {
   /** The port of a target that the test has; without it there is one in a process of its own, {@link TARGET_PROGRAM}. */
@@ -166,22 +162,6 @@ function writeFiles(folder: string, ports: Ports, linkPort: number): void {
   for (const [path, content] of Object.entries(files)) {
     writeFileSync(join(folder, path), JSON.stringify(content), { mode: 0o600 });
   }
-}
-
-/** A port that is free and that nothing takes by chance while its owner is being restarted. */
-async function steadyPort(): Promise<number> {
-  for (;;) {
-    const port = FIRST_PORT + Math.floor(Math.random() * PORT_RANGE);
-    if (await isFree(port)) return port;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.on('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }
 
 async function stopTarget(child: ChildProcess): Promise<void> {

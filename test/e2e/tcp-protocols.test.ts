@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { connectPeer, startRawTarget } from '../support/raw-target.ts';
+import { runTool, startDaemon } from '../support/real-program.ts';
+import { steadyPort } from '../support/steady-port.ts';
+import { missingTools } from '../support/tools.ts';
+import { type Ending, endingOfError } from '../support/verdict.ts';
+import { withFolder } from '../support/with-folder.ts';
+import { withTunnel } from '../support/with-tunnel.ts';
+import { within } from '../support/within.ts';
+
+describe('through the TCP way in', () => {
+  test('redis-cli works with a redis-server', { skip: missingTools('redis-server', 'redis-cli') }, () =>
+    withFolder({}, async (folder) => {
+      const port = await steadyPort();
+      const flags = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder];
+      const redis = await startDaemon('redis-server', flags, port);
+      try {
+        await withTunnel({ target: port }, async ({ tcp }) => {
+          const cli = (...args: string[]) => runTool('redis-cli', ['-h', '127.0.0.1', '-p', String(tcp), ...args]);
+          assert.equal((await cli('set', 'name', 'a value')).stdout, 'OK\n');
+          assert.equal((await cli('get', 'name')).stdout, 'a value\n');
+          const piped = Array.from({ length: 5_000 }, (_, at) => `SET key${at} ${at}\r\n`).join('');
+          const pipe = await runTool('redis-cli', ['-h', '127.0.0.1', '-p', String(tcp), '--pipe'], piped);
+          assert.match(pipe.stdout, /errors: 0, replies: 5000/);
+          assert.equal((await cli('dbsize')).stdout, '5001\n');
+        });
+      } finally {
+        await redis.stop();
+      }
+    }),
+  );
+
+  test('ssh logs in to an sshd, which speaks first', { skip: missingTools('sshd', 'ssh', 'ssh-keygen') }, () =>
+    withFolder({}, async (folder) => {
+      const file = (name: string) => join(folder, name);
+      for (const name of ['host', 'user'])
+        await runTool('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file(name)]);
+      const port = await steadyPort();
+      const settings = [
+        `ListenAddress 127.0.0.1:${port}`,
+        `HostKey ${file('host')}`,
+        `AuthorizedKeysFile ${file('user.pub')}`,
+        `PidFile ${file('pid')}`,
+        'StrictModes no',
+        'UsePAM no',
+        'PasswordAuthentication no',
+      ];
+      await writeFile(file('sshd_config'), `${settings.join('\n')}\n`);
+      await chmod(file('user'), 0o600);
+      // Where it runs as root it wants the folder that its service would have made.
+      if (userInfo().uid === 0) await mkdir('/run/sshd', { recursive: true });
+      const sshd = await startDaemon('sshd', ['-D', '-e', '-f', file('sshd_config')], port);
+      try {
+        await withTunnel({ target: port }, async ({ tcp }) => {
+          const options = ['StrictHostKeyChecking=no', `UserKnownHostsFile=${file('known')}`, 'BatchMode=yes'];
+          const where = ['-p', String(tcp), '-i', file('user'), `${userInfo().username}@127.0.0.1`];
+          const flags = [...options.flatMap((option) => ['-o', option]), '-F', 'none', ...where];
+          const { code, stdout, stderr } = await runTool('ssh', [...flags, 'cat; exit 7'], 'through the tunnel');
+          assert.equal(stdout, 'through the tunnel', stderr);
+          assert.equal(code, 7);
+        });
+      } finally {
+        await sshd.stop();
+      }
+    }),
+  );
+
+  test('who speaks first is heard, though the visitor says nothing', async () => {
+    const target = await startRawTarget({ onPeer: (peer) => void peer.stream.write('220 smtp.test ESMTP\r\n') });
+    await withTunnel({ target: target.port }, async ({ tcp }) => {
+      const visitor = await connectPeer(tcp);
+      assert.equal(await visitor.receivedText('\r\n'), '220 smtp.test ESMTP');
+      visitor.close();
+    });
+    await target.close();
+  });
+
+  test('a visitor that sends all it has and half-closes, as `nc -N` does, gets all of the answer', async () => {
+    const input = 'x'.repeat(300_000);
+    const target = await startRawTarget({
+      onPeer(peer) {
+        void peer.ending.then(async () => {
+          await peer.send(`got ${peer.length} bytes`);
+          peer.fin();
+        });
+      },
+    });
+    await withTunnel({ target: target.port }, async ({ tcp }) => {
+      const visitor = await connectPeer(tcp);
+      await visitor.send(input);
+      visitor.fin();
+      assert.equal((await within('the end', visitor.ending)).verdict, 'clean');
+      assert.equal(visitor.text, `got ${input.length} bytes`);
+    });
+    await target.close();
+  });
+});
+
+test('each of many dials at the same time is answered by its own stream', async () => {
+  const target = await startRawTarget({
+    onPeer(peer) {
+      void peer.receivedText('\n').then(
+        (name) => peer.send(`you are ${name}\n`),
+        () => {},
+      );
+    },
+  });
+  await withTunnel({ target: target.port, connections: 3 }, async ({ tcp }) => {
+    const silent = await connectPeer(tcp);
+    const visits = Array.from({ length: 200 }, async (_, at) => {
+      const visitor = await connectPeer(tcp);
+      await visitor.send(`visitor ${at}\n`);
+      assert.equal(await visitor.receivedText('\n'), `you are visitor ${at}`);
+      visitor.close();
+    });
+    await Promise.all(visits);
+    // One who said nothing all the time has blocked nobody, and is still there.
+    await silent.send('late\n');
+    assert.equal(await silent.receivedText('\n'), 'you are late');
+    silent.close();
+  });
+  await target.close();
+});
+
+test('a target that refuses resets the visitor at once', async () => {
+  const port = await steadyPort();
+  await withTunnel({ target: port }, async ({ tcp }) => {
+    assert.equal((await within('the end', endOfVisit(tcp), 2_000)).verdict, 'reset');
+  });
+});
+
+test('where nobody serves the domain the visitor is reset at once', async () => {
+  const target = await startRawTarget();
+  await withTunnel({ target: target.port }, async ({ tcp, agent }) => {
+    await agent.close({ drainMs: 0 });
+    assert.equal((await within('the end', endOfVisit(tcp), 2_000)).verdict, 'reset');
+  });
+  await target.close();
+});
+
+/** How a visit ends that gets nowhere: the reset may even come before the visitor knows that it is connected. */
+function endOfVisit(port: number): Promise<Ending> {
+  return connectPeer(port).then((visitor) => visitor.ending, endingOfError);
+}
