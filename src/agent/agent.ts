@@ -3,6 +3,7 @@ import { BackdialError } from '../core/errors.ts';
 import type { BackdialEvent, TunnelInfo } from '../core/events.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
 import { Connector } from './connector.ts';
+import { ExchangeServer } from './exchange-server.ts';
 import { type AgentInternals, DEFAULT_INTERNALS } from './internals.ts';
 import { joinStream } from './join.ts';
 import type { LinkSnapshot } from './link.ts';
@@ -50,11 +51,13 @@ class DiallingAgent implements Agent {
   readonly #awaited: Set<string>;
   readonly #becomeReady = Promise.withResolvers<void>();
   readonly #joins = new Set<Promise<void>>();
+  readonly #exchanges: ExchangeServer | null;
   #phase: 'made' | 'started' | 'closing' = 'made';
   #drained: Promise<void> | null = null;
 
   constructor(options: ResolvedAgentOptions, internals: AgentInternals) {
     this.#options = options;
+    this.#exchanges = options.exchanges ? new ExchangeServer() : null;
     this.#awaited = new Set(options.domains.map(({ name }) => name));
     this.ready = this.#becomeReady.promise;
     // Whoever does not wait for it must not be ended by its rejection.
@@ -115,9 +118,20 @@ class DiallingAgent implements Agent {
   #join(domain: ResolvedAgentDomain, stream: IncomingStream, tunnel: TunnelInfo): void {
     const { connectTimeoutMs, readTimeoutMs, writeTimeoutMs, observer } = this.#options;
     const timeouts = { readMs: readTimeoutMs, writeMs: writeTimeoutMs };
-    const join = joinStream(stream, tunnel, { target: domain.target, connectTimeoutMs, timeouts, observer });
-    this.#joins.add(join);
-    void join.finally(() => this.#joins.delete(join));
+    const join = joinStream(stream, tunnel, {
+      target: domain.target,
+      connectTimeoutMs,
+      timeouts,
+      observer,
+      exchanges: this.#exchanges,
+    });
+    const joined = join.catch((thrown: unknown) => this.#tellFault(thrown)).finally(() => this.#joins.delete(joined));
+    this.#joins.add(joined);
+  }
+
+  #tellFault(thrown: unknown): void {
+    const message = String(thrown instanceof Error ? thrown.stack : thrown);
+    this.#options.observer({ type: 'warning', code: 'internal', message });
   }
 
   #observe(event: BackdialEvent): void {

@@ -26,7 +26,7 @@ async function withTarget(
   connectTimeoutMs = 2_000,
 ): Promise<void> {
   const events = new EventLog();
-  const options = { target, connectTimeoutMs, timeouts: TIMEOUTS, observer: events.observer };
+  const options = { target, connectTimeoutMs, timeouts: TIMEOUTS, observer: events.observer, exchanges: null };
   const pair = await turnedPair((stream) => void joinStream(stream, TUNNEL, options));
   try {
     await body(pair, events);

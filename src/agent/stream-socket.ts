@@ -1,0 +1,52 @@
+import { Duplex } from 'node:stream';
+
+/**
+ * A tunnel's stream as node:http may have it. Node (26.10) frees the strings of one gathered write on an HTTP/2 stream
+ * before they are sent when the last chunk of it is empty, and node:http writes just that: head, body, ''. What arrives then
+ * is foreign memory. Here each chunk is a write of its own, as bytes, and empty ones are none. A test shows the fault.
+ *
+ * Owns the stream: ends and cuts pass both ways.
+ */
+export class StreamSocket extends Duplex {
+  readonly #stream: Duplex;
+
+  constructor(stream: Duplex) {
+    super({ allowHalfOpen: true });
+    this.#stream = stream;
+    // node:http takes its listeners along when it lets go of a socket.
+    this.on('error', () => {});
+    stream.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) stream.pause();
+    });
+    stream.on('end', () => this.push(null));
+    stream.on('error', (error: Error) => this.destroy(error));
+    stream.on('close', () => this.destroy());
+    stream.pause();
+  }
+
+  /** For node:http and `Http1Exchange`; the far end of the stream watches its visitors itself. */
+  setTimeout(): this {
+    return this;
+  }
+
+  override _read(): void {
+    this.#stream.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    if (chunk.length === 0) callback();
+    else this.#stream.write(chunk, callback);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#stream.end(callback);
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    // What ended on both sides is left to close by itself; all else is a cut, for which an HTTP/2 stream needs an error.
+    if (!this.readableEnded || !this.writableFinished) {
+      this.#stream.destroy(error ?? new Error('the stream was destroyed before its end'));
+    }
+    callback(error);
+  }
+}

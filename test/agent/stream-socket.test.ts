@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { describe, test } from 'node:test';
+import { StreamSocket } from '../../src/agent/stream-socket.ts';
+import { type TurnedPair, turnedPair } from '../support/turned-pair.ts';
+import { within } from '../support/within.ts';
+
+/** A tunnel whose streams are wrapped, each given to `onSocket`. */
+async function withSockets(onSocket: (socket: StreamSocket) => void, body: (pair: TurnedPair) => Promise<void>) {
+  const pair = await turnedPair((stream) => onSocket(new StreamSocket(stream.accept({ readMs: 0, writeMs: 0 }))));
+  try {
+    await body(pair);
+  } finally {
+    pair.close();
+  }
+}
+
+function open(pair: TurnedPair): Promise<Duplex> {
+  return pair.server.open('www.test', { way: 'https', transaction: '0' });
+}
+
+describe('a stream as node:http may have it', () => {
+  test('what node:http answers arrives, where on the bare stream foreign memory came in its place', async () => {
+    const server = createServer((_request, response) => {
+      // Head as a string, body as bytes, and an empty string behind them: one gathered write.
+      response.writeHead(200, 'OK', ['Content-Length', '1']);
+      response.write(Buffer.from('x'));
+      response.end();
+    });
+    await withSockets(
+      (socket) => server.emit('connection', socket),
+      async (pair) => {
+        const stream = await open(pair);
+        stream.write('GET / HTTP/1.1\r\nHost: www.test\r\n\r\n');
+        const [answer] = await within('the answer', once(stream, 'data'));
+        assert.match(String(answer), /^HTTP\/1\.1 200 OK\r\nContent-Length: 1\r\n/);
+      },
+    );
+  });
+
+  test('half-close passes both ways, and then it closes', async () => {
+    const closed = Promise.withResolvers<void>();
+    await withSockets(
+      (socket) => {
+        socket.on('close', closed.resolve);
+        socket.on('data', (chunk) => socket.write(`you said ${chunk}`));
+        socket.on('end', () => socket.end('. bye'));
+      },
+      async (pair) => {
+        const stream = await open(pair);
+        stream.end('hi');
+        let heard = '';
+        for await (const chunk of stream) heard += chunk;
+        assert.equal(heard, 'you said hi. bye');
+        await within('the close', closed.promise);
+      },
+    );
+  });
+
+  test('a cut on one side is an error on the other', async () => {
+    const sockets: StreamSocket[] = [];
+    await withSockets(
+      (socket) => sockets.push(socket),
+      async (pair) => {
+        const first = await open(pair);
+        first.resume();
+        const cut = once(first, 'error');
+        sockets[0]?.destroy();
+        await within('the cut, at the server', cut);
+
+        const second = await open(pair);
+        second.on('error', () => {});
+        const socket = sockets[1] ?? assert.fail();
+        const error = once(socket, 'error');
+        second.destroy(new Error('visitor left'));
+        assert.equal((await within('the cut, at the agent', error))[0].code, 'visitor-reset');
+      },
+    );
+  });
+
+  test('it takes no more than the reader wants', async () => {
+    const sockets: StreamSocket[] = [];
+    await withSockets(
+      (socket) => sockets.push(socket),
+      async (pair) => {
+        const stream = await open(pair);
+        stream.on('error', () => {});
+        const chunk = Buffer.alloc(1024 * 1024);
+        for (let i = 0; i < 16; i += 1) stream.write(chunk);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        assert.ok((sockets[0]?.readableLength ?? Number.POSITIVE_INFINITY) < 1024 * 1024);
+        stream.destroy();
+      },
+    );
+  });
+});
