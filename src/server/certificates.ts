@@ -58,6 +58,11 @@ export class Certificates {
     return best;
   }
 
+  /** The hosts of an entry, as one text: what stays the same when its pair is renewed. */
+  hostsOf(index: number): string {
+    return this.#entries[index]?.hosts.join(' ') ?? '';
+  }
+
   /** What `tls` needs for an entry: the pair, TLS 1.2 and 1.3, modern ciphers, no renegotiation. */
   contextOptions(index: number): SecureContextOptions {
     const entry = this.#entries[index];

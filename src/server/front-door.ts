@@ -1,25 +1,34 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
-import tls, { type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
 import { ALERT, type Alert, sendAlert } from '../net/alert.ts';
 import type { ClientHello } from '../net/client-hello.ts';
 import { listenOn } from '../net/listen.ts';
-import { ListenerGroup } from '../net/listener-group.ts';
+import type { ListenerGroup } from '../net/listener-group.ts';
+import { ListenerSet } from '../net/listener-set.ts';
 import { type PeekBudget, type Peeked, peekClientHello } from '../net/peek.ts';
 import { keepRawSocket } from '../net/reset.ts';
 import { Admission } from './admission.ts';
 import { Certificates } from './certificates.ts';
+import type { ListenChange } from './change.ts';
 import type { DomainTable } from './domain-table.ts';
+import { type ListenFailure, moveListeners } from './move-listeners.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
+import { TlsServers } from './tls-servers.ts';
+import { UncoveredDomains } from './uncovered-domains.ts';
 import type { VisitorConnection } from './visitor.ts';
 
 /** The TLS listeners for visitors and agents. */
 export interface FrontDoor {
   /** Opens every listener of `options.listen`; fails with `listen-failed`, and then none stays open. */
   listen(): Promise<SocketAddress[]>;
+  /** Closes and opens listeners; visitors of closed ones live on. What cannot be opened is told, and stops nothing else. */
+  move(change: ListenChange): Promise<ListenFailure[]>;
+  /** To be called when domains or certificates changed: warns of domains that no certificate covers, of each once. */
+  warnOfUncovered(): void;
   /**
    * Stops accepting at once; visitors live on. A handshake that is under way has a second left, so that connections that
    * say nothing do not hold up a drain. Idempotent.
@@ -40,6 +49,8 @@ export interface FrontDoorOptions {
   onVisitor(tlsSocket: TLSSocket, connection: VisitorConnection): void;
   /** Shared with the other listeners. Default: one of its own, with the limits of `options`. */
   readonly admission?: Admission;
+  /** Those in force; asked at every connection. Default: those of `options`, for ever. */
+  readonly certificates?: () => Certificates;
 }
 
 /** Checks the certificates (`config-invalid`) and makes a front door that does not listen yet. */
@@ -75,44 +86,41 @@ class TlsFrontDoor implements FrontDoor {
   readonly #domains: () => DomainTable;
   readonly #onVisitor: FrontDoorOptions['onVisitor'];
   readonly #admission: Admission;
-  readonly #certificates: Certificates;
-  /** One for each certificate: chosen after the peek, which spares the detour through SNICallback. */
-  readonly #tlsServers: readonly tls.Server[];
+  readonly #certificates: () => Certificates;
+  /** Of the certificates that were in force at the last connection. */
+  #tls: TlsServers | null = null;
   /** Carries an Arrival from the raw socket to the events of the TLS socket that `tls.Server` makes of it. */
   readonly #arrivals = new AsyncLocalStorage<Arrival>();
   readonly #budget: PeekBudget = { remaining: PEEK_BUDGET_BYTES };
-  readonly #group = new ListenerGroup();
+  readonly #listeners = new ListenerSet();
+  readonly #uncovered: UncoveredDomains;
   /** Connections that are before the end of their handshake. */
   readonly #arriving = new Set<Socket>();
   #stopped = false;
 
-  constructor({ options, domains, onVisitor, admission }: FrontDoorOptions) {
+  constructor({ options, domains, onVisitor, admission, certificates }: FrontDoorOptions) {
     this.#options = options;
     this.#domains = domains;
     this.#onVisitor = onVisitor;
     this.#admission = admission ?? new Admission(options);
-    this.#certificates = new Certificates(options.certificates);
-    this.#tlsServers = Array.from({ length: this.#certificates.size }, (_, index) => this.#makeTlsServer(index));
+    this.#uncovered = new UncoveredDomains(options.observer);
+    const given = certificates === undefined ? new Certificates(options.certificates) : null;
+    this.#certificates = certificates ?? (() => given as Certificates);
   }
 
   get connectionCount(): number {
-    return this.#group.size;
+    return this.#listeners.size;
+  }
+
+  warnOfUncovered(): void {
+    this.#uncovered.check(this.#domains(), this.#certificates());
   }
 
   async listen(): Promise<SocketAddress[]> {
-    this.#warnOfUncovered();
+    this.warnOfUncovered();
     const addresses: SocketAddress[] = [];
     try {
-      for (const address of this.#options.listen) {
-        // Half-open until the route is known: an alert must be sendable after the peer's FIN.
-        const onSocket = (raw: Socket) => this.#listenerOnSocket(raw);
-        const onAcceptError = (error: Error) => this.#admission.acceptFailed(error);
-        const listener = await listenOn(address, { allowHalfOpen: true, onSocket, onAcceptError });
-        this.#group.addListener(listener);
-        addresses.push(listener.address);
-        const told = formatAddress(listener.address);
-        this.#options.observer({ type: 'listening', purpose: 'front-door', address: told });
-      }
+      for (const address of this.#options.listen) addresses.push(await this.#open(address));
     } catch (error) {
       await this.close();
       throw error;
@@ -120,10 +128,29 @@ class TlsFrontDoor implements FrontDoor {
     return addresses;
   }
 
+  move(change: ListenChange): Promise<ListenFailure[]> {
+    return moveListeners(change, {
+      close: (address) => this.#listeners.remove(formatAddress(address)),
+      open: (address) => this.#open(address),
+    });
+  }
+
+  async #open(address: SocketAddress): Promise<SocketAddress> {
+    const onAcceptError = (error: Error) => this.#admission.acceptFailed(error);
+    const listener = await this.#listeners.open(formatAddress(address), (group) => {
+      // Half-open until the route is known: an alert must be sendable after the peer's FIN.
+      const onSocket = (raw: Socket) => this.#listenerOnSocket(raw, group);
+      return listenOn(address, { allowHalfOpen: true, onSocket, onAcceptError });
+    });
+    const told = formatAddress(listener.address);
+    this.#options.observer({ type: 'listening', purpose: 'front-door', address: told });
+    return listener.address;
+  }
+
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#group.stop();
+    this.#listeners.stop();
     const lastCall = setTimeout(() => {
       for (const raw of this.#arriving) raw.destroy();
     }, STOPPED_HANDSHAKE_MS);
@@ -132,41 +159,30 @@ class TlsFrontDoor implements FrontDoor {
 
   drained(): Promise<void> {
     this.stop();
-    return this.#group.drained();
+    return this.#listeners.drained();
   }
 
   close(): Promise<void> {
     this.stop();
-    return this.#group.close((raw) => raw.destroy());
+    return this.#listeners.close((raw) => raw.destroy());
   }
 
-  /** Domains that HTTPS visitors cannot reach because no certificate covers their name. */
-  #warnOfUncovered(): void {
-    for (const { name, listen } of this.#domains().all()) {
-      if (listen.length > 0 || this.#certificates.select(name) !== -1) continue;
-      const message = `no entry of certificates covers ${name}: TLS visitors of it are refused (alert 112)`;
-      this.#options.observer({ type: 'warning', code: 'certificate-missing', message });
+  #tlsServers(): TlsServers {
+    const certificates = this.#certificates();
+    if (this.#tls?.certificates !== certificates) {
+      const onSecure = (tlsSocket: TLSSocket) => this.#tlsServerOnSecure(tlsSocket);
+      const onClientError = (error: NodeJS.ErrnoException) => this.#tlsServerOnClientError(error);
+      this.#tls = new TlsServers(certificates, { onSecure, onClientError }, this.#tls);
     }
+    return this.#tls;
   }
 
-  #makeTlsServer(index: number): tls.Server {
-    const server = tls.createServer({
-      ...this.#certificates.contextOptions(index),
-      ALPNProtocols: ['h2', 'http/1.1'],
-      // The deadline is ours, from accept on; this one only must not come before it.
-      handshakeTimeout: this.#options.readTimeoutMs || DEFAULT_HANDSHAKE_TIMEOUT_MS,
-    });
-    server.on('secureConnection', (tlsSocket: TLSSocket) => this.#tlsServerOnSecure(tlsSocket));
-    server.on('tlsClientError', (error: NodeJS.ErrnoException) => this.#tlsServerOnClientError(error));
-    return server;
-  }
-
-  #listenerOnSocket(raw: Socket): void {
+  #listenerOnSocket(raw: Socket, group: ListenerGroup): void {
     const remote = this.#admission.admit(raw);
     if (remote === null) return;
     const acceptedAt = performance.now();
     const arrival: Arrival = { raw, remote, acceptedAt, connection: null, deadline: undefined, failure: null };
-    this.#group.addSocket(raw);
+    group.addSocket(raw);
     this.#arriving.add(raw);
     raw.once('close', () => this.#rawOnClose(arrival));
     peekClientHello(raw, { deadlineMs: this.#options.readTimeoutMs, budget: this.#budget }, (peeked) =>
@@ -210,27 +226,25 @@ class TlsFrontDoor implements FrontDoor {
       const detail = `SNI ${JSON.stringify(serverName.slice(0, MAX_NAME_IN_LOG))}`;
       return { kind: 'refuse', reason: 'name-invalid', name: null, detail };
     }
-    const certificate = this.#certificates.select(name);
+    const certificate = this.#certificates().select(name);
     if (certificate !== -1) return { kind: 'terminate', name, certificate };
     return { kind: 'refuse', reason: 'certificate-missing', name, detail: name ?? 'no SNI' };
   }
 
   #terminate(arrival: Arrival, name: string | null, certificate: number): void {
     const { raw, remote, acceptedAt } = arrival;
-    const { readTimeoutMs } = this.#options;
+    const timeoutMs = this.#options.readTimeoutMs || DEFAULT_HANDSHAKE_TIMEOUT_MS;
     arrival.connection = { raw, name, certificate, remote };
-    if (readTimeoutMs > 0) {
-      const left = Math.max(1, readTimeoutMs - (performance.now() - acceptedAt));
-      arrival.deadline = setTimeout(() => {
-        const detail = `no TLS handshake within ${readTimeoutMs} ms`;
-        arrival.failure = { reason: 'hello-timeout', detail };
-        raw.destroy();
-      }, left);
-      arrival.deadline.unref();
-    }
+    const left = Math.max(1, timeoutMs - (performance.now() - acceptedAt));
+    arrival.deadline = setTimeout(() => {
+      const detail = `no TLS handshake within ${timeoutMs} ms`;
+      arrival.failure = { reason: 'hello-timeout', detail };
+      raw.destroy();
+    }, left);
+    arrival.deadline.unref();
     // A TLSSocket copies it; with true, a FIN right after the hello would leave the connection open for ever.
     raw.allowHalfOpen = false;
-    this.#arrivals.run(arrival, () => this.#tlsServers[certificate]?.emit('connection', raw));
+    this.#arrivals.run(arrival, () => this.#tlsServers().of(certificate).emit('connection', raw));
   }
 
   #tlsServerOnSecure(tlsSocket: TLSSocket): void {
