@@ -1,18 +1,31 @@
 import type { Writable } from 'node:stream';
 
-const corked: Writable[] = [];
-
 /**
- * Holds what is written from here to the end of this turn of the event loop, and sends it in one system call then. One
- * read of a tunnel brings many DATA frames of at most 16 kB: written one by one they cost a third of bulk throughput.
+ * One read of a tunnel brings bytes for many peers, and many DATA frames (of at most 16 kB) for one. What they lead to is
+ * sent when all of it was handled: then frames become one system call (a third of bulk throughput), and the peers of one
+ * turn are woken one after the other instead of in between (a quarter of the CPU of a small HTTP exchange).
  */
-export function corkUntilTurnEnd(writable: Writable): void {
-  if (writable.writableCorked > 0) return;
-  writable.cork();
-  corked.push(writable);
-  if (corked.length === 1) setImmediate(uncorkAll);
+let actions: (() => void)[] = [];
+let corked: Writable[] = [];
+
+/** Runs `action` at the end of this turn of the event loop, before what is corked until then is sent. */
+export function atTurnEnd(action: () => void): void {
+  if (actions.length === 0 && corked.length === 0) setImmediate(endTurn);
+  actions.push(action);
 }
 
-function uncorkAll(): void {
-  for (const writable of corked.splice(0)) writable.uncork();
+/** Holds what is written from here to the end of this turn of the event loop, and sends it in one system call then. */
+export function corkUntilTurnEnd(writable: Writable): void {
+  if (writable.writableCorked > 0) return;
+  if (actions.length === 0 && corked.length === 0) setImmediate(endTurn);
+  writable.cork();
+  corked.push(writable);
+}
+
+function endTurn(): void {
+  const [run, uncork] = [actions, corked];
+  actions = [];
+  corked = [];
+  for (const action of run) action();
+  for (const writable of uncork) writable.uncork();
 }
