@@ -8,6 +8,7 @@ import type { ServiceHandler } from '../../src/server/http1-visitors.ts';
 import { createHttpsWay, type HttpsWay, type HttpsWayInternals } from '../../src/server/https-way.ts';
 import type { DomainOptions, ServerOptions } from '../../src/server/options.ts';
 import { resolveServerOptions } from '../../src/server/resolve-options.ts';
+import type { DomainAccess } from '../../src/server/visitor-access.ts';
 import { testCertificate } from './certificates.ts';
 import { closerOf, listenOn } from './listen-on.ts';
 import { connectPeer, type Peer, type RawTarget, startRawTarget } from './raw-target.ts';
@@ -55,6 +56,14 @@ export class FakeCarrier implements Carrier {
     return stream;
   }
 }
+
+/** Everyone may come. */
+const OPEN_ACCESS: DomainAccess = {
+  admitsAgent: () => true,
+  refusal: () => null,
+  asksLogin: false,
+  login: () => Promise.resolve(null),
+};
 
 export interface HttpsWayKit {
   readonly way: HttpsWay;
@@ -119,18 +128,28 @@ export async function withHttpsWay(
       if (next === undefined) throw new BackdialError('domain-unserved');
       return next;
     },
+    serves: (name) => !name.startsWith('unserved.') && carriers.some((one) => one.usable),
   };
   const way = createHttpsWay({
     options: resolved,
     domains: () => table,
     carriers: source,
+    access: { of: () => OPEN_ACCESS },
     onService: options.onService ?? (() => Promise.resolve(false)),
     ...(options.internals === undefined ? {} : { internals: options.internals }),
   });
   const accept = wireAcceptor({ tls: true, alpn: ['h2', 'http/1.1'] }, ({ stream, raw }) => {
     const { servername } = stream as TLSSocket & { servername?: string };
     const name = servername ? servername.toLowerCase() : null;
-    way.accept(stream as TLSSocket, { raw, name, certificate: 0, remote: `127.0.0.1:${raw.remotePort}` });
+    const remote = `127.0.0.1:${raw.remotePort}`;
+    way.accept(stream as TLSSocket, {
+      raw,
+      name,
+      certificate: 0,
+      remote,
+      clientAuthorities: null,
+      clientSubject: null,
+    });
   });
   const server = net.createServer({ noDelay: true }, accept);
   const closeServer = closerOf(server);
