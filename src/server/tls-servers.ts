@@ -1,78 +1,93 @@
 import { constants, createHash } from 'node:crypto';
-import type { Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Certificates } from './certificates.ts';
 
-/** TLS policies with client certificates whose servers are kept; the next one makes them anew. */
+/** The deadline is the front door's, from accept on; this one only must not come before it. */
+const HANDSHAKE_TIMEOUT_MS = 2_147_483_647;
+/** Policies with client certificates whose servers are kept; another one's are made anew when it is visited. */
 const MAX_POLICIES = 1_000;
 
-export interface TlsServersOptions {
-  readonly certificates: Certificates;
-  readonly handshakeTimeoutMs: number;
+/** Who is told of handshakes. */
+export interface TlsListeners {
   readonly onSecure: (tlsSocket: TLSSocket) => void;
   readonly onClientError: (error: NodeJS.ErrnoException) => void;
 }
 
 /**
  * The `tls.Server`s behind the front door, none of which listens: one for each certificate, chosen after the peek, which
- * spares the detour through SNICallback; and one more for each certificate that is served under a demand for client
- * certificates.
+ * spares the detour through SNICallback; and one more for each certificate that is shown under a demand for client
+ * certificates. They are made at the first visit.
  */
 export class TlsServers {
-  readonly #options: TlsServersOptions;
-  readonly #plain: readonly Server[];
-  /** By PEM of the authorities, then by certificate; the least recently used policy first. */
-  readonly #mutual = new Map<string, Map<number, Server>>();
+  readonly certificates: Certificates;
+  readonly #listeners: TlsListeners;
+  /** By the hosts of an entry. */
+  readonly #ticketKeys = new Map<string, Buffer>();
+  readonly #plain: (Server | undefined)[] = [];
+  /** By PEM of the authorities, then by certificate; the policy that was not visited for longest comes first. */
+  readonly #mutual = new Map<string, (Server | undefined)[]>();
 
-  constructor(options: TlsServersOptions) {
-    this.#options = options;
-    this.#plain = Array.from({ length: options.certificates.size }, (_, index) => this.#make(index, null));
+  /** `previous`: those of the certificates before; sessions of hosts that have an entry here again can be resumed. */
+  constructor(certificates: Certificates, listeners: TlsListeners, previous: TlsServers | null = null) {
+    this.certificates = certificates;
+    this.#listeners = listeners;
+    const known = previous?.ticketKeys();
+    for (let index = 0; index < certificates.size; index += 1) {
+      const hosts = certificates.hostsOf(index);
+      const keys = known?.get(hosts);
+      if (keys !== undefined) this.#ticketKeys.set(hosts, keys);
+    }
   }
 
-  /** Begins the handshake on a raw socket, with an entry of `certificates`; asks for a certificate of `authorities` (PEM). */
-  accept(raw: Socket, certificate: number, authorities: string | null): void {
-    const server = authorities === null ? this.#plain[certificate] : this.#mutualServer(certificate, authorities);
-    server?.emit('connection', raw);
+  /** The server of an entry of `certificates`, which asks visitors for a certificate of `authorities` (PEM) unless that is null. */
+  of(certificate: number, authorities: string | null = null): Server {
+    const servers = authorities === null ? this.#plain : this.#mutualServers(authorities);
+    const server = servers[certificate] ?? this.#make(certificate, authorities);
+    servers[certificate] = server;
+    return server;
   }
 
-  #mutualServer(certificate: number, authorities: string): Server {
-    const servers = this.#mutual.get(authorities) ?? new Map<number, Server>();
+  /** Those in use, by the hosts of the entry. */
+  ticketKeys(): Map<string, Buffer> {
+    const keys = new Map(this.#ticketKeys);
+    for (const [index, server] of this.#plain.entries()) {
+      if (server !== undefined) keys.set(this.certificates.hostsOf(index), server.getTicketKeys());
+    }
+    return keys;
+  }
+
+  #mutualServers(authorities: string): (Server | undefined)[] {
+    const servers = this.#mutual.get(authorities) ?? [];
     this.#mutual.delete(authorities);
     this.#mutual.set(authorities, servers);
     const [oldest] = this.#mutual.keys();
     if (this.#mutual.size > MAX_POLICIES && oldest !== undefined) this.#mutual.delete(oldest);
-    let server = servers.get(certificate);
-    if (server === undefined) {
-      server = this.#make(certificate, authorities);
-      servers.set(certificate, server);
-    }
-    return server;
+    return servers;
   }
 
   #make(certificate: number, authorities: string | null): Server {
-    const { certificates, handshakeTimeoutMs, onSecure, onClientError } = this.#options;
-    const context = certificates.contextOptions(certificate);
+    const context = this.certificates.contextOptions(certificate);
+    const ticketKeys = this.#ticketKeys.get(this.certificates.hostsOf(certificate));
     const server = createServer({
       ...context,
-      ...(authorities === null ? {} : mutualOptions(authorities, context.secureOptions ?? 0)),
+      ...(authorities !== null ? mutualOptions(authorities, context) : ticketKeys === undefined ? {} : { ticketKeys }),
       ALPNProtocols: ['h2', 'http/1.1'],
-      // The deadline is the front door's, from accept on; this one only must not come before it.
-      handshakeTimeout: handshakeTimeoutMs,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
-    server.on('secureConnection', onSecure);
-    server.on('tlsClientError', onClientError);
+    server.on('secureConnection', this.#listeners.onSecure);
+    server.on('tlsClientError', this.#listeners.onClientError);
     return server;
   }
 }
 
-function mutualOptions(authorities: string, secureOptions: number) {
+function mutualOptions(authorities: string, { secureOptions = 0 }: TlsOptions): TlsOptions {
   return {
     ca: authorities,
     requestCert: true,
     // A refused handshake would tell strangers that there is something to be refused; HTTP answers them as any unknown name.
     rejectUnauthorized: false,
-    // Never resumed: each connection proves its certificate against the authorities of today, and no session of another
-    // policy can pass for one of this.
+    // Never resumed: each connection proves its certificate against the authorities of its day, and no session of another
+    // policy passes for one of this.
     secureOptions: secureOptions | constants.SSL_OP_NO_TICKET,
     sessionIdContext: createHash('sha256').update(authorities).digest('base64url').slice(0, 32),
   };
