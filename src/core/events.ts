@@ -30,6 +30,8 @@ export type TunnelEnd =
   | 'silent'
   /** The other side broke HTTP/2. */
   | 'protocol-error'
+  /** What had let it in (its domain, its secret, its network) was taken out of the configuration. */
+  | 'removed'
   /** The process is stopping and the drain deadline passed. */
   | 'shutdown';
 

@@ -21,6 +21,7 @@ const ENDS: Readonly<Record<TunnelEnd, string>> = {
   lost: 'the connection broke',
   silent: 'the other side stopped answering',
   'protocol-error': 'the other side broke HTTP/2',
+  removed: 'the configuration does not let it in any more',
   shutdown: 'this process is stopping',
 };
 

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { TunnelEnd } from '../core/events.ts';
 
 /** Ends that this side wanted, or that a newer tunnel made up for. */
-const INTENDED: ReadonlySet<TunnelEnd> = new Set(['drained', 'shutdown']);
+const INTENDED: ReadonlySet<TunnelEnd> = new Set(['drained', 'removed', 'shutdown']);
 
 /**
  * How bad the end of a tunnel is, by what is left of its domain: an intended end is news; losing one of several warns;

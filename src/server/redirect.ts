@@ -3,14 +3,21 @@ import type { Socket } from 'node:net';
 import { formatAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
 import { canonicalName } from '../core/host-name.ts';
 import { bindServer } from '../net/listen.ts';
-import { ListenerGroup } from '../net/listener-group.ts';
+import type { ListenerGroup } from '../net/listener-group.ts';
+import { ListenerSet } from '../net/listener-set.ts';
 import { Admission } from './admission.ts';
+import type { ListenChange } from './change.ts';
+import { type ListenFailure, moveListeners } from './move-listeners.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 
 /** The listeners that send plain HTTP to https. */
 export interface Redirect {
   /** Opens every listener of `options.redirect`; fails with `listen-failed`, and then none stays open. */
   listen(): Promise<SocketAddress[]>;
+  /** Closes and opens listeners; what is open of closed ones has a second left. What cannot be opened stops nothing else. */
+  move(change: ListenChange): Promise<ListenFailure[]>;
+  /** Takes over those of `options` of which the listeners have copies; for connections to come. */
+  refresh(): void;
   /** Stops accepting at once; what is open has a second left. Idempotent. */
   stop(): void;
   /** Stops, then resolves when the last connection has closed; cuts none. */
@@ -53,7 +60,8 @@ class HttpsRedirect implements Redirect {
   readonly #options: RedirectOptions['options'];
   readonly #httpsPort: () => number;
   readonly #admission: Admission;
-  readonly #group = new ListenerGroup();
+  readonly #listeners = new ListenerSet();
+  readonly #servers = new Set<http.Server>();
   #stopped = false;
 
   constructor({ options, httpsPort, admission }: RedirectOptions) {
@@ -63,20 +71,13 @@ class HttpsRedirect implements Redirect {
   }
 
   get connectionCount(): number {
-    return this.#group.size;
+    return this.#listeners.size;
   }
 
   async listen(): Promise<SocketAddress[]> {
     const addresses: SocketAddress[] = [];
     try {
-      for (const address of this.#options.redirect) {
-        const server = this.#makeServer();
-        const listener = await bindServer(server, address, (error) => this.#admission.acceptFailed(error));
-        this.#group.addListener(listener);
-        addresses.push(listener.address);
-        const told = formatAddress(listener.address);
-        this.#options.observer({ type: 'listening', purpose: 'redirect', address: told });
-      }
+      for (const address of this.#options.redirect) addresses.push(await this.#open(address));
     } catch (error) {
       await this.close();
       throw error;
@@ -84,10 +85,17 @@ class HttpsRedirect implements Redirect {
     return addresses;
   }
 
+  move(change: ListenChange): Promise<ListenFailure[]> {
+    return moveListeners(change, {
+      close: (address) => this.#listeners.remove(formatAddress(address), endSoon),
+      open: (address) => this.#open(address),
+    });
+  }
+
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#group.stop();
+    this.#listeners.stop();
     // A stopped http.Server checks no time-outs any more; every answer is written in the turn of its request.
     const lastCall = setTimeout(() => void this.close(), STOPPED_CONNECTION_MS);
     lastCall.unref();
@@ -95,27 +103,45 @@ class HttpsRedirect implements Redirect {
 
   drained(): Promise<void> {
     this.stop();
-    return this.#group.drained();
+    return this.#listeners.drained();
   }
 
   close(): Promise<void> {
     this.stop();
-    return this.#group.close((socket) => socket.destroy());
+    return this.#listeners.close((socket) => socket.destroy());
   }
 
-  #makeServer(): http.Server {
+  async #open(address: SocketAddress): Promise<SocketAddress> {
+    const listener = await this.#listeners.open(formatAddress(address), (group) =>
+      bindServer(this.#makeServer(group), address, (error) => this.#admission.acceptFailed(error)),
+    );
+    const told = formatAddress(listener.address);
+    this.#options.observer({ type: 'listening', purpose: 'redirect', address: told });
+    return listener.address;
+  }
+
+  refresh(): void {
+    for (const server of this.#servers) Object.assign(server, this.#limits());
+  }
+
+  #limits() {
     const { readTimeoutMs, maxHeaderBytes } = this.#options;
+    // Nobody reads the body, so that is how long one may take to be thrown away.
+    return { headersTimeout: readTimeoutMs, requestTimeout: readTimeoutMs, maxHeaderSize: maxHeaderBytes };
+  }
+
+  #makeServer(group: ListenerGroup): http.Server {
+    const limits = this.#limits();
     const server = http.createServer({
-      headersTimeout: readTimeoutMs,
-      // Nobody reads the body, so this is how long one may take to be thrown away.
-      requestTimeout: readTimeoutMs,
-      connectionsCheckingInterval: Math.max(100, Math.min(1_000, readTimeoutMs / 2)),
+      ...limits,
+      connectionsCheckingInterval: Math.max(100, Math.min(1_000, limits.requestTimeout / 2)),
       keepAliveTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: maxHeaderBytes,
       noDelay: true,
     });
+    this.#servers.add(server);
+    server.once('close', () => this.#servers.delete(server));
     server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
-    server.on('connection', (socket: Socket) => this.#serverOnConnection(socket));
+    server.on('connection', (socket: Socket) => this.#serverOnConnection(socket, group));
     server.on('request', (request, response) => this.#serverOnRequest(request, response));
     // `Expect: 100-continue`: the final answer comes at once, the body need not.
     server.on('checkContinue', (request, response) => this.#serverOnRequest(request, response));
@@ -123,10 +149,9 @@ class HttpsRedirect implements Redirect {
     return server;
   }
 
-  #serverOnConnection(socket: Socket): void {
+  #serverOnConnection(socket: Socket, group: ListenerGroup): void {
     socket.on('error', socketOnError);
-    if (this.#admission.admit(socket) === null) return;
-    this.#group.addSocket(socket);
+    if (this.#admission.admit(socket) !== null) group.addSocket(socket);
   }
 
   #serverOnRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -178,6 +203,13 @@ function portOf(listen: readonly SocketAddress[]): number {
 function refuseConnect(socket: Socket): void {
   socket.write('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   socket.destroySoon();
+}
+
+/** Time-outs of a server that has stopped are checked no more. */
+function endSoon(socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), STOPPED_CONNECTION_MS);
+  timer.unref();
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /** What an error means is told by `close`. */

@@ -8,7 +8,7 @@ import {
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Carrier, DialOptions, TargetTimeouts } from '../core/dial.ts';
-import { BackdialError, isErrorCode } from '../core/errors.ts';
+import { BackdialError, type ErrorCode, isErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, TunnelInfo } from '../core/events.ts';
 import { type Liveness, watchLiveness } from './liveness.ts';
 import { SessionEnd } from './session-end.ts';
@@ -52,12 +52,16 @@ export class ServerTunnel implements Carrier {
     const session = connect('http://agent', { ...clientSessionOptions(), createConnection: () => socket });
     this.#end.watch(session);
     this.#session = session;
-    this.#windows = new WindowTuner(session, socket, this.#end.streams, options.memoryBytes);
-    session.once('connect', () => this.#windows.start());
     this.#liveness = watchLiveness(session, socket, {
       ...options.liveness,
       onSilent: () => this.#end.cut('agent-silent', 'silent'),
     });
+    this.#windows = new WindowTuner(session, socket, {
+      streams: this.#end.streams,
+      memoryBytes: options.memoryBytes,
+      liveness: this.#liveness,
+    });
+    session.once('connect', () => this.#windows.start());
     void this.#end.closed.then(() => {
       this.#liveness.stop();
       this.#windows.stop();
@@ -155,6 +159,11 @@ export class ServerTunnel implements Carrier {
   /** Ends the tunnel at once. */
   destroy(): void {
     this.#end.cut('agent-lost');
+  }
+
+  /** Ends the tunnel at once because it would not be let in any more; `code` says why, to the streams that it cuts. */
+  revoke(code: ErrorCode): void {
+    this.#end.cut(code, 'removed');
   }
 
   #readTimeouts(headers: IncomingHttpHeaders): void {
