@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { COMMANDS } from '../src/cli/command-table.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TLS_KEYS, targetKeys } from '../src/config/agent-keys.ts';
 import { CLIENTS_KEYS } from '../src/config/clients.ts';
+import { LOG_FILE_KEYS, syslogKeys } from '../src/config/log-destinations.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from '../src/config/log-settings.ts';
 import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from '../src/config/server-keys.ts';
 import { ERRORS } from '../src/core/errors.ts';
@@ -34,6 +35,8 @@ describe('README', () => {
       'Keys of `targets`': targetKeys('/').schema,
       'Keys of `tls`': TLS_KEYS.schema,
       'Keys of `log`': SERVER_LOG_KEYS.schema,
+      'Keys of a log file': LOG_FILE_KEYS.schema,
+      'Keys of a syslog receiver': syslogKeys('/').schema,
     };
     for (const [heading, { shape }] of Object.entries(tables)) {
       const told = tableRows(readmeSection(heading)).map(([key]) => quoted(key)[0]);

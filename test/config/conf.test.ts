@@ -7,6 +7,7 @@ import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TLS_KEYS, targetKeys } from '../../src/c
 import { CLIENTS_KEYS } from '../../src/config/clients.ts';
 import { loadAgent } from '../../src/config/load-agent.ts';
 import { loadServer } from '../../src/config/load-server.ts';
+import { LOG_FILE_KEYS, syslogKeys } from '../../src/config/log-destinations.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from '../../src/config/log-settings.ts';
 import { SERVER_DOMAIN_KEYS, serverKeys } from '../../src/config/server-keys.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -75,6 +76,14 @@ describe('conf/', () => {
         const explained = /^\s*\/\/ \S/.test(lines[index - 1] ?? '') || /^\s*log: \{$/.test(lines[index] ?? '');
         assert.ok(explained, `${file}:${index + 1} has no comment: ${lines[index]}`);
       }
+    }
+  });
+
+  it('shows every key of a log file and of a syslog receiver, in comments', () => {
+    for (const file of [SERVER, AGENT]) {
+      const shown = Array.from(read(file).matchAll(/^ *\/\/ +(\{ (?:file|syslog): .*\})$/gm), ([, text = '']) => text);
+      const keys = shown.map((text) => Object.keys(JSON5.parse(text) as object).sort());
+      assert.deepEqual(keys, [keysOf(LOG_FILE_KEYS), keysOf(syslogKeys('/'))]);
     }
   });
 

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { openLogs } from '../../src/log/open-logs.ts';
 import { sampleAccess, sampleTunnel } from '../support/sample-events.ts';
+import { eventually } from '../support/within.ts';
+
+const ROOT = new URL('../..', import.meta.url);
 
 const HOSTILE = '/a\r\n{"level":"error","msg":"forged"}\u001b[2J\0\u2028\u0085\u202eend';
 
@@ -52,11 +56,46 @@ describe('the console as a log', () => {
     assert.equal(status, 70);
     assert.match(stdout, /"msg":"last words"/);
   });
+
+  it('holds no more than its bound for a reader that does not read, and says how many lines it dropped', async () => {
+    const script = `
+      import { openLogs } from './src/log/open-logs.ts';
+      import { sampleAccess } from './test/support/sample-events.ts';
+      const logs = openLogs({ access: ['console'] }, { fd: 1, terminal: null, colors: false });
+      const record = sampleAccess({ path: 'x'.repeat(4_000) });
+      for (let i = 0; i < 8_000; i += 1) {
+        logs.observer({ type: 'access', record });
+        if (i % 100 === 0) await new Promise(setImmediate);
+      }
+      process.stderr.write('all given\\n');
+      process.stdin.once('data', () => logs.close().then(() => process.exit(0)));`;
+    const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], { cwd: ROOT });
+    try {
+      await once(child.stderr, 'data');
+      let text = '';
+      child.stdout.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      await eventually('it is said', () => /takes lines again/.test(text));
+      child.stdin.end('end');
+      await once(child, 'close');
+      const lines = text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { path?: string; dropped?: number });
+      const written = lines.filter(({ path }) => path !== undefined).length;
+      const dropped = lines.reduce((sum, line) => sum + (line.dropped ?? 0), 0);
+      assert.equal(written + dropped, 8_000);
+      assert.ok(dropped > 1_000 && written > 1_000, `${written} written, ${dropped} dropped`);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
 });
 
 function run(script: string) {
   return spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
-    cwd: new URL('../..', import.meta.url),
+    cwd: ROOT,
     encoding: 'utf8',
     timeout: 10_000,
   });
