@@ -59,12 +59,16 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
   const end = new SessionEnd(socket);
   const session = performServerHandshake(socket, serverSessionOptions(options.concurrency));
   end.watch(session);
-  const windows = new WindowTuner(session, socket, end.streams, options.memoryBytes);
-  windows.start();
   const liveness = watchLiveness(session, socket, {
     ...options.liveness,
     onSilent: () => end.cut('agent-silent', 'silent'),
   });
+  const windows = new WindowTuner(session, socket, {
+    streams: end.streams,
+    memoryBytes: options.memoryBytes,
+    liveness,
+  });
+  windows.start();
   void end.closed.then(() => {
     liveness.stop();
     windows.stop();

@@ -1,5 +1,6 @@
 import type { Http2Session, Http2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Liveness } from './liveness.ts';
 
 /** Window of one stream at the start, bytes. */
 export const FIRST_STREAM_WINDOW_BYTES = 256 * 1024;
@@ -35,7 +36,16 @@ const QUIET_SAMPLES = 40;
 /** A best rate that is older than so many samples counts for half. */
 const RATE_SAMPLES = 40;
 
-/** What a tunnel's windows are bounded by, and what they are. */
+/** What the windows of one side are made from. */
+export interface WindowTunerOptions {
+  /** The streams that the tunnel carries now. */
+  readonly streams: ReadonlySet<Http2Stream>;
+  /** The tunnel's budget (`tunnelMemory`), bytes. */
+  readonly memoryBytes: number;
+  readonly liveness: Liveness;
+}
+
+/** What a tunnel's windows are, and what they let it hold. */
 export interface WindowStats {
   /** Window of each stream, bytes. */
   readonly streamWindowBytes: number;
@@ -56,6 +66,7 @@ export class WindowTuner {
   readonly #socket: Socket;
   readonly #streams: ReadonlySet<Http2Stream>;
   readonly #memoryBytes: number;
+  readonly #liveness: Liveness;
   #streamWindow = FIRST_STREAM_WINDOW_BYTES;
   #tunnelWindow = FIRST_TUNNEL_WINDOW_BYTES;
   #seenBytes = 0;
@@ -68,19 +79,17 @@ export class WindowTuner {
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
 
-  /** `streams` are those that the tunnel carries now; `memoryBytes` is the tunnel's budget (`tunnelMemory`). */
-  constructor(session: Http2Session, socket: Socket, streams: ReadonlySet<Http2Stream>, memoryBytes: number) {
+  constructor(session: Http2Session, socket: Socket, options: WindowTunerOptions) {
     this.#session = session;
     this.#socket = socket;
-    this.#streams = streams;
-    this.#memoryBytes = memoryBytes;
+    this.#streams = options.streams;
+    this.#memoryBytes = options.memoryBytes;
+    this.#liveness = options.liveness;
     lookAt(this);
   }
 
   get stats(): WindowStats {
-    let heldBytes = 0;
-    for (const stream of this.#streams) heldBytes += stream.readableLength;
-    return { streamWindowBytes: this.#streamWindow, heldBytes };
+    return { streamWindowBytes: this.#streamWindow, heldBytes: this.#heldBytes() };
   }
 
   /** To be called once the session is connected: each side raises the window on which it receives. */
@@ -139,9 +148,12 @@ export class WindowTuner {
     this.#quietSamples = quiet ? this.#quietSamples + 1 : 0;
     // The round trip grows with the load, so that only an idle sample may raise the least one.
     if (quiet || durationMs < this.#leastRttMs) this.#leastRttMs = durationMs;
+    // A transfer that begins at once leaves no idle sample; the tunnel's own pings have one.
+    if (!quiet) this.#leastRttMs = Math.min(this.#leastRttMs, this.#liveness.rttMs ?? durationMs);
     this.#noteRate(bytes / durationMs);
     const underWay = this.#bestRate * this.#leastRttMs;
-    const limited = underWay >= this.#streamWindow / 2;
+    // Where bytes wait for their readers the window is not what limits the rate.
+    const limited = underWay >= this.#streamWindow / 2 && this.#heldBytes() < this.#streamWindow / 4;
     const wanted = Math.max(HEADROOM * underWay, limited ? STEP * this.#streamWindow : 0);
     const window = Math.min(this.#largestWindow(), Math.max(FIRST_STREAM_WINDOW_BYTES, Math.round(wanted)));
     if (window >= LEAST_CHANGE * this.#streamWindow || this.#streamWindow > this.#largestWindow()) this.#apply(window);
@@ -162,6 +174,12 @@ export class WindowTuner {
     if (rate < this.#bestRate) return;
     this.#bestRate = rate;
     this.#bestRateAge = 0;
+  }
+
+  #heldBytes(): number {
+    let bytes = 0;
+    for (const stream of this.#streams) bytes += stream.readableLength;
+    return bytes;
   }
 
   #largestWindow(): number {
