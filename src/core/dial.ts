@@ -39,13 +39,15 @@ export interface Carrier {
   open(authority: string, options: DialOptions): Promise<Duplex>;
 }
 
-/** Chooses among the live tunnels of a name; balancing lives here. */
+/** Chooses among the live tunnels of a domain; balancing lives here. */
 export interface CarrierSource {
   /**
-   * The next carrier for a name, leaving out those in `except` (already tried). Fails with `domain-unknown`,
+   * The next carrier for a domain (never for an instance of one: its policy would be that of another name), leaving out those in `except` (already tried). Fails with `domain-unknown`,
    * `domain-unserved` or, when all that are left are full, `stream-limit`.
    */
-  pick(name: string, except?: ReadonlySet<Carrier>): Carrier;
+  pick(domain: string, except?: ReadonlySet<Carrier>): Carrier;
+  /** Whether the domain has a tunnel; takes nobody's turn. */
+  serves(domain: string): boolean;
 }
 
 /** An open stream, and which instance it leads to. */

@@ -137,6 +137,11 @@ export function fieldValue(headers: readonly string[], lower: string): string | 
   return null;
 }
 
+/** All values of a field, in their order. `lower` is in lower case. */
+export function fieldValues(headers: readonly string[], lower: string): string[] {
+  return headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === lower);
+}
+
 /** RFC 9110, section 6.5.1: what changes framing, routing or identity has no place in trailers. */
 const NO_TRAILER = new Set([
   'transfer-encoding',

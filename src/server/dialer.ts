@@ -3,7 +3,7 @@ import type { Carrier, CarrierSource, Dialer, Dialled, DialOptions } from '../co
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
 import type { Picked, TunnelRegistry } from '../registry/registry.ts';
-import type { DomainTable } from './domain-table.ts';
+import type { DomainMatch, DomainTable } from './domain-table.ts';
 
 /** How many tunnels one dial may try. */
 const MAX_ATTEMPTS = 3;
@@ -18,8 +18,18 @@ export class TunnelDialer implements Dialer, CarrierSource {
     this.#registry = registry;
   }
 
-  pick(name: string, except?: ReadonlySet<Carrier>): Carrier {
-    const match = this.#domains().resolve(name);
+  pick(domain: string, except?: ReadonlySet<Carrier>): Carrier {
+    const policy = this.#domains().find(domain);
+    return this.#pick(domain, policy === null ? null : { policy, domain, instance: null }, except);
+  }
+
+  serves(domain: string): boolean {
+    const policy = this.#domains().find(domain);
+    if (policy === null) return false;
+    return this.#registry.instanceCount(domain) > 0 || this.#registry.instanceCount(policy.name) > 0;
+  }
+
+  #pick(name: string, match: DomainMatch | null, except?: ReadonlySet<Carrier>): Carrier {
     if (match === null) throw new BackdialError('domain-unknown', name);
     const options = { instance: match.instance, balance: match.policy.balance, except };
     let picked: Picked = this.#registry.pick(match.domain, options);
@@ -43,7 +53,7 @@ export class TunnelDialer implements Dialer, CarrierSource {
   async open(name: string, options: DialOptions): Promise<Dialled> {
     const { host, authority } = parseName(name);
     const tried = new Set<Carrier>();
-    let carrier = this.pick(host);
+    let carrier = this.#pick(host, this.#domains().resolve(host));
     for (;;) {
       try {
         return { stream: await carrier.open(authority, options), instance: carrier.instance };
@@ -59,7 +69,7 @@ export class TunnelDialer implements Dialer, CarrierSource {
   /** Another carrier; when there is none the error of the last attempt says more than `domain-unserved`. */
   #pickOther(host: string, tried: ReadonlySet<Carrier>, lastError: BackdialError): Carrier {
     try {
-      return this.pick(host, tried);
+      return this.#pick(host, this.#domains().resolve(host), tried);
     } catch {
       throw lastError;
     }

@@ -8,6 +8,7 @@ import { type Answer, errorAnswer, unavailableAnswer } from './answers.ts';
 import type { Certificates } from './certificates.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { ExchangeForwarder } from './exchange-forwarder.ts';
+import { reach } from './reach.ts';
 import { hasLoop, requestHeaders, TARGET_RULES, upgradeHeaders, VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
 import type { UpgradeJoiner } from './upgrade-joiner.ts';
@@ -66,27 +67,24 @@ export class ExchangeRouter {
 
   /** Answers a refused handshake as a path that nobody serves; the gate has told the observer why. */
   decline(visit: Visit): void {
-    const found = typeof visit.head === 'string' ? null : this.#router.domains().find(visit.head.host);
-    const policy = found === null || this.#hiddenFrom(visit, found) === null ? found : null;
+    const { head, connection } = visit;
+    const policy = typeof head === 'string' ? null : reach(this.#router, connection, head.host).policy;
     this.#refuse(visit, new BackdialError('domain-unserved'), policy);
   }
 
   #route(visit: Visit): Promise<VisitEnd> | VisitEnd {
     const { head } = visit;
     if (typeof head === 'string') return this.#refuse(visit, new BackdialError(head), null);
-    if (this.#hasOtherCertificate(visit, head.host)) return this.#refuse(visit, new BackdialError('misdirected'), null);
-    const policy = this.#router.domains().find(head.host);
-    if (policy === null) return this.#refuse(visit, new BackdialError('domain-unknown', head.host), null);
-    const hidden = this.#hiddenFrom(visit, policy) ?? this.#certificateRefusal(visit, head.host, policy);
-    if (hidden !== null) return this.#refuse(visit, new BackdialError(hidden, head.host), null);
+    const { refusal, policy } = reach(this.#router, visit.connection, head.host);
+    if (refusal !== null) return this.#refuse(visit, new BackdialError(refusal, head.host), policy);
     const access = this.#router.access.of(policy);
     return access.asksLogin ? this.#logIn(visit, head, policy, access) : this.#pass(visit, head, policy);
   }
 
   /** Asks a visitor to log in; where nobody serves the domain, that is the answer all the same (design 6.5). */
   async #logIn(visit: Visit, head: RequestHead, policy: ResolvedDomain, access: DomainAccess): Promise<VisitEnd> {
-    if (!this.#router.carriers.serves(head.host))
-      return this.#refuse(visit, new BackdialError('domain-unserved'), policy);
+    const isServed = this.#router.carriers.serves(head.host);
+    if (!isServed) return this.#refuse(visit, new BackdialError('domain-unserved'), policy);
     const refusal = await access.login(visit.connection.remote, fieldValues(head.headers, 'authorization'));
     if (refusal !== null) return this.#refuse(visit, refusal.error, policy, refusal.headers);
     // What opened this door is not for the target to see.
@@ -149,30 +147,6 @@ export class ExchangeRouter {
       requestRules: VISITOR_RULES,
       responseRules: TARGET_RULES,
     };
-  }
-
-  /** Why the visitor may not know that there is such a domain; null when it may. */
-  #hiddenFrom({ connection }: Visit, policy: ResolvedDomain): ErrorCode | null {
-    return this.#router.access.of(policy).refusal(connection.remote);
-  }
-
-  /**
-   * Whether the TLS connection meets the domain's demand for a certificate. A connection that was asked for another one, or
-   * for none, can only be opened anew (421; design, section 8, point 3): this one's visitor never had the choice.
-   */
-  #certificateRefusal({ connection }: Visit, host: string, { clients }: ResolvedDomain): ErrorCode | null {
-    const { clientAuthorities, clientSubject, name } = connection;
-    const isAsOwn = clients.certificates === clientAuthorities;
-    if (clients.certificates === null) return isAsOwn || name === host ? null : 'misdirected';
-    if (!isAsOwn) return 'misdirected';
-    return clientSubject === null ? 'certificate-refused' : null;
-  }
-
-  /** Design, section 8, point 3: the host has another entry of `certificates` than the connection. */
-  #hasOtherCertificate({ connection }: Visit, host: string): boolean {
-    if (connection.name === host) return false;
-    const entry = this.#router.certificates.select(host);
-    return entry !== -1 && entry !== connection.certificate;
   }
 
   #refusalOf(head: RequestHead, policy: ResolvedDomain): ErrorCode | null {

@@ -14,6 +14,7 @@ import { keepRawSocket } from '../net/reset.ts';
 import { Admission } from './admission.ts';
 import { Certificates } from './certificates.ts';
 import type { ListenChange } from './change.ts';
+import { clientSubject } from './client-certificate.ts';
 import type { DomainTable } from './domain-table.ts';
 import { type ListenFailure, moveListeners } from './move-listeners.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
@@ -47,6 +48,11 @@ export interface FrontDoorOptions {
   readonly domains: () => DomainTable;
   /** Gets each connection after its TLS handshake; the socket has an `error` listener and is the callee's from then on. */
   onVisitor(tlsSocket: TLSSocket, connection: VisitorConnection): void;
+  /**
+   * PEM of the authorities one of which must have issued the certificate that a visitor (`ip:port`) of this name (SNI,
+   * canonical) is asked for; null for none. Default: nobody is asked.
+   */
+  readonly clientAuthorities?: (name: string, remote: string) => string | null;
   /** Shared with the other listeners. Default: one of its own, with the limits of `options`. */
   readonly admission?: Admission;
   /** Those in force; asked at every connection. Default: those of `options`, for ever. */
@@ -87,6 +93,7 @@ class TlsFrontDoor implements FrontDoor {
   readonly #onVisitor: FrontDoorOptions['onVisitor'];
   readonly #admission: Admission;
   readonly #certificates: () => Certificates;
+  readonly #clientAuthorities: NonNullable<FrontDoorOptions['clientAuthorities']>;
   /** Of the certificates that were in force at the last connection. */
   #tls: TlsServers | null = null;
   /** Carries an Arrival from the raw socket to the events of the TLS socket that `tls.Server` makes of it. */
@@ -98,14 +105,16 @@ class TlsFrontDoor implements FrontDoor {
   readonly #arriving = new Set<Socket>();
   #stopped = false;
 
-  constructor({ options, domains, onVisitor, admission, certificates }: FrontDoorOptions) {
+  constructor(given: FrontDoorOptions) {
+    const { options, domains, onVisitor, admission, certificates, clientAuthorities = () => null } = given;
+    this.#clientAuthorities = clientAuthorities;
     this.#options = options;
     this.#domains = domains;
     this.#onVisitor = onVisitor;
     this.#admission = admission ?? new Admission(options);
     this.#uncovered = new UncoveredDomains(options.observer);
-    const given = certificates === undefined ? new Certificates(options.certificates) : null;
-    this.#certificates = certificates ?? (() => given as Certificates);
+    const own = certificates === undefined ? new Certificates(options.certificates) : null;
+    this.#certificates = certificates ?? (() => own as Certificates);
   }
 
   get connectionCount(): number {
@@ -234,7 +243,8 @@ class TlsFrontDoor implements FrontDoor {
   #terminate(arrival: Arrival, name: string | null, certificate: number): void {
     const { raw, remote, acceptedAt } = arrival;
     const timeoutMs = this.#options.readTimeoutMs || DEFAULT_HANDSHAKE_TIMEOUT_MS;
-    arrival.connection = { raw, name, certificate, remote };
+    const clientAuthorities = name === null ? null : this.#clientAuthorities(name, remote);
+    arrival.connection = { raw, name, certificate, remote, clientAuthorities, clientSubject: null };
     const left = Math.max(1, timeoutMs - (performance.now() - acceptedAt));
     arrival.deadline = setTimeout(() => {
       const detail = `no TLS handshake within ${timeoutMs} ms`;
@@ -244,7 +254,7 @@ class TlsFrontDoor implements FrontDoor {
     arrival.deadline.unref();
     // A TLSSocket copies it; with true, a FIN right after the hello would leave the connection open for ever.
     raw.allowHalfOpen = false;
-    this.#arrivals.run(arrival, () => this.#tlsServers().of(certificate).emit('connection', raw));
+    this.#arrivals.run(arrival, () => this.#tlsServers().of(certificate, clientAuthorities).emit('connection', raw));
   }
 
   #tlsServerOnSecure(tlsSocket: TLSSocket): void {
@@ -259,7 +269,8 @@ class TlsFrontDoor implements FrontDoor {
     arrival.connection = null;
     this.#arriving.delete(arrival.raw);
     keepRawSocket(tlsSocket, arrival.raw);
-    this.#onVisitor(tlsSocket, connection);
+    const isAsked = connection.clientAuthorities !== null;
+    this.#onVisitor(tlsSocket, isAsked ? { ...connection, clientSubject: clientSubject(tlsSocket) } : connection);
   }
 
   #tlsServerOnClientError(error: NodeJS.ErrnoException): void {

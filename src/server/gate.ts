@@ -9,6 +9,7 @@ import { ServerTunnel } from '../tunnel/server-session.ts';
 import type { LivenessOptions } from '../tunnel/types.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
+import type { AccessControl } from './visitor-access.ts';
 
 /** Starts with `open` on a tunnel; above an agent's default budget for its target (5 s), which answers better. */
 const DIAL_TIMEOUT_MS = 10_000;
@@ -23,6 +24,7 @@ export interface GateOptions {
   readonly domains: () => DomainTable;
   readonly registry: TunnelRegistry;
   readonly secrets: SecretCheck;
+  readonly access: Pick<AccessControl, 'of'>;
   readonly liveness: LivenessOptions;
 }
 
@@ -56,7 +58,7 @@ export class TunnelGate {
     let handshake: HandshakeRequest | null = null;
     try {
       handshake = readHandshake(request);
-      await this.#authorise(handshake);
+      await this.#authorise(handshake, remote);
     } catch (thrown) {
       this.#refused(handshake, remote, asBackdialError(thrown, 'handshake-invalid'));
       return false;
@@ -72,11 +74,12 @@ export class TunnelGate {
     return true;
   }
 
-  async #authorise({ head, credentials }: HandshakeRequest): Promise<ResolvedDomain> {
+  async #authorise({ head, credentials }: HandshakeRequest, remote: string): Promise<ResolvedDomain> {
     const domain = this.#gate.domains().find(head.domain);
     // Always one check, so that the time of a refusal does not tell whether the domain exists.
     const known = await this.#gate.secrets.check(credentials?.secret.reveal() ?? '', domain?.secrets ?? []);
     if (domain === null) throw new BackdialError('domain-unknown', head.domain);
+    if (!this.#gate.access.of(domain).admitsAgent(remote)) throw new BackdialError('network-refused', remote);
     if (credentials === null) throw new BackdialError('secret-missing', head.domain);
     if (!known) throw new BackdialError('secret-wrong', head.domain);
     if (credentials.identity !== null && credentials.identity !== head.domain) {

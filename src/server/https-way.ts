@@ -13,12 +13,14 @@ import type { ResolvedServerOptions } from './resolve-options.ts';
 import { UpgradeJoiner } from './upgrade-joiner.ts';
 import { UpstreamPools } from './upstream-pools.ts';
 import type { VisitorConnection } from './visitor.ts';
+import type { AccessControl } from './visitor-access.ts';
 
 /** What the HTTPS way in needs. */
 export interface HttpsWayOptions {
   readonly options: ResolvedServerOptions;
   readonly domains: () => DomainTable;
   readonly carriers: CarrierSource;
+  readonly access: Pick<AccessControl, 'of'>;
   /**
    * Gets each HTTP/1.1 request for `options.service` that asks for `ptth` or `h2c-reverse`. The socket is the handler's
    * when it resolves to true; false: the answer is that of a path which nobody serves.
@@ -64,7 +66,7 @@ class TerminatedHttps implements HttpsWay {
   #closing = false;
   #onEmpty: (() => void)[] = [];
 
-  constructor({ options, domains, carriers, onService, streams: shared, internals = {} }: HttpsWayOptions) {
+  constructor({ options, domains, carriers, access, onService, streams: shared, internals = {} }: HttpsWayOptions) {
     const { bodyRateWindowMs = BODY_RATE_WINDOW_MS, maxWaitMs } = internals;
     const streams = shared ?? new DomainStreams(maxWaitMs);
     const waits = maxWaitMs === undefined ? {} : { maxWaitMs };
@@ -75,6 +77,7 @@ class TerminatedHttps implements HttpsWay {
       options,
       domains,
       carriers,
+      access,
       certificates,
       forwarder,
       joiner,

@@ -1,3 +1,4 @@
+import { peerAddress } from '../core/address.ts';
 import type { RequestHead } from '../net/head-check.ts';
 import { fieldValue, HeaderRules } from '../net/header-rules.ts';
 import type { VisitorConnection } from './visitor.ts';
@@ -39,7 +40,7 @@ export function requestHeaders(head: RequestHead, origin: RequestOrigin): string
   }
   headers.push(
     'X-Forwarded-For',
-    addressOf(connection.remote),
+    peerAddress(connection.remote) ?? connection.remote,
     'X-Forwarded-Host',
     head.authority,
     'X-Forwarded-Port',
@@ -51,6 +52,7 @@ export function requestHeaders(head: RequestHead, origin: RequestOrigin): string
     'Via',
     `${version} ${serverName}`,
   );
+  if (connection.clientSubject !== null) headers.push('X-Client-Cert-Subject', connection.clientSubject);
   if (head.trailers) headers.push('TE', 'trailers', 'Connection', 'TE');
   return headers;
 }
@@ -73,11 +75,4 @@ export function hasLoop(via: string, serverName: string): boolean {
         .split(/[ \t]+/)[1]
         ?.toLowerCase() === name,
   );
-}
-
-/** `ip` of `ip:port`; brackets go too. */
-function addressOf(remote: string): string {
-  const colon = remote.lastIndexOf(':');
-  const address = colon === -1 ? remote : remote.slice(0, colon);
-  return address.startsWith('[') ? address.slice(1, -1) : address;
 }

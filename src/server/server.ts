@@ -9,6 +9,7 @@ import { Admission } from './admission.ts';
 import { TunnelDialer } from './dialer.ts';
 import { DomainStreams } from './domain-streams.ts';
 import { DomainTable } from './domain-table.ts';
+import { FailureLimiter } from './failure-limiter.ts';
 import { createFrontDoor, type FrontDoor } from './front-door.ts';
 import { TunnelGate } from './gate.ts';
 import { createHttpsWay, type HttpsWay } from './https-way.ts';
@@ -17,6 +18,7 @@ import { createRedirect, type Redirect } from './redirect.ts';
 import { type ResolvedServerOptions, resolveServerOptions } from './resolve-options.ts';
 import { createSecretChecker, type SecretChecker } from './secret-check.ts';
 import { createTcpWay, type TcpWay } from './tcp-way.ts';
+import { AccessControl } from './visitor-access.ts';
 
 /** Where a server listens, with the ports that the system chose. */
 export interface ServerAddresses {
@@ -55,6 +57,8 @@ class TunnelServer implements Server {
   readonly #registry = new TunnelRegistry();
   readonly #dialer: TunnelDialer;
   readonly #secrets: SecretChecker;
+  /** Of visitors; with a thread of its own, so that a storm of logins does not keep agents waiting. */
+  readonly #passwords = createSecretChecker();
   readonly #gate: TunnelGate;
   readonly #frontDoor: FrontDoor;
   readonly #https: HttpsWay;
@@ -71,14 +75,23 @@ class TunnelServer implements Server {
     const table = new DomainTable(options.domains);
     const domains = (): DomainTable => table;
     const admission = new Admission(options);
+    const access = new AccessControl({ secrets: this.#passwords, limiter: new FailureLimiter() });
     const streams = new DomainStreams();
     const registry = this.#registry;
     const dialer = new TunnelDialer(domains, registry);
-    const gate = new TunnelGate({ options, domains, registry, secrets: this.#secrets, liveness: internals.liveness });
+    const gate = new TunnelGate({
+      options,
+      domains,
+      registry,
+      secrets: this.#secrets,
+      access,
+      liveness: internals.liveness,
+    });
     const https = createHttpsWay({
       options,
       domains,
       carriers: dialer,
+      access,
       streams,
       onService: (request, socket, head, connection) => gate.admit(request, socket, head, connection.remote),
     });
@@ -90,8 +103,14 @@ class TunnelServer implements Server {
       domains,
       admission,
       onVisitor: (tlsSocket, connection) => https.accept(tlsSocket, connection),
+      clientAuthorities: (name, remote) => {
+        const policy = table.find(name);
+        // Who may not know the domain, or would find nobody there, must not learn of it by the question.
+        if (policy === null || access.of(policy).refusal(remote) !== null || !dialer.serves(name)) return null;
+        return policy.clients.certificates;
+      },
     });
-    this.#tcp = createTcpWay({ options, dialer, admission, streams });
+    this.#tcp = createTcpWay({ options, dialer, access, admission, streams });
     this.#redirect = createRedirect({ options, admission, httpsPort: () => this.#httpsPort });
   }
 
@@ -144,5 +163,6 @@ class TunnelServer implements Server {
     this.#gate.close();
     await Promise.all([this.#https.close(), this.#tcp.close(), this.#redirect.close(), this.#frontDoor.close()]);
     this.#secrets.close();
+    this.#passwords.close();
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import type { Dialled, DialOptions } from '../core/dial.ts';
-import { asBackdialError, BackdialError } from '../core/errors.ts';
+import { asBackdialError, BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { StreamEnd } from '../core/events.ts';
 import { type Listener, listenOn } from '../net/listen.ts';
 import { ListenerGroup } from '../net/listener-group.ts';
@@ -10,6 +10,7 @@ import { type SpliceResult, splice } from '../net/splice.ts';
 import { Admission } from './admission.ts';
 import { DomainStreams } from './domain-streams.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
+import type { AccessControl } from './visitor-access.ts';
 
 /** A TCP listener of a domain. */
 interface TcpAddress {
@@ -34,6 +35,7 @@ export interface TcpWay {
 export interface TcpWayOptions {
   readonly options: Pick<ResolvedServerOptions, 'domains' | 'observer' | 'maxConnections' | 'maxConnectionsPerAddress'>;
   readonly dialer: TcpDialer;
+  readonly access: Pick<AccessControl, 'of'>;
   /** Places of each domain, shared with the other ways in. Default: of its own. */
   readonly streams?: DomainStreams;
   /** Shared with the other listeners. Default: one of its own, with the limits of `options`. */
@@ -76,15 +78,17 @@ interface VisitEnd {
 class DialingTcpWay implements TcpWay {
   readonly #options: TcpWayOptions['options'];
   readonly #dialer: TcpDialer;
+  readonly #access: TcpWayOptions['access'];
   readonly #streams: DomainStreams;
   readonly #admission: Admission;
   readonly #group = new ListenerGroup();
   #closing = false;
 
-  constructor({ options, dialer, admission, streams }: TcpWayOptions) {
+  constructor({ options, dialer, access, admission, streams }: TcpWayOptions) {
     this.#options = options;
     this.#streams = streams ?? new DomainStreams();
     this.#dialer = dialer;
+    this.#access = access;
     this.#admission = admission ?? new Admission(options);
   }
 
@@ -140,6 +144,12 @@ class DialingTcpWay implements TcpWay {
     // The agent chooses the target by port, and by the domain where its `ports` lacks this one.
     const name = 'port' in at ? `${policy.name}:${at.port}` : policy.name;
     const visit = { socket, policy, remote, start: Date.now(), transaction: randomUUID() };
+    const refusal = this.#access.of(policy).refusal(remote);
+    if (refusal !== null) {
+      socket.resetAndDestroy();
+      this.#record(visit, refused(refusal));
+      return;
+    }
     void this.#serve(visit, name);
   }
 
@@ -153,7 +163,7 @@ class DialingTcpWay implements TcpWay {
       const gone = visit.socket.destroyed;
       visit.socket.resetAndDestroy();
       const reason = gone ? this.#endOfVisitor() : error.code;
-      this.#record(visit, { reason, status: error.entry.status, instance: null, bytesIn: 0, bytesOut: 0 });
+      this.#record(visit, { ...refused(error.code), reason });
       return;
     }
     const { stream, instance } = dialled;
@@ -219,6 +229,11 @@ class DialingTcpWay implements TcpWay {
       },
     });
   }
+}
+
+/** The end of a visit that never had a stream. */
+function refused(reason: ErrorCode): VisitEnd {
+  return { reason, status: ERRORS[reason].status, instance: null, bytesIn: 0, bytesOut: 0 };
 }
 
 interface Wanted {

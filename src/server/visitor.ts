@@ -10,4 +10,8 @@ export interface VisitorConnection {
   readonly certificate: number;
   /** The visitor's address, `ip:port`. */
   readonly remote: string;
+  /** PEM of the authorities whose certificate the visitor was asked for; null: it was asked for none. */
+  readonly clientAuthorities: string | null;
+  /** Subject of the certificate that the visitor proved (RFC 2253, ASCII); null without a valid one. */
+  readonly clientSubject: string | null;
 }

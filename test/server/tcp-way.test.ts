@@ -5,9 +5,11 @@ import type { Duplex } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import type { SocketAddress } from '../../src/core/address.ts';
 import { BackdialError } from '../../src/core/errors.ts';
+import { FailureLimiter } from '../../src/server/failure-limiter.ts';
 import type { DomainOptions, ServerOptions } from '../../src/server/options.ts';
 import { resolveServerOptions } from '../../src/server/resolve-options.ts';
 import { createTcpWay } from '../../src/server/tcp-way.ts';
+import { AccessControl } from '../../src/server/visitor-access.ts';
 import { testCertificate } from '../support/certificates.ts';
 import { type Dialled, FakeDialer } from '../support/dialer.ts';
 import { listenOn } from '../support/listen-on.ts';
@@ -31,6 +33,7 @@ function makeWay(
   answer: (dialled: Dialled) => Promise<Duplex>,
   domains: readonly Partial<DomainOptions>[],
   given: Partial<ServerOptions> = {},
+  now = '2024-01-01T00:00:00Z',
 ) {
   const told = new Observed();
   const { cert, key } = testCertificate();
@@ -42,7 +45,12 @@ function makeWay(
     ...given,
   });
   const dialer = new FakeDialer(answer);
-  const way = createTcpWay({ options, dialer });
+  const access = new AccessControl({
+    secrets: { check: () => Promise.resolve(false) },
+    limiter: new FailureLimiter(),
+    now: () => Date.parse(now),
+  });
+  const way = createTcpWay({ options, dialer, access });
   t.after(() => way.close());
   return { way, told, dialer };
 }
@@ -208,6 +216,40 @@ describe('a visitor of a TCP port', () => {
     assert.equal(told.of('warning')[0]?.code, 'connection-limit');
     first.close();
     second.close();
+  });
+});
+
+describe('a visitor who may not reach the domain', () => {
+  const now = '2024-02-29T12:00:00Z';
+  const cases = {
+    'network-refused': { networks: [{ address: '192.0.2.0', prefix: 24 }] },
+    'time-refused': { ranges: ['2024-02-28', '2024-03-01-'] },
+  } as const;
+  for (const [reason, clients] of Object.entries(cases)) {
+    test(`is reset at once, as one that nobody serves, and the reason is recorded: ${reason}`, async (t) => {
+      const { way, told, dialer } = makeWay(t, () => assert.fail('dialled'), [{ listen: [FREE], clients }], {}, now);
+      const [listening] = await way.listen();
+      assert.ok(listening !== undefined && 'port' in listening.address);
+      const visitor = net.connect(listening.address.port, '127.0.0.1');
+      const [error] = await within('the reset', once(visitor, 'error'));
+      assert.equal(error.code, 'ECONNRESET');
+      assert.equal(dialer.calls.length, 0);
+      const { record } = await told.first('access');
+      assert.deepEqual([record.domain, record.way, record.reason, record.status], ['db.internal', 'tcp', reason, 403]);
+    });
+  }
+
+  test('is another than one who may', async (t) => {
+    const clients = { networks: [{ address: '127.0.0.0', prefix: 8 }], ranges: ['thu 11:00-13:00'] };
+    const target = await startRawTarget();
+    t.after(() => target.close());
+    const { way } = makeWay(t, () => dialTarget(target.port), [{ listen: [FREE], clients }], {}, now);
+    const [listening] = await way.listen();
+    assert.ok(listening !== undefined && 'port' in listening.address);
+    const visitor = await connectPeer(listening.address.port);
+    await visitor.send('in');
+    await (await target.next()).received(2);
+    visitor.close();
   });
 });
 

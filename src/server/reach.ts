@@ -1,0 +1,45 @@
+import type { CarrierSource } from '../core/dial.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import type { Certificates } from './certificates.ts';
+import type { DomainTable } from './domain-table.ts';
+import type { ResolvedDomain } from './resolve-options.ts';
+import type { VisitorConnection } from './visitor.ts';
+import type { AccessControl } from './visitor-access.ts';
+
+/** What is looked at to find what a visitor reaches. */
+export interface ReachOptions {
+  readonly domains: () => DomainTable;
+  readonly access: Pick<AccessControl, 'of'>;
+  readonly carriers: Pick<CarrierSource, 'serves'>;
+  readonly certificates: Pick<Certificates, 'select'>;
+}
+
+/** The domain that a visitor reaches under a name, or why it reaches none; `policy` is then what the visitor may know of. */
+export type Reached =
+  | { readonly refusal: null; readonly policy: ResolvedDomain }
+  | { readonly refusal: ErrorCode; readonly policy: ResolvedDomain | null };
+
+/**
+ * What a visitor's connection reaches under a host name (canonical): its own policy decides, whatever the connection's SNI
+ * was (design, section 8, point 3). `misdirected` is for connections that were made under other terms; it is told also of
+ * names that nobody serves, so that it tells nobody which do (6.5).
+ */
+export function reach(
+  { domains, access, carriers, certificates }: ReachOptions,
+  { name, remote, certificate, clientAuthorities, clientSubject }: VisitorConnection,
+  host: string,
+): Reached {
+  const entry = name === host ? certificate : certificates.select(host);
+  if (entry !== -1 && entry !== certificate) return { refusal: 'misdirected', policy: null };
+  const policy = domains().find(host);
+  const hidden = policy === null ? 'domain-unknown' : access.of(policy).refusal(remote);
+  const wanted = hidden === null ? (policy?.clients.certificates ?? null) : null;
+  if (name !== host && clientAuthorities !== null && wanted !== clientAuthorities) {
+    return { refusal: 'misdirected', policy: null };
+  }
+  if (policy === null || hidden !== null) return { refusal: hidden ?? 'domain-unknown', policy: null };
+  if (wanted === null) return { refusal: null, policy };
+  if (wanted !== clientAuthorities)
+    return { refusal: carriers.serves(host) ? 'misdirected' : 'domain-unserved', policy };
+  return clientSubject === null ? { refusal: 'certificate-refused', policy: null } : { refusal: null, policy };
+}
