@@ -121,6 +121,23 @@ describe('a stream is joined', () => {
       }),
     ));
 
+  for (const tls of [false, true]) {
+    test(`a target that ends first (${tls ? 'https' : 'tcp'}) still gets what the visitor sends`, () =>
+      withRawTarget(tls, (target) =>
+        withTarget(tls ? https(target.port) : tcp(target.port), async (pair) => {
+          const stream = await open(pair);
+          const ended = new Promise((resolve) => stream.once('end', resolve));
+          stream.resume();
+          const peer = await target.next();
+          peer.stream.end('bye');
+          await within('the end of the target', ended);
+          stream.end('last words');
+          await within('the end of the visitor', peer.ending);
+          assert.equal(peer.text, 'last words');
+        }),
+      ));
+  }
+
   test('to a unix target', async () => {
     const path = join(tmpdir(), `backdial-${process.pid}.sock`);
     const server = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));

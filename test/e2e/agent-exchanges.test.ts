@@ -114,6 +114,25 @@ describe('an agent that parses exchanges', () => {
     );
   });
 
+  test('says so, in time, when the target will not take another request', () =>
+    withTarget(
+      (incoming, response) =>
+        response.setHeader('Connection', incoming.url === '/last' ? 'close' : 'keep-alive').end('x'),
+      async (tunnel) => {
+        const stream = await tunnel.server.dial(DOMAIN, { way: 'https' });
+        for (const [path, connection] of [
+          ['/', 'keep-alive'],
+          ['/last', 'close'],
+        ]) {
+          stream.write(`GET ${path} HTTP/1.1\r\nHost: ${DOMAIN}\r\n\r\n`);
+          const [answer] = await within('the answer', once(stream, 'data'));
+          assert.match(String(answer), new RegExp(`\r\nConnection: ${connection}\r\n`));
+        }
+        await within('the end of the stream', once(stream.resume(), 'end'));
+        stream.end();
+      },
+    ));
+
   test('passes heads, interim responses and trailers as they are', async () => {
     const target = await startRawTarget();
     try {
