@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { toDomain } from '../core/host-name.ts';
-import type { Findings } from './problems.ts';
+import type { Findings } from './findings.ts';
 import { faultOf } from './read-file.ts';
 import type { Section } from './section.ts';
 
@@ -30,6 +30,7 @@ export function domainFileName(name: string): string {
 
 /** The domains of a folder, by name. A folder that cannot be read, and a file whose name is no domain, is a problem. */
 export async function listDomainFiles(folder: string, main: Section, findings: Findings): Promise<DomainFile[]> {
+  findings.usesFolder(folder);
   let names: string[];
   try {
     names = (await readdir(folder)).filter(counts).toSorted();

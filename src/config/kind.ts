@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { AGENT_KEYS } from './agent-keys.ts';
-import { Findings } from './problems.ts';
+import { Findings } from './findings.ts';
 import { isObject } from './section.ts';
 import { serverKeys } from './server-keys.ts';
 import { openSource } from './source.ts';

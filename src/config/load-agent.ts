@@ -2,13 +2,22 @@ import { dirname, resolve } from 'node:path';
 import type { AgentDomainOptions, AgentOptions, TargetAddress } from '../agent/options.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TLS_KEYS, targetKeys } from './agent-keys.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
-import { type Loaded, type LoadOptions, loaded, renamed, stateFolder } from './loaded.ts';
+import type { Findings } from './findings.ts';
+import {
+  failed,
+  inParallel,
+  type Loaded,
+  type LoadOptions,
+  loaded,
+  renamed,
+  stateFolder,
+  withFiles,
+} from './loaded.ts';
 import { AGENT_LOG_KEYS, type LogSettings, readLog } from './log-settings.ts';
 import { readCertificateFile } from './pem.ts';
-import { Findings } from './problems.ts';
 import { readSecrets } from './secrets.ts';
 import { Section } from './section.ts';
-import { openSource } from './source.ts';
+import { openSource, type Source } from './source.ts';
 
 /** An agent's configuration. */
 export interface AgentConfig {
@@ -40,9 +49,17 @@ const DOMAIN_OPTIONS = {
 
 /** Loads an agent's file and its folder of domains (design 6.4). Never throws for what is in a file. */
 export async function loadAgent(file: string, options: LoadOptions = {}): Promise<Loaded<AgentConfig>> {
-  const findings = new Findings();
-  const source = await openSource(file, findings);
-  if (source === null) return { ok: false, problems: findings.problems, warnings: findings.warnings };
+  return withFiles(options, async (findings) => {
+    const source = await openSource(file, findings);
+    return source === null ? failed(findings) : loadMain(file, source, { findings, options });
+  });
+}
+
+async function loadMain(
+  file: string,
+  source: Source,
+  { findings, options }: { readonly findings: Findings; readonly options: LoadOptions },
+): Promise<Loaded<AgentConfig>> {
   const section = new Section(source, findings);
   const fields = section.read(AGENT_KEYS);
   if (section.child('listen') !== null) {
@@ -51,11 +68,11 @@ export async function loadAgent(file: string, options: LoadOptions = {}): Promis
   const log = await readLog(section.child('log'), AGENT_LOG_KEYS, resolve(dirname(file)));
   const domains: AgentDomainOptions[] = [];
   const inactive: string[] = [];
-  for (const domainFile of await listDomainFiles(domainFolder(file, fields.domains), section, findings)) {
-    const domain = await readDomain(domainFile, findings);
-    if (domain === null) continue;
-    if (domain === 'inactive') inactive.push(domainFile.name);
-    else domains.push(domain);
+  const files = await listDomainFiles(domainFolder(file, fields.domains), section, findings);
+  const read = (each: DomainFile) => findings.once(each.file, (own) => readDomain(each, own));
+  for (const [index, domain] of (await inParallel(files, read)).entries()) {
+    if (domain === 'inactive') inactive.push(files[index]?.name ?? '');
+    else if (domain !== null) domains.push(domain);
   }
   if (domains.length === 0 && findings.problems.length === 0)
     section.warn('no domain is active: nothing is served', ['domains']);

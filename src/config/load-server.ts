@@ -3,13 +3,22 @@ import { formatAddress, type SocketAddress } from '../core/address.ts';
 import type { CertificateOptions, DomainOptions, ServerOptions } from '../server/options.ts';
 import { readClients } from './clients.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
-import { type Loaded, type LoadOptions, loaded, renamed, stateFolder } from './loaded.ts';
+import type { Findings } from './findings.ts';
+import {
+  failed,
+  inParallel,
+  type Loaded,
+  type LoadOptions,
+  loaded,
+  renamed,
+  stateFolder,
+  withFiles,
+} from './loaded.ts';
 import { type LogSettings, readLog, SERVER_LOG_KEYS } from './log-settings.ts';
 import { readNetworks } from './networks.ts';
 import { readCertificateFile, readKeyFile } from './pem.ts';
-import { Findings } from './problems.ts';
 import { readSecrets } from './secrets.ts';
-import { Section } from './section.ts';
+import { type Place, Section } from './section.ts';
 import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from './server-keys.ts';
 import { openSource } from './source.ts';
 
@@ -56,26 +65,34 @@ const DOMAIN_OPTIONS = {
 
 /** Loads a server's file and its folder of domains (design 6.2, 6.3). Never throws for what is in a file. */
 export async function loadServer(file: string, options: LoadOptions = {}): Promise<Loaded<ServerConfig>> {
-  const findings = new Findings();
-  const main = await readServerFile(file, findings);
-  if (main === null) return { ok: false, problems: findings.problems, warnings: findings.warnings };
-  const { fields, section, folder } = main;
+  return withFiles(options, async (findings) => {
+    const main = await readServerFile(file, findings);
+    return main === null ? failed(findings) : loadMain(file, main, { findings, options });
+  });
+}
+
+async function loadMain(
+  file: string,
+  { fields, section, folder }: ServerFile,
+  { findings, options }: { readonly findings: Findings; readonly options: LoadOptions },
+): Promise<Loaded<ServerConfig>> {
   const listen = fields.listen ?? DEFAULT_LISTEN;
   if (listen.length === 0) section.problem('found an empty list; allowed: at least one address', ['listen']);
   const certificates = await readCertificates(section, resolve(dirname(file)));
   const log = await readLog(section.child('log'), SERVER_LOG_KEYS, resolve(dirname(file)));
-  const taken = new Map<string, string>();
-  claim(taken, listen, 'the front door', section, 'listen');
-  claim(taken, fields.redirect ?? [], '`redirect`', section, 'redirect');
+  const claims = new Claims(findings);
+  claims.add(listen, 'the front door', section.place(['listen']));
+  claims.add(fields.redirect ?? [], '`redirect`', section.place(['redirect']));
   const domains: DomainOptions[] = [];
   const inactive: string[] = [];
-  for (const domainFile of await listDomainFiles(folder, section, findings)) {
-    const domain = await readDomain(domainFile, findings);
+  const files = await listDomainFiles(folder, section, findings);
+  const read = (each: DomainFile) => findings.once(each.file, (own) => readDomain(each, own));
+  for (const domain of await inParallel(files, read)) {
     if (domain === null) continue;
     if (!domain.active) inactive.push(domain.options.name);
     else {
       domains.push(domain.options);
-      claim(taken, domain.options.listen ?? [], domain.options.name, domain.section, 'listen');
+      claims.add(domain.options.listen ?? [], domain.options.name, domain.listenAt);
     }
   }
   if (domains.length === 0 && findings.problems.length === 0)
@@ -87,6 +104,8 @@ export async function loadServer(file: string, options: LoadOptions = {}): Promi
     log,
   });
 }
+
+type ServerFile = NonNullable<Awaited<ReturnType<typeof readServerFile>>>;
 
 /** Reads a server's file alone; null after a problem with the file itself. */
 export async function readServerFile(file: string, findings: Findings) {
@@ -135,7 +154,7 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
     ...(clients === null ? {} : { clients }),
   };
   refuseUnaskable(section, options);
-  return { active, section, options };
+  return { active, options, listenAt: section.place(['listen']) };
 }
 
 /** What only HTTP can ask for must not seem to guard a TCP port. */
@@ -148,22 +167,25 @@ function refuseUnaskable(section: Section, { listen = [], clients = {} }: Domain
   }
 }
 
-/** Two listeners at one address: the later one is refused (features 5.5). */
-function claim(
-  taken: Map<string, string>,
-  addresses: readonly SocketAddress[],
-  owner: string,
-  section: Section,
-  key: string,
-): void {
-  for (const address of addresses) {
-    const text = formatAddress(address);
-    const before = taken.get(text);
-    if (before !== undefined) {
-      section.problem(`${text} is taken by ${before}`, [key]);
-      return;
+/** Who listens where. Two listeners at one address: the later one is refused (features 5.5). */
+class Claims {
+  readonly #findings: Findings;
+  readonly #taken = new Map<string, string>();
+
+  constructor(findings: Findings) {
+    this.#findings = findings;
+  }
+
+  add(addresses: readonly SocketAddress[], owner: string, place: Place): void {
+    for (const address of addresses) {
+      const text = formatAddress(address);
+      const before = this.#taken.get(text);
+      if (before !== undefined) {
+        this.#findings.problem({ ...place, message: `${text} is taken by ${before}` });
+        return;
+      }
+      // The system chooses another port each time.
+      if (!('port' in address && address.port === 0)) this.#taken.set(text, owner);
     }
-    // The system chooses another port each time.
-    if (!('port' in address && address.port === 0)) taken.set(text, owner);
   }
 }

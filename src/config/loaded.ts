@@ -1,21 +1,59 @@
 import { dirname, join, resolve } from 'node:path';
-import type { Findings, Problem } from './problems.ts';
+import type { ConfigFiles } from './config-files.ts';
+import { type ConfigSources, Findings } from './findings.ts';
+import type { Problem } from './problems.ts';
 
 /** What came of loading a configuration: all of it, or every problem of every file. */
-export type Loaded<T> =
-  | { readonly ok: true; readonly config: T; readonly warnings: readonly Problem[] }
-  | { readonly ok: false; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] };
+export type Loaded<T> = LoadedParts &
+  ({ readonly ok: true; readonly config: T } | { readonly ok: false; readonly problems: readonly Problem[] });
+
+interface LoadedParts {
+  readonly warnings: readonly Problem[];
+  /** What was read, also where a problem was found. */
+  readonly sources: ConfigSources;
+}
 
 /** What a configuration does not say itself. */
 export interface LoadOptions {
   /** `$STATE_DIRECTORY` as systemd sets it: folders separated by colons. Default: none. */
   readonly stateDirectory?: string | undefined;
+  /** Files of the load before: what did not change is not read again. Default: none. */
+  readonly files?: ConfigFiles;
+}
+
+/** Runs one load. */
+export async function withFiles<T>({ files }: LoadOptions, load: (findings: Findings) => Promise<T>): Promise<T> {
+  files?.begin();
+  try {
+    return await load(new Findings(files));
+  } finally {
+    await files?.end();
+  }
+}
+
+/** The outcome where nothing can be made of the main file. */
+export function failed({ problems, warnings, sources }: Findings) {
+  return { ok: false as const, problems, warnings, sources };
 }
 
 /** The outcome once everything was read: `config` counts only where nothing was found. */
 export function loaded<T>(findings: Findings, config: T): Loaded<T> {
-  const { problems, warnings } = findings;
-  return problems.length === 0 ? { ok: true, config, warnings } : { ok: false, problems, warnings };
+  const { problems, warnings, sources } = findings;
+  return problems.length === 0 ? { ok: true, config, warnings, sources } : failed(findings);
+}
+
+/** Domain files that are read at the same time. */
+const PARALLEL = 32;
+
+/** The results of `work` for each item, in the order of the items; a few at a time. */
+export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const entries = items.entries();
+  const run = async () => {
+    for (const [index, item] of entries) results[index] = await work(item);
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, run));
+  return results;
 }
 
 /** The folder for what must outlive a restart, absolute: as configured, else `$STATE_DIRECTORY`, else `state` beside the file. */

@@ -1,7 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { readTextFile } from './read-file.ts';
 import type { Section } from './section.ts';
 
 /** Reads a file of certificates (PEM), named by this section's text; null after a problem. */
@@ -35,7 +34,7 @@ const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END
 async function readNamed(section: Section, folder: string, what: string) {
   if (typeof section.value !== 'string') return null;
   const file = resolve(folder, section.value);
-  const read = await readTextFile(file);
+  const read = await section.readFile(file);
   if (read.ok) return { file, text: read.text, open: read.open };
   section.problem(`the ${what} ${file} ${read.fault}`);
   return null;

@@ -9,7 +9,6 @@ import {
   parseSecretHash,
   secretFault,
 } from '../core/secret-rules.ts';
-import { readTextFile } from './read-file.ts';
 import type { Section } from './section.ts';
 
 /** Secrets that may let agents into one domain; each hash among them costs CPU at every refusal. */
@@ -80,7 +79,7 @@ export async function readGiven(
     return null;
   }
   const file = resolve(folder, name);
-  const read = await readTextFile(file);
+  const read = await section.readFile(file);
   if (!read.ok) {
     section.problem(`${what}'s file ${file} ${read.fault}`);
     return null;

@@ -1,7 +1,9 @@
 import type { z } from 'zod';
 import { mismatch } from './fields.ts';
+import type { Findings } from './findings.ts';
 import { nearest } from './nearest.ts';
-import { type Findings, formatKeyPath, type KeyPath } from './problems.ts';
+import { formatKeyPath, type KeyPath, type Problem } from './problems.ts';
+import type { FileRead } from './read-file.ts';
 import type { Source } from './source.ts';
 
 /** The keys that an object of a file may have, and those that the design has but this version has not. */
@@ -17,6 +19,9 @@ export interface Keys<S extends z.ZodObject> {
 export type Understood<S extends z.ZodObject> = {
   [K in keyof z.output<S>]?: Exclude<z.output<S>[K], undefined>;
 };
+
+/** Where something stands. */
+export type Place = Omit<Problem, 'message'>;
 
 /** An object or value within a file, with what is needed to say where it stands. */
 export class Section {
@@ -45,14 +50,19 @@ export class Section {
     return this.value.map((item, index) => new Section(this.source, this.#findings, [...this.path, index], item));
   }
 
+  /** Reads a file that this section names. */
+  readFile(file: string): Promise<FileRead> {
+    return this.#findings.read(file);
+  }
+
   /** A problem of this section, or of what is at `path` within it. */
   problem(message: string, path: KeyPath = [], what: 'key' | 'value' = 'value'): void {
-    this.#findings.problem(this.#at(message, path, what));
+    this.#findings.problem({ ...this.place(path, what), message });
   }
 
   /** As {@link problem}, for what need not be put right. */
   warn(message: string, path: KeyPath = []): void {
-    this.#findings.warn(this.#at(message, path, 'value'));
+    this.#findings.warn({ ...this.place(path), message });
   }
 
   /** Reads this section as an object. Everything wrong with it is a problem; what is right is given all the same. */
@@ -86,12 +96,13 @@ export class Section {
     this.problem(`${reason}; ${keys}`, [key], 'key');
   }
 
-  #at(message: string, path: KeyPath, what: 'key' | 'value') {
+  /** Where this section, or what is at `path` within it, stands. */
+  place(path: KeyPath = [], what: 'key' | 'value' = 'value'): Place {
     const full = [...this.path, ...path];
     const { line, column, path: found } = this.source.locate(full, what);
     // A list of one may be written without brackets, and then has no index; a key that is missing is still named.
     const key = formatKeyPath(typeof full[found.length] === 'number' ? found : full);
-    return { file: this.source.file, line, column, key, message };
+    return { file: this.source.file, line, column, key };
   }
 }
 

@@ -1,8 +1,7 @@
 import { type DocumentNode, type MemberNode, parse, type ValueNode } from '@humanwhocodes/momoa';
 import JSON5 from 'json5';
-import type { Findings, KeyPath } from './problems.ts';
-import { formatKeyPath } from './problems.ts';
-import { readTextFile } from './read-file.ts';
+import type { Findings } from './findings.ts';
+import { formatKeyPath, type KeyPath } from './problems.ts';
 
 /** A place in a file, both from 1. */
 interface Position {
@@ -21,7 +20,7 @@ export interface Source {
 /** Reads a JSON5 file. A file that cannot be read or parsed, or a key that is there twice, is a problem; null for the first two. */
 export async function openSource(file: string, findings: Findings): Promise<Source | null> {
   findings.mention(file);
-  const read = await readTextFile(file);
+  const read = await findings.read(file);
   if (!read.ok) {
     findings.problem({ file, line: 1, column: 1, key: '', message: `the file ${read.fault}` });
     return null;

@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { Findings, formatProblem } from '../../src/config/problems.ts';
+import { Findings } from '../../src/config/findings.ts';
+import { formatProblem } from '../../src/config/problems.ts';
 import { openSource, parseSource } from '../../src/config/source.ts';
 import { withFolder } from '../support/with-folder.ts';
 

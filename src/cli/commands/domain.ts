@@ -1,9 +1,9 @@
 import type { Argv, CommandModule } from 'yargs';
 import { parseRemote } from '../../config/addresses.ts';
 import { agentLine, domainFileText, makeSecret, writeDomainFile } from '../../config/domain-file.ts';
+import { Findings } from '../../config/findings.ts';
 import { readServerFile } from '../../config/load-server.ts';
 import { stateFolder } from '../../config/loaded.ts';
-import { Findings } from '../../config/problems.ts';
 import type { SocketAddress } from '../../core/address.ts';
 import { BackdialError } from '../../core/errors.ts';
 import { toDomain } from '../../core/host-name.ts';
