@@ -43,7 +43,8 @@ export interface Exchange {
   respond(status: number, reason: string, headers: string[], framing: Framing | 'close'): void;
   /** False: wait for `exchangeDrain`. */
   write(chunk: Buffer): boolean;
-  end(trailers: string[]): void;
+  /** Ends the response, with its last bytes where they are known to be the last. */
+  end(trailers: string[], last: Buffer | null): void;
 
   /**
    * A whole answer in one go. With `close` the visitor's connection ends after it, but lingers so that an answer to a body

@@ -92,6 +92,9 @@ class Forward implements ExchangeHandler, UpstreamHandler {
   #heard = false;
   #bytesIn = 0;
   #bytesOut = 0;
+  /** Content-Length of the response's body; -1 where it is not known. */
+  #length = -1;
+  #last: Buffer | null = null;
   #expected: Framing;
   #requestDone: boolean;
   #responseDone = false;
@@ -189,6 +192,7 @@ class Forward implements ExchangeHandler, UpstreamHandler {
       this.#settle(null);
       return;
     }
+    if (typeof head.framing === 'number') this.#length = head.framing;
     const headers = withFields(head.headers, this.#plan.responseHeaders);
     this.#exchange.respond(head.status, head.reason, headers, head.framing);
   }
@@ -196,7 +200,9 @@ class Forward implements ExchangeHandler, UpstreamHandler {
   upstreamData(data: Buffer): void {
     if (this.#settled) return;
     this.#bytesOut += data.length;
-    if (!this.#exchange.write(data)) this.#upstream.pause();
+    // The end follows in this very turn: both go in one piece.
+    if (this.#bytesOut === this.#length) this.#last = data;
+    else if (!this.#exchange.write(data)) this.#upstream.pause();
   }
 
   upstreamEnd(trailers: string[]): void {
@@ -204,7 +210,7 @@ class Forward implements ExchangeHandler, UpstreamHandler {
     this.#responseDone = true;
     // A whole answer may come early; the rest of the request still goes its way, but not at the pace of an attack.
     if (!this.#requestDone) this.#watchRate();
-    this.#exchange.end(cleanTrailers(trailers, this.#plan.responseRules));
+    this.#exchange.end(cleanTrailers(trailers, this.#plan.responseRules), this.#last);
     this.#settleWhenDone();
   }
 

@@ -118,8 +118,9 @@ export class Http1Exchange implements Exchange {
     return room;
   }
 
-  end(trailers: string[]): void {
+  end(trailers: string[], last: Buffer | null): void {
     if (this.gone !== null) return;
+    if (last !== null) this.write(last);
     if (trailers.length > 0) {
       const pairs: [string, string][] = [];
       for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i] ?? '', trailers[i + 1] ?? '']);

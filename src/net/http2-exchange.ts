@@ -88,10 +88,10 @@ export class Http2Exchange implements Exchange {
     return room;
   }
 
-  end(trailers: string[]): void {
+  end(trailers: string[], last: Buffer | null): void {
     if (this.#closed) return;
     this.#trailers = trailers;
-    if (!this.#stream.writableEnded) this.#stream.end();
+    if (!this.#stream.writableEnded) this.#stream.end(last ?? undefined);
     if (this.#stream.writableLength > 0) this.#stream.setTimeout(this.#writeMs);
   }
 
