@@ -72,7 +72,6 @@ export class FileSink implements Sink {
     try {
       return await this.#append(await this.#fileFor(lines[0] ?? ''), lines);
     } catch (error) {
-      await this.#leave().catch(() => {});
       return { count: 0, error: error as Error };
     } finally {
       if (this.#reopen) await this.#leave().catch(() => {});

@@ -97,7 +97,7 @@ export class Pump {
     this.#dropped += this.#lines.length;
     this.#lines.length = 0;
     if (this.#dropped > 0) this.#say('closed');
-    await this.#sink.close();
+    await settledWithin(this.#sink.close(), this.#options.closeMs);
   }
 
   async #run(): Promise<void> {
