@@ -39,7 +39,7 @@ export function recordVisit(observer: Observer, visit: Visit, end: VisitEnd): vo
   observer({
     type: 'access',
     record: {
-      start: visit.start,
+      start: Math.floor(visit.start),
       domain: end.domain,
       instance: end.instance,
       id: visit.transaction,
@@ -50,7 +50,7 @@ export function recordVisit(observer: Observer, visit: Visit, end: VisitEnd): vo
       reason: end.reason,
       in: end.bytesIn,
       out: end.bytesOut,
-      durationMs: performance.timeOrigin + performance.now() - visit.start,
+      durationMs: Math.round((performance.timeOrigin + performance.now() - visit.start) * 10) / 10,
       remote: visit.connection.remote,
       ua: head?.userAgent ?? null,
       referer: head?.referer ?? null,
