@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 /**
  * A tunnel's stream as node:http may have it. Node (26.10) frees the strings of one gathered write on an HTTP/2 stream
  * before they are sent when the last chunk of it is empty, and node:http writes just that: head, body, ''. What arrives then
- * is foreign memory. Here each chunk is a write of its own, as bytes, and empty ones are none. A test shows the fault.
+ * is foreign memory. Here all writes are bytes, and empty ones are none. A test shows the fault.
  *
  * Owns the stream: ends and cuts pass both ways.
  */
@@ -36,6 +36,10 @@ export class StreamSocket extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     if (chunk.length === 0) callback();
     else this.#stream.write(chunk, callback);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'latin1', callback);
   }
 
   override _final(callback: (error?: Error | null) => void): void {
