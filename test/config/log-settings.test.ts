@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { loadAgent } from '../../src/config/load-agent.ts';
 import { loadServer } from '../../src/config/load-server.ts';
@@ -10,6 +10,7 @@ import { withFolder } from '../support/with-folder.ts';
 function load(log: string, files: Readonly<Record<string, string>> = {}) {
   return withFolder({ 'server.json5': `{ log: ${log} }`, 'domains/a.json5': '{}', ...files }, async (folder) => {
     mkdirSync(`${folder}/logs`);
+    symlinkSync('/dev/null', `${folder}/logs/null`);
     const result = await loadServer(`${folder}/server.json5`);
     const plain = (value: unknown) => JSON.parse(JSON.stringify(value).replaceAll(folder, '/F')) as unknown;
     return {
@@ -97,7 +98,7 @@ describe('the destinations of a log', () => {
     ['{ access: { file: "none/a.log" } }', '1:26: log.access.file: the folder /F/none does not exist'],
     ['{ access: { file: "server.json5/a.log" } }', '1:26: log.access.file: /F/server.json5 is no folder'],
     ['{ access: { file: "logs" } }', '1:26: log.access.file: /F/logs is a folder'],
-    ['{ access: { file: "/dev/null" } }', '1:26: log.access.file: /dev/null is not a regular file'],
+    ['{ access: { file: "logs/null" } }', '1:26: log.access.file: /F/logs/null is not a regular file'],
     ['{ access: { syslog: "/dev/log" } }', `1:28: log.access.syslog: found "/dev/log"; ${receiver}`],
     ['{ access: { syslog: "udp://" } }', `1:28: log.access.syslog: found "udp://"; ${receiver}`],
     ['{ access: { syslog: "tls://h:6514" } }', `1:28: log.access.syslog: found "tls://h:6514"; ${receiver}`],
@@ -130,7 +131,8 @@ describe('the destinations of a log', () => {
   it('are refused where this user may not write', {
     skip: process.getuid?.() === 0 && 'root may write anywhere',
   }, async () => {
-    await withFolder({ 'server.json5': '{ log: { access: { file: "no/a" } } }' }, async (folder) => {
+    const files = { 'server.json5': '{ log: { access: { file: "no/a" } } }', 'domains/a.json5': '{}' };
+    await withFolder(files, async (folder) => {
       mkdirSync(`${folder}/no`);
       chmodSync(`${folder}/no`, 0o500);
       const result = await loadServer(`${folder}/server.json5`);
