@@ -33,7 +33,7 @@ export async function listDomainFiles(folder: string, main: Section, findings: F
   findings.usesFolder(folder);
   let names: string[];
   try {
-    names = (await readdir(folder)).filter(counts).toSorted();
+    names = (await readdir(folder)).filter(isDomainFileName).toSorted();
   } catch (error) {
     main.problem(`the folder of domains ${folder} ${faultOf(error)}`, ['domains']);
     return [];
@@ -62,7 +62,7 @@ export async function listDomainFiles(folder: string, main: Section, findings: F
   return [...found.values()];
 }
 
-/** Names that begin with a dot or end in `~` are left behind by editors and mounts. */
-function counts(fileName: string): boolean {
+/** Whether a file of this name describes a domain. Names that begin with a dot or end in `~` are left behind by editors and mounts. */
+export function isDomainFileName(fileName: string): boolean {
   return /\.json5?$/.test(fileName) && !fileName.startsWith('.');
 }

@@ -20,7 +20,7 @@ const ARROWS: Readonly<
   config: {
     rooms: ['core'],
     types: ['src/server/options.ts', 'src/agent/options.ts'],
-    packages: ['json5', '@humanwhocodes/momoa', 'zod', 'ipaddr.js'],
+    packages: ['json5', '@humanwhocodes/momoa', 'zod', 'ipaddr.js', 'chokidar'],
   },
   log: { rooms: ['core'], packages: ['pino', 'pino-pretty'] },
   cli: {

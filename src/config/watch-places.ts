@@ -1,0 +1,123 @@
+import { lstat, readdir, readlink, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isDomainFileName } from './domain-folder.ts';
+import type { ConfigSources } from './findings.ts';
+
+/** Links that are followed on the way to one file; the kernel follows as many. */
+const MAX_LINKS = 40;
+
+/** What of one folder a configuration depends on. */
+export interface Place {
+  /** Which folder it is (device and inode); null where there is none. */
+  identity: string | null;
+  /** Entries that lead to a file of the configuration: files, links, folders on the way. */
+  readonly names: Set<string>;
+  /** Every domain file counts, those to come included. */
+  domains: boolean;
+}
+
+/** By the folder's own path, without links. */
+export type Places = ReadonlyMap<string, Place>;
+
+/**
+ * Where the files of a configuration can change: not only in their own folders, but wherever something that leads to them
+ * can be replaced (a link of certbot's, `current` of a release, `..data` of a Kubernetes volume, a folder that is moved).
+ */
+export async function findPlaces({ files, folders }: ConfigSources): Promise<Places> {
+  const finder = new PlaceFinder();
+  for (const folder of folders) await finder.addFolder(resolve(folder));
+  for (const file of files) await finder.addFile(resolve(file));
+  return finder.finish();
+}
+
+/** Whether a change of the entry `path` can be one of the configuration. */
+export function matters(places: Places, path: string): boolean {
+  const place = places.get(dirname(path));
+  if (place === undefined) return false;
+  const name = basename(path);
+  return place.names.has(name) || (place.domains && isDomainFileName(name));
+}
+
+/** Whether two say the same of the same folders. */
+export function samePlaces(a: Places, b: Places): boolean {
+  if (a.size !== b.size) return false;
+  return Array.from(a).every(([folder, place]) => {
+    const other = b.get(folder);
+    return (
+      other?.identity === place.identity &&
+      other.domains === place.domains &&
+      other.names.size === place.names.size &&
+      place.names.isSubsetOf(other.names)
+    );
+  });
+}
+
+class PlaceFinder {
+  readonly #places = new Map<string, Place>();
+  /** Folders as they were named -> without links. */
+  readonly #real = new Map<string, string>();
+  /** Files that are no links, in folders whose every file counts. */
+  readonly #plain = new Set<string>();
+
+  async addFolder(path: string): Promise<void> {
+    const folder = await this.#realFolder(path, 0);
+    this.#place(folder).domains = true;
+    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    for (const entry of entries) if (entry.isFile()) this.#plain.add(join(path, entry.name));
+  }
+
+  async addFile(path: string, links = 0): Promise<void> {
+    if (this.#plain.has(path)) return;
+    const folder = await this.#realFolder(dirname(path), links);
+    const target = await this.#mark(folder, basename(path));
+    if (target !== null && links < MAX_LINKS) await this.addFile(target, links + 1);
+  }
+
+  async finish(): Promise<Places> {
+    for (const [folder, place] of this.#places) place.identity = await identityOf(folder);
+    return this.#places;
+  }
+
+  /** The folder without links. All that leads there is marked. */
+  async #realFolder(path: string, links: number): Promise<string> {
+    const known = this.#real.get(path);
+    if (known !== undefined) return known;
+    if (dirname(path) === path) return path;
+    const parent = await this.#realFolder(dirname(path), links);
+    const target = await this.#mark(parent, basename(path));
+    const followed = target !== null && links < MAX_LINKS;
+    const real = followed ? await this.#realFolder(target, links + 1) : join(parent, basename(path));
+    this.#real.set(path, real);
+    return real;
+  }
+
+  /** Notes an entry of a folder; gives what it links to, or null. */
+  async #mark(folder: string, name: string): Promise<string | null> {
+    this.#place(folder).names.add(name);
+    const path = join(folder, name);
+    try {
+      return (await lstat(path)).isSymbolicLink() ? resolve(folder, await readlink(path)) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  #place(folder: string): Place {
+    let place = this.#places.get(folder);
+    if (place === undefined) {
+      place = { identity: null, names: new Set(), domains: false };
+      this.#places.set(folder, place);
+    }
+    return place;
+  }
+}
+
+async function identityOf(folder: string): Promise<string | null> {
+  try {
+    const { dev, ino, birthtimeNs } = await stat(folder, { bigint: true });
+    // An inode number is given out again as soon as it is free.
+    return `${dev} ${ino} ${birthtimeNs}`;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,98 @@
+import { basename, join } from 'node:path';
+import { type FSWatcher, watch } from 'chokidar';
+import type { ConfigSources } from './findings.ts';
+import { findPlaces, matters, type Places, samePlaces } from './watch-places.ts';
+
+/** Long enough for a writer to come to its next byte, short enough for a change to be live within a second. */
+const QUIET_MS = 250;
+/** A file that never comes to rest must not hold up the others for ever. */
+const MAX_WAIT_MS = 30_000;
+
+/** Who is told, and when. */
+export interface WatchOptions {
+  /** Something that the configuration is made of may have changed, and has been quiet since. May be called without need. */
+  readonly onChange: () => void;
+  /** Changes are not seen any more, or not all of them: the system has no watches left, for instance. */
+  readonly onError: (error: Error) => void;
+  /** Starts with a change, and again with the next; ends with `onChange`. Default 250 ms. */
+  readonly quietMs?: number;
+}
+
+/** Watches the files of a configuration, whichever way they are replaced. */
+export class ConfigWatch {
+  readonly #options: WatchOptions;
+  readonly #quietMs: number;
+  #places: Places = new Map();
+  #watcher: FSWatcher | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  /** When the first change came that was not told yet. */
+  #since: number | null = null;
+  #closed = false;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#quietMs = options.quietMs ?? QUIET_MS;
+  }
+
+  /**
+   * Watches these files from now on, and no others. Resolves when it does; what changed while it began is told by
+   * `onChange`. Not to be called again before it has resolved.
+   */
+  async follow(sources: ConfigSources): Promise<void> {
+    const places = await findPlaces(sources);
+    if (this.#closed || samePlaces(this.#places, places)) return;
+    this.#places = places;
+    const before = this.#watcher;
+    const watcher = this.#watch(Array.from(places.keys()).filter((folder) => places.get(folder)?.identity !== null));
+    this.#watcher = watcher;
+    await Promise.all([before?.close(), new Promise<void>((resolve) => watcher.once('ready', resolve))]);
+    // Between the reading of the files and this moment nobody looked.
+    this.#touch();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#watcher?.close();
+  }
+
+  #watch(folders: string[]): FSWatcher {
+    const isFolder = new Set(folders);
+    const watcher = watch(folders, {
+      depth: 0,
+      // Links are watched as what they are: where they lead to is among the folders.
+      followSymlinks: false,
+      ignoreInitial: true,
+      ignorePermissionErrors: true,
+      atomic: false,
+      persistent: false,
+      ignored: (path) => !isFolder.has(path) && !matters(this.#places, path),
+    });
+    watcher.on('all', (_event, path) => this.#onEvent(path));
+    // Comes at once, and for folders that were replaced too. What it says is not relied on.
+    watcher.on('raw', (_event, name, details) => {
+      const { watchedPath } = details as { readonly watchedPath?: string };
+      if (watchedPath === undefined || typeof name !== 'string' || name === basename(watchedPath)) this.#touch();
+      else this.#onEvent(join(watchedPath, name));
+    });
+    watcher.on('error', (error) => this.#options.onError(error instanceof Error ? error : new Error(String(error))));
+    return watcher;
+  }
+
+  #onEvent(path: string): void {
+    if (matters(this.#places, path)) this.#touch();
+  }
+
+  #touch(): void {
+    if (this.#closed) return;
+    const now = performance.now();
+    this.#since ??= now;
+    clearTimeout(this.#timer);
+    const wait = Math.max(0, Math.min(this.#quietMs, this.#since + MAX_WAIT_MS - now));
+    this.#timer = setTimeout(() => {
+      this.#since = null;
+      this.#options.onChange();
+    }, wait);
+    this.#timer.unref();
+  }
+}
