@@ -29,13 +29,14 @@ let serial = 0;
 
 /** The certificate authority of this run: made once a process, gone with it. */
 export function testAuthority(): TestCertificate {
-  authority ??= make('Backdial test authority', [
-    '-addext',
-    'basicConstraints=critical,CA:TRUE',
-    '-addext',
-    'keyUsage=critical,keyCertSign,cRLSign',
-  ]);
+  authority ??= makeAuthority('Backdial test authority');
   return authority;
+}
+
+/** Another certificate authority, or one that only bears the same name. */
+export function makeAuthority(commonName: string): TestCertificate {
+  const usage = ['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign'];
+  return make(`/CN=${commonName}`, usage);
 }
 
 /** A leaf of {@link testAuthority} for {@link TEST_NAMES}. */
@@ -46,19 +47,30 @@ export function testCertificate(): TestCertificate {
 
 /** A leaf of {@link testAuthority} for names in OpenSSL's form: `DNS:www.example.com`, `IP:127.0.0.1`. */
 export function issueCertificate(names: readonly string[]): TestCertificate {
-  const ca = testAuthority();
-  const signing = ['-CA', ca.certFile, '-CAkey', ca.keyFile, '-addext', 'basicConstraints=critical,CA:FALSE'];
-  return make('Backdial test', [...signing, '-addext', `subjectAltName=${names.join(',')}`]);
+  return make('/CN=Backdial test', [...signedBy(testAuthority()), '-addext', `subjectAltName=${names.join(',')}`]);
 }
 
-function make(commonName: string, more: readonly string[]): TestCertificate {
+/** A leaf for a visitor, with a subject in OpenSSL's form: `/C=DE/CN=Jane Doe`. */
+export function issueClientCertificate(
+  subject: string,
+  ca: TestCertificate = testAuthority(),
+  usage: 'clientAuth' | 'serverAuth' = 'clientAuth',
+): TestCertificate {
+  return make(subject, [...signedBy(ca), '-utf8', '-addext', `extendedKeyUsage=${usage}`]);
+}
+
+function signedBy(ca: TestCertificate): string[] {
+  return ['-CA', ca.certFile, '-CAkey', ca.keyFile, '-addext', 'basicConstraints=critical,CA:FALSE'];
+}
+
+function make(subject: string, more: readonly string[]): TestCertificate {
   folder ??= temporaryFolder();
   serial += 1;
   const certFile = join(folder, `${serial}.pem`);
   const keyFile = join(folder, `${serial}.key`);
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', keyFile];
-  const subject = ['-subj', `/CN=${commonName}`, '-days', '2', '-out', certFile];
-  execFileSync(findTool('openssl'), ['req', '-x509', ...key, ...subject, ...more], { stdio: 'pipe' });
+  const rest = ['-subj', subject, '-days', '2', '-out', certFile, ...more];
+  execFileSync(findTool('openssl'), ['req', '-x509', ...key, ...rest], { stdio: 'pipe' });
   return { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8'), certFile, keyFile };
 }
 
