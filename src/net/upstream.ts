@@ -4,6 +4,7 @@ import { Deadline } from './deadline.ts';
 import type { HeaderRules } from './header-rules.ts';
 import { ResponseParser, type ResponseSink } from './http1-response.ts';
 import type { ResponseHead } from './http1-response-head.ts';
+import { CRLF, latin1 } from './latin1.ts';
 import { resetDuplex } from './reset.ts';
 import type { UpstreamHandler, UpstreamRequest } from './upstream-handler.ts';
 
@@ -83,7 +84,7 @@ export class Upstream implements ResponseSink {
     const { headers } = request;
     let head = `${request.method} ${request.target} HTTP/1.1\r\n`;
     for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
-    this.#stream.write(`${head}\r\n`, 'latin1');
+    this.#stream.write(latin1(`${head}\r\n`));
     if (this.#requestDone) this.#readDeadline.arm(readMs);
   }
 
@@ -100,9 +101,9 @@ export class Upstream implements ResponseSink {
     let room: boolean;
     if (this.#chunked) {
       stream.cork();
-      stream.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+      stream.write(latin1(`${chunk.length.toString(16)}\r\n`));
       stream.write(chunk);
-      room = stream.write('\r\n', 'latin1');
+      room = stream.write(CRLF);
       stream.uncork();
     } else {
       room = stream.write(chunk);
@@ -120,7 +121,7 @@ export class Upstream implements ResponseSink {
     if (this.#chunked) {
       let tail = '0\r\n';
       for (let i = 0; i < trailers.length; i += 2) tail += `${trailers[i]}: ${trailers[i + 1]}\r\n`;
-      this.#stream.write(`${tail}\r\n`, 'latin1');
+      this.#stream.write(latin1(`${tail}\r\n`));
     }
     this.#requestDone = true;
     if (this.#responseDone) this.#settle();
