@@ -8,6 +8,9 @@ import type { TunnelClosed } from './types.ts';
 /** GOAWAY debug data that tells an agent that a newer tunnel took its place. */
 const REPLACED = 'replaced';
 
+/** Starts when the session failed; ends the socket. Enough for a GOAWAY that can still be written. */
+const GOAWAY_GRACE_MS = 250;
+
 /**
  * Owns the end of one tunnel, on either side: which streams it carries, why it ended, and that none of them ends cleanly
  * because of it.
@@ -28,13 +31,17 @@ export class SessionEnd {
   #reason: TunnelEnd | null = null;
   #detail: string | null = null;
   #deadline: NodeJS.Timeout | null = null;
+  #closing: NodeJS.Timeout | null = null;
 
   constructor(socket: TLSSocket) {
     this.#socket = socket;
     this.closed = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#note('lost', error.code ?? error.message));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#note('lost', error.code ?? error.message);
+      this.#closeSocketIn(0);
+    });
     socket.on('close', () => this.#socketOnClose());
   }
 
@@ -52,6 +59,7 @@ export class SessionEnd {
     session.on('error', (error: NodeJS.ErrnoException) => {
       const http2 = error.code?.startsWith('ERR_HTTP2') === true;
       this.#note(http2 ? 'protocol-error' : 'lost', error.message);
+      this.#closeSocketIn(GOAWAY_GRACE_MS);
     });
     session.on('goaway', (code: number, _lastStreamId: number, data?: Buffer) => {
       const replaced = data?.toString('latin1') === REPLACED;
@@ -101,10 +109,19 @@ export class SessionEnd {
     if (!this.#leaving.signal.aborted) this.#leaving.abort();
   }
 
+  /**
+   * A TLS socket that broke after its handshake is not destroyed by Node, and the session on it, though destroyed, waits
+   * for its GOAWAY to be written, which a broken socket never does: without this neither would ever close.
+   */
+  #closeSocketIn(ms: number): void {
+    this.#leave();
+    this.#closing ??= setTimeout(() => this.#socket.destroy(), ms);
+  }
+
   #socketOnClose(): void {
     this.#note('lost', null);
     this.#cutStreams(new BackdialError('agent-lost'));
-    if (this.#session === null) this.#finish();
+    setImmediate(() => this.#finish());
   }
 
   #cutStreams(error: BackdialError): void {
@@ -114,6 +131,7 @@ export class SessionEnd {
 
   #finish(): void {
     if (this.#deadline !== null) clearTimeout(this.#deadline);
+    if (this.#closing !== null) clearTimeout(this.#closing);
     this.#leave();
     const reason = this.#reason ?? 'lost';
     this.#resolve({ reason, detail: this.#detail });
