@@ -32,7 +32,10 @@ const activated = (file: string) =>
 
 describe('conf/', () => {
   it('has these files, and nothing that is not loaded below', () => {
-    assert.deepEqual(globSync('conf/**/*.*').toSorted(), [AGENT, AGENT_DOMAIN, SERVER_DOMAIN, SERVER].toSorted());
+    assert.deepEqual(
+      globSync('conf/**/*.*', { exclude: ['conf/examples/**'] }).toSorted(),
+      [AGENT, AGENT_DOMAIN, SERVER_DOMAIN, SERVER].toSorted(),
+    );
   });
 
   it('loads without a problem', async () => {
@@ -67,7 +70,7 @@ describe('conf/', () => {
   });
 
   it('explains every key just above it', () => {
-    for (const file of globSync('conf/**/*.json5')) {
+    for (const file of [SERVER, SERVER_DOMAIN, AGENT, AGENT_DOMAIN]) {
       const lines = read(file).split('\n');
       const keys = lines.flatMap((line, index) => (/^\s*\w+:/.test(line) ? [index] : []));
       assert.ok(keys.length > 5);
