@@ -1,6 +1,16 @@
 import type { Socket } from 'node:net';
+import type { SocketAddress } from '../core/address.ts';
+import { asBackdialError, type BackdialError } from '../core/errors.ts';
 import type { Listener } from './listen.ts';
 import { ListenerGroup } from './listener-group.ts';
+
+/** A listener that is to be open. */
+export interface WantedListener {
+  /** What tells it from the others of its set. */
+  readonly key: string;
+  /** Opens it; `group` is for the sockets that it accepts. Fails with `listen-failed`. */
+  readonly listen: (group: ListenerGroup) => Promise<Listener>;
+}
 
 /** Listeners of one way in, each with the sockets that it accepted: one can be opened or closed while the others stay. */
 export class ListenerSet {
@@ -13,8 +23,14 @@ export class ListenerSet {
     return this.#all().reduce((sum, group) => sum + group.size, 0);
   }
 
-  /** Opens a listener, to be known as `key`, by a function that is given the group for its sockets. Fails as that does. */
-  async open(key: string, listen: (group: ListenerGroup) => Promise<Listener>): Promise<Listener> {
+  /** Opens listeners one after the other, until one fails; gives where they listen. */
+  async open(wanted: readonly WantedListener[]): Promise<SocketAddress[]> {
+    const addresses: SocketAddress[] = [];
+    for (const each of wanted) addresses.push((await this.#open(each)).address);
+    return addresses;
+  }
+
+  async #open({ key, listen }: WantedListener): Promise<Listener> {
     const group = new ListenerGroup();
     this.#groups.push({ key, group });
     try {
@@ -22,13 +38,31 @@ export class ListenerSet {
       group.addListener(listener);
       return listener;
     } catch (error) {
-      this.remove(key);
+      this.#remove(key);
       throw error;
     }
   }
 
-  /** Closes the listener that is known as `key`. Its sockets are ended by `end`; without it they live on. */
-  remove(key: string, end?: (socket: Socket) => void): void {
+  /**
+   * Closes what is not wanted, then opens what is missing: what is given up may be in the way of what is wanted. Sockets of
+   * closed listeners are ended by `end`; without it they live on. Gives what could not be opened (`listen-failed`), which
+   * the next call tries again.
+   */
+  async follow(wanted: readonly WantedListener[], end?: (socket: Socket) => void): Promise<BackdialError[]> {
+    const has = new Set(this.#groups.map(({ key }) => key));
+    const keys = new Set(wanted.map(({ key }) => key));
+    for (const key of has) if (!keys.has(key)) this.#remove(key, end);
+    const failures: BackdialError[] = [];
+    for (const each of wanted) {
+      if (has.has(each.key)) continue;
+      await this.#open(each).catch((error: unknown) => {
+        failures.push(asBackdialError(error, 'listen-failed'));
+      });
+    }
+    return failures;
+  }
+
+  #remove(key: string, end?: (socket: Socket) => void): void {
     const index = this.#groups.findIndex((each) => each.key === key);
     const [removed] = index === -1 ? [] : this.#groups.splice(index, 1);
     if (removed === undefined) return;

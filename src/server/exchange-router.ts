@@ -33,7 +33,7 @@ export interface RouterOptions {
   readonly domains: () => DomainTable;
   readonly carriers: CarrierSource;
   readonly access: Pick<AccessControl, 'of'>;
-  readonly certificates: Certificates;
+  readonly certificates: () => Certificates;
   readonly forwarder: ExchangeForwarder;
   readonly joiner: UpgradeJoiner;
   /** Over how long a body must keep its least rate, ms. */

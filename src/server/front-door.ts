@@ -2,21 +2,19 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
-import type { ErrorCode } from '../core/errors.ts';
+import type { BackdialError, ErrorCode } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
 import { ALERT, type Alert, sendAlert } from '../net/alert.ts';
 import type { ClientHello } from '../net/client-hello.ts';
-import { listenOn } from '../net/listen.ts';
+import { type Listener, listenOn } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
-import { ListenerSet } from '../net/listener-set.ts';
+import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
 import { type PeekBudget, type Peeked, peekClientHello } from '../net/peek.ts';
 import { keepRawSocket } from '../net/reset.ts';
 import { Admission } from './admission.ts';
 import { Certificates } from './certificates.ts';
-import type { ListenChange } from './change.ts';
 import { clientSubject } from './client-certificate.ts';
 import type { DomainTable } from './domain-table.ts';
-import { type ListenFailure, moveListeners } from './move-listeners.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 import { TlsServers } from './tls-servers.ts';
 import { UncoveredDomains } from './uncovered-domains.ts';
@@ -26,8 +24,11 @@ import type { VisitorConnection } from './visitor.ts';
 export interface FrontDoor {
   /** Opens every listener of `options.listen`; fails with `listen-failed`, and then none stays open. */
   listen(): Promise<SocketAddress[]>;
-  /** Closes and opens listeners; visitors of closed ones live on. What cannot be opened is told, and stops nothing else. */
-  move(change: ListenChange): Promise<ListenFailure[]>;
+  /**
+   * Closes and opens listeners until they are those of `options.listen`; visitors of closed ones live on. Gives what could
+   * not be opened.
+   */
+  follow(): Promise<BackdialError[]>;
   /** To be called when domains or certificates changed: warns of domains that no certificate covers, of each once. */
   warnOfUncovered(): void;
   /**
@@ -127,33 +128,33 @@ class TlsFrontDoor implements FrontDoor {
 
   async listen(): Promise<SocketAddress[]> {
     this.warnOfUncovered();
-    const addresses: SocketAddress[] = [];
     try {
-      for (const address of this.#options.listen) addresses.push(await this.#open(address));
+      return await this.#listeners.open(this.#wanted());
     } catch (error) {
       await this.close();
       throw error;
     }
-    return addresses;
   }
 
-  move(change: ListenChange): Promise<ListenFailure[]> {
-    return moveListeners(change, {
-      close: (address) => this.#listeners.remove(formatAddress(address)),
-      open: (address) => this.#open(address),
-    });
+  async follow(): Promise<BackdialError[]> {
+    return this.#stopped ? [] : this.#listeners.follow(this.#wanted());
   }
 
-  async #open(address: SocketAddress): Promise<SocketAddress> {
+  #wanted(): WantedListener[] {
+    return this.#options.listen.map((address) => ({
+      key: formatAddress(address),
+      listen: (group) => this.#open(address, group),
+    }));
+  }
+
+  async #open(address: SocketAddress, group: ListenerGroup): Promise<Listener> {
     const onAcceptError = (error: Error) => this.#admission.acceptFailed(error);
-    const listener = await this.#listeners.open(formatAddress(address), (group) => {
-      // Half-open until the route is known: an alert must be sendable after the peer's FIN.
-      const onSocket = (raw: Socket) => this.#listenerOnSocket(raw, group);
-      return listenOn(address, { allowHalfOpen: true, onSocket, onAcceptError });
-    });
+    // Half-open until the route is known: an alert must be sendable after the peer's FIN.
+    const onSocket = (raw: Socket) => this.#listenerOnSocket(raw, group);
+    const listener = await listenOn(address, { allowHalfOpen: true, onSocket, onAcceptError });
     const told = formatAddress(listener.address);
     this.#options.observer({ type: 'listening', purpose: 'front-door', address: told });
-    return listener.address;
+    return listener;
   }
 
   stop(): void {
@@ -244,7 +245,7 @@ class TlsFrontDoor implements FrontDoor {
     const { raw, remote, acceptedAt } = arrival;
     const timeoutMs = this.#options.readTimeoutMs || DEFAULT_HANDSHAKE_TIMEOUT_MS;
     const clientAuthorities = name === null ? null : this.#clientAuthorities(name, remote);
-    arrival.connection = { raw, name, certificate, remote, clientAuthorities, clientSubject: null };
+    arrival.connection = { raw, name, remote, clientAuthorities, clientSubject: null };
     const left = Math.max(1, timeoutMs - (performance.now() - acceptedAt));
     arrival.deadline = setTimeout(() => {
       const detail = `no TLS handshake within ${timeoutMs} ms`;

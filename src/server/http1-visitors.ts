@@ -46,11 +46,8 @@ export class Http1Visitors {
 
   constructor(given: Http1VisitorsOptions) {
     this.#given = given;
-    const { idleTimeoutMs, maxHeaderBytes, readTimeoutMs } = given.options;
     const server = createServer({
-      maxHeaderSize: maxHeaderBytes,
-      keepAliveTimeout: idleTimeoutMs,
-      headersTimeout: readTimeoutMs,
+      ...limitsOf(given.options),
       // Honest uploads take hours; a least rate guards bodies instead.
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
@@ -86,6 +83,11 @@ export class Http1Visitors {
     socket.on('close', () => this.#forget(socket));
     this.#server.emit('connection', socket);
     if (this.#draining) state.drain();
+  }
+
+  /** Takes over those of `options` of which node:http keeps copies; for connections to come. */
+  refresh(): void {
+    Object.assign(this.#server, limitsOf(this.#given.options));
   }
 
   /** Closes idle connections at once; each of the others with the answer that it waits for. */
@@ -235,6 +237,10 @@ export class Http1Visitors {
     if (state?.exchange != null) state.exchange.stall();
     else (socket as TLSSocket).destroy();
   };
+}
+
+function limitsOf({ idleTimeoutMs, maxHeaderBytes, readTimeoutMs }: ResolvedServerOptions) {
+  return { maxHeaderSize: maxHeaderBytes, keepAliveTimeout: idleTimeoutMs, headersTimeout: readTimeoutMs };
 }
 
 function visitOf(

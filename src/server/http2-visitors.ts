@@ -76,6 +76,11 @@ export class Http2Visitors {
     this.#arriving = null;
   }
 
+  /** Takes over those of `options` of which node:http2 keeps copies; for sessions to come. */
+  refresh(): void {
+    this.#server.updateSettings({ maxHeaderListSize: this.#given.options.maxHeaderBytes });
+  }
+
   /** GOAWAY to all; sessions without streams close at once, the others with their last stream. */
   drain(): void {
     this.#draining = true;

@@ -28,6 +28,8 @@ export interface HttpsWayOptions {
   readonly onService: ServiceHandler;
   /** Places of each domain, shared with the other ways in. Default: of its own. */
   readonly streams?: DomainStreams;
+  /** Those in force. Default: those of `options`, for ever. */
+  readonly certificates?: () => Certificates;
   /** Deadlines that no user sets; tests make them shorter. */
   readonly internals?: Partial<HttpsWayInternals>;
 }
@@ -43,6 +45,8 @@ export interface HttpsWayInternals {
 export interface HttpsWay {
   /** Takes a connection after its TLS handshake; owns the socket from then on. */
   accept(tlsSocket: TLSSocket, connection: VisitorConnection): void;
+  /** Takes over those of `options` of which Node keeps copies; for connections to come. */
+  refresh(): void;
   /** Closes what is idle at once; the rest ends with the answers that it waits for. Idempotent. */
   drain(): void;
   /** Drains, cuts what is left, resolves when all is closed. Idempotent. */
@@ -66,19 +70,20 @@ class TerminatedHttps implements HttpsWay {
   #closing = false;
   #onEmpty: (() => void)[] = [];
 
-  constructor({ options, domains, carriers, access, onService, streams: shared, internals = {} }: HttpsWayOptions) {
+  constructor(given: HttpsWayOptions) {
+    const { options, domains, carriers, access, onService, certificates, streams: shared, internals = {} } = given;
     const { bodyRateWindowMs = BODY_RATE_WINDOW_MS, maxWaitMs } = internals;
     const streams = shared ?? new DomainStreams(maxWaitMs);
     const waits = maxWaitMs === undefined ? {} : { maxWaitMs };
     const forwarder = new ExchangeForwarder({ carriers, pools: this.#pools, streams, ...waits });
-    const certificates = new Certificates(options.certificates);
+    const own = certificates === undefined ? new Certificates(options.certificates) : null;
     const joiner = this.#joiner;
     const router = new ExchangeRouter({
       options,
       domains,
       carriers,
       access,
-      certificates,
+      certificates: certificates ?? (() => own as Certificates),
       forwarder,
       joiner,
       bodyRateWindowMs,
@@ -102,6 +107,11 @@ class TerminatedHttps implements HttpsWay {
     this.#open.add(connection);
     const visitors = tlsSocket.alpnProtocol === 'h2' ? this.#http2 : this.#http1;
     visitors.accept(tlsSocket, connection);
+  }
+
+  refresh(): void {
+    this.#http1.refresh();
+    this.#http2.refresh();
   }
 
   drain(): void {

@@ -11,7 +11,7 @@ export interface ReachOptions {
   readonly domains: () => DomainTable;
   readonly access: Pick<AccessControl, 'of'>;
   readonly carriers: Pick<CarrierSource, 'serves'>;
-  readonly certificates: Pick<Certificates, 'select'>;
+  readonly certificates: () => Pick<Certificates, 'select'>;
 }
 
 /** The domain that a visitor reaches under a name, or why it reaches none; `policy` is then what the visitor may know of. */
@@ -26,11 +26,10 @@ export type Reached =
  */
 export function reach(
   { domains, access, carriers, certificates }: ReachOptions,
-  { name, remote, certificate, clientAuthorities, clientSubject }: VisitorConnection,
+  { name, remote, clientAuthorities, clientSubject }: VisitorConnection,
   host: string,
 ): Reached {
-  const entry = name === host ? certificate : certificates.select(host);
-  if (entry !== -1 && entry !== certificate) return { refusal: 'misdirected', policy: null };
+  if (name !== host && isOtherEntry(certificates(), name, host)) return { refusal: 'misdirected', policy: null };
   const policy = domains().find(host);
   const hidden = policy === null ? 'domain-unknown' : access.of(policy).refusal(remote);
   const wanted = hidden === null ? (policy?.clients.certificates ?? null) : null;
@@ -42,4 +41,10 @@ export function reach(
   if (wanted !== clientAuthorities)
     return { refusal: carriers.serves(host) ? 'misdirected' : 'domain-unserved', policy };
   return clientSubject === null ? { refusal: 'certificate-refused', policy: null } : { refusal: null, policy };
+}
+
+/** By today's entries: those of the day when the connection was made may be gone. */
+function isOtherEntry(certificates: Pick<Certificates, 'select'>, name: string | null, host: string): boolean {
+  const entry = certificates.select(host);
+  return entry !== -1 && entry !== certificates.select(name);
 }

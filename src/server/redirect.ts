@@ -1,21 +1,23 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { formatAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
+import type { BackdialError } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
-import { bindServer } from '../net/listen.ts';
+import { bindServer, type Listener } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
-import { ListenerSet } from '../net/listener-set.ts';
+import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
 import { Admission } from './admission.ts';
-import type { ListenChange } from './change.ts';
-import { type ListenFailure, moveListeners } from './move-listeners.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 
 /** The listeners that send plain HTTP to https. */
 export interface Redirect {
   /** Opens every listener of `options.redirect`; fails with `listen-failed`, and then none stays open. */
   listen(): Promise<SocketAddress[]>;
-  /** Closes and opens listeners; what is open of closed ones has a second left. What cannot be opened stops nothing else. */
-  move(change: ListenChange): Promise<ListenFailure[]>;
+  /**
+   * Closes and opens listeners until they are those of `options.redirect`; connections of closed ones have a second left.
+   * Gives what could not be opened.
+   */
+  follow(): Promise<BackdialError[]>;
   /** Takes over those of `options` of which the listeners have copies; for connections to come. */
   refresh(): void;
   /** Stops accepting at once; what is open has a second left. Idempotent. */
@@ -75,21 +77,16 @@ class HttpsRedirect implements Redirect {
   }
 
   async listen(): Promise<SocketAddress[]> {
-    const addresses: SocketAddress[] = [];
     try {
-      for (const address of this.#options.redirect) addresses.push(await this.#open(address));
+      return await this.#listeners.open(this.#wanted());
     } catch (error) {
       await this.close();
       throw error;
     }
-    return addresses;
   }
 
-  move(change: ListenChange): Promise<ListenFailure[]> {
-    return moveListeners(change, {
-      close: (address) => this.#listeners.remove(formatAddress(address), endSoon),
-      open: (address) => this.#open(address),
-    });
+  async follow(): Promise<BackdialError[]> {
+    return this.#stopped ? [] : this.#listeners.follow(this.#wanted(), endSoon);
   }
 
   stop(): void {
@@ -111,13 +108,19 @@ class HttpsRedirect implements Redirect {
     return this.#listeners.close((socket) => socket.destroy());
   }
 
-  async #open(address: SocketAddress): Promise<SocketAddress> {
-    const listener = await this.#listeners.open(formatAddress(address), (group) =>
-      bindServer(this.#makeServer(group), address, (error) => this.#admission.acceptFailed(error)),
-    );
+  #wanted(): WantedListener[] {
+    return this.#options.redirect.map((address) => ({
+      key: formatAddress(address),
+      listen: (group) => this.#open(address, group),
+    }));
+  }
+
+  async #open(address: SocketAddress, group: ListenerGroup): Promise<Listener> {
+    const onAcceptError = (error: Error) => this.#admission.acceptFailed(error);
+    const listener = await bindServer(this.#makeServer(group), address, onAcceptError);
     const told = formatAddress(listener.address);
     this.#options.observer({ type: 'listening', purpose: 'redirect', address: told });
-    return listener.address;
+    return listener;
   }
 
   refresh(): void {

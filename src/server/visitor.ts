@@ -6,8 +6,6 @@ export interface VisitorConnection {
   readonly raw: Socket;
   /** SNI in canonical form, as peeked from the ClientHello (resumption does not change it); null without SNI. */
   readonly name: string | null;
-  /** Which entry of `certificates` answered; -1 without any. */
-  readonly certificate: number;
   /** The visitor's address, `ip:port`. */
   readonly remote: string;
   /** PEM of the authorities whose certificate the visitor was asked for; null: it was asked for none. */

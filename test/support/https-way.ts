@@ -145,7 +145,6 @@ export async function withHttpsWay(
     way.accept(stream as TLSSocket, {
       raw,
       name,
-      certificate: 0,
       remote,
       clientAuthorities: null,
       clientSubject: null,
