@@ -5,23 +5,25 @@ import type { Dialled, DialOptions } from '../core/dial.ts';
 import { asBackdialError, BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { StreamEnd } from '../core/events.ts';
 import { type Listener, listenOn } from '../net/listen.ts';
-import { ListenerGroup } from '../net/listener-group.ts';
+import type { ListenerGroup } from '../net/listener-group.ts';
+import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
 import { type SpliceResult, splice } from '../net/splice.ts';
 import { Admission } from './admission.ts';
 import { DomainStreams } from './domain-streams.ts';
+import { DomainTable } from './domain-table.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
+import { type TcpAddress, tcpAddresses } from './tcp-addresses.ts';
 import type { AccessControl } from './visitor-access.ts';
-
-/** A TCP listener of a domain. */
-interface TcpAddress {
-  readonly domain: string;
-  readonly address: SocketAddress;
-}
 
 /** The TCP way in: the listeners of all domains. */
 export interface TcpWay {
   /** Opens every domain's `listen`; fails with `listen-failed`, and then none stays open. */
   listen(): Promise<TcpAddress[]>;
+  /**
+   * Closes and opens listeners until they are those of the domains; visitors of closed ones are reset, all others are not
+   * touched. Gives what could not be opened.
+   */
+  follow(): Promise<BackdialError[]>;
   /** Stops accepting at once; what is open lives on. Idempotent. */
   stop(): void;
   /** Stops, then resolves when the last visitor has gone; cuts none. */
@@ -36,6 +38,8 @@ export interface TcpWayOptions {
   readonly options: Pick<ResolvedServerOptions, 'domains' | 'observer' | 'maxConnections' | 'maxConnectionsPerAddress'>;
   readonly dialer: TcpDialer;
   readonly access: Pick<AccessControl, 'of'>;
+  /** Those in force. Default: those of `options`, for ever. */
+  readonly domains?: () => DomainTable;
   /** Places of each domain, shared with the other ways in. Default: of its own. */
   readonly streams?: DomainStreams;
   /** Shared with the other listeners. Default: one of its own, with the limits of `options`. */
@@ -56,13 +60,28 @@ export function createTcpWay(options: TcpWayOptions): TcpWay {
   return new DialingTcpWay(options);
 }
 
+/** A listener that is open. */
+interface Door {
+  readonly domain: string;
+  /** Set once it is closed on purpose: its visitors are cut. */
+  closed: boolean;
+}
+
 /** What is known of a visitor on accept. */
 interface Visit {
+  readonly door: Door;
   readonly socket: Socket;
   readonly policy: ResolvedDomain;
   readonly remote: string;
   readonly start: number;
   readonly transaction: string;
+}
+
+/** Where a visitor came in. */
+interface Accepted {
+  readonly door: Door;
+  readonly group: ListenerGroup;
+  readonly at: SocketAddress;
 }
 
 /** How a visit ended. */
@@ -81,11 +100,16 @@ class DialingTcpWay implements TcpWay {
   readonly #access: TcpWayOptions['access'];
   readonly #streams: DomainStreams;
   readonly #admission: Admission;
-  readonly #group = new ListenerGroup();
+  readonly #domains: () => DomainTable;
+  readonly #listeners = new ListenerSet();
+  readonly #doors = new Map<string, Door>();
+  #stopped = false;
   #closing = false;
 
-  constructor({ options, dialer, access, admission, streams }: TcpWayOptions) {
+  constructor({ options, dialer, access, admission, domains, streams }: TcpWayOptions) {
     this.#options = options;
+    const own = new DomainTable(domains === undefined ? options.domains : []);
+    this.#domains = domains ?? (() => own);
     this.#streams = streams ?? new DomainStreams();
     this.#dialer = dialer;
     this.#access = access;
@@ -93,57 +117,79 @@ class DialingTcpWay implements TcpWay {
   }
 
   get connectionCount(): number {
-    return this.#group.size;
+    return this.#listeners.size;
   }
 
   async listen(): Promise<TcpAddress[]> {
-    const wanted = this.#options.domains.flatMap((policy) => policy.listen.map((at) => ({ policy, at })));
-    refuseDuplicates(wanted);
-    const addresses: TcpAddress[] = [];
+    const { open, refused } = tcpAddresses(this.#domains().all());
+    const [problem] = refused;
+    if (problem !== undefined) throw problem;
     try {
-      for (const { policy, at } of wanted) {
-        const listener = await this.#listenOn(policy, at);
-        this.#group.addListener(listener);
-        addresses.push({ domain: policy.name, address: listener.address });
-      }
+      const addresses = await this.#listeners.open(open.map((each) => this.#wanted(each)));
+      return addresses.map((address, index) => ({ domain: open[index]?.domain ?? '', address }));
     } catch (error) {
       await this.close();
       throw error;
     }
-    return addresses;
+  }
+
+  async follow(): Promise<BackdialError[]> {
+    if (this.#stopped) return [];
+    const { open, refused } = tcpAddresses(this.#domains().all());
+    const wanted = open.map((each) => this.#wanted(each));
+    const keys = new Set(wanted.map(({ key }) => key));
+    for (const [key, door] of this.#doors) {
+      if (keys.has(key)) continue;
+      door.closed = true;
+      this.#doors.delete(key);
+    }
+    return [...refused, ...(await this.#listeners.follow(wanted, (socket) => socket.resetAndDestroy()))];
   }
 
   stop(): void {
-    this.#group.stop();
+    this.#stopped = true;
+    this.#listeners.stop();
   }
 
   drained(): Promise<void> {
-    return this.#group.drained();
+    this.stop();
+    return this.#listeners.drained();
   }
 
   close(): Promise<void> {
+    this.stop();
     this.#closing = true;
-    return this.#group.close((socket) => socket.resetAndDestroy());
+    return this.#listeners.close((socket) => socket.resetAndDestroy());
   }
 
-  async #listenOn(policy: ResolvedDomain, at: SocketAddress): Promise<Listener> {
-    const { observer } = this.#options;
-    const listener = await listenOn(at, {
-      allowHalfOpen: true,
-      onSocket: (socket) => this.#listenerOnSocket(socket, policy, listener.address),
-      onAcceptError: (error) => this.#admission.acceptFailed(error),
-    });
-    observer({ type: 'listening', purpose: 'tcp', address: formatAddress(listener.address), domain: policy.name });
-    return listener;
+  #wanted({ domain, address }: TcpAddress): WantedListener {
+    const key = `${domain} ${formatAddress(address)}`;
+    const listen = async (group: ListenerGroup): Promise<Listener> => {
+      const door: Door = { domain, closed: false };
+      const listener = await listenOn(address, {
+        allowHalfOpen: true,
+        onSocket: (socket) => this.#listenerOnSocket(socket, { door, group, at: listener.address }),
+        onAcceptError: (error) => this.#admission.acceptFailed(error),
+      });
+      this.#doors.set(key, door);
+      this.#options.observer({ type: 'listening', purpose: 'tcp', address: formatAddress(listener.address), domain });
+      return listener;
+    };
+    return { key, listen };
   }
 
-  #listenerOnSocket(socket: Socket, policy: ResolvedDomain, at: SocketAddress): void {
+  #listenerOnSocket(socket: Socket, { door, group, at }: Accepted): void {
     const remote = this.#admission.admit(socket);
     if (remote === null) return;
-    this.#group.addSocket(socket);
+    group.addSocket(socket);
+    const policy = this.#domains().find(door.domain);
+    if (policy === null) {
+      socket.resetAndDestroy();
+      return;
+    }
     // The agent chooses the target by port, and by the domain where its `ports` lacks this one.
     const name = 'port' in at ? `${policy.name}:${at.port}` : policy.name;
-    const visit = { socket, policy, remote, start: Date.now(), transaction: randomUUID() };
+    const visit = { door, socket, policy, remote, start: Date.now(), transaction: randomUUID() };
     const refusal = this.#access.of(policy).refusal(remote);
     if (refusal !== null) {
       socket.resetAndDestroy();
@@ -162,7 +208,7 @@ class DialingTcpWay implements TcpWay {
       const error = asBackdialError(thrown, 'internal');
       const gone = visit.socket.destroyed;
       visit.socket.resetAndDestroy();
-      const reason = gone ? this.#endOfVisitor() : error.code;
+      const reason = gone ? this.#endOfVisitor(visit) : error.code;
       this.#record(visit, { ...refused(error.code), reason });
       return;
     }
@@ -170,7 +216,7 @@ class DialingTcpWay implements TcpWay {
     const result = await splice(visit.socket, stream);
     this.#streams.leave(visit.policy);
     const { bytesAToB: bytesIn, bytesBToA: bytesOut } = result;
-    this.#record(visit, { reason: this.#endOf(result), status: null, instance, bytesIn, bytesOut });
+    this.#record(visit, { reason: this.#endOf(visit, result), status: null, instance, bytesIn, bytesOut });
   }
 
   /**
@@ -195,14 +241,15 @@ class DialingTcpWay implements TcpWay {
     }
   }
 
-  #endOf({ end, error }: SpliceResult): StreamEnd {
+  #endOf(visit: Visit, { end, error }: SpliceResult): StreamEnd {
     if (end === 'done') return 'done';
-    if (end === 'a-reset') return this.#endOfVisitor();
+    if (end === 'a-reset') return this.#endOfVisitor(visit);
     return asBackdialError(error, 'agent-lost').code;
   }
 
-  /** A visitor's socket that was closed: by the visitor, or by {@link close}. */
-  #endOfVisitor(): StreamEnd {
+  /** A visitor's socket that was closed: by the visitor, with its listener, or by {@link close}. */
+  #endOfVisitor({ door }: Visit): StreamEnd {
+    if (door.closed) return 'domain-inactive';
     return this.#closing ? 'tunnel-draining' : 'visitor-reset';
   }
 
@@ -234,31 +281,4 @@ class DialingTcpWay implements TcpWay {
 /** The end of a visit that never had a stream. */
 function refused(reason: ErrorCode): VisitEnd {
   return { reason, status: ERRORS[reason].status, instance: null, bytesIn: 0, bytesOut: 0 };
-}
-
-interface Wanted {
-  readonly policy: ResolvedDomain;
-  readonly at: SocketAddress;
-}
-
-/** Before the kernel does it, which cannot say whose the other one is. Fails with `listen-failed`. */
-function refuseDuplicates(wanted: readonly Wanted[]): void {
-  for (const [index, { policy, at }] of wanted.entries()) {
-    const other = wanted.slice(0, index).find((earlier) => overlap(earlier.at, at));
-    if (other === undefined) continue;
-    const [one, two] = [other.policy.name, policy.name];
-    const by = one === two ? `twice by ${one}` : `by ${one} and by ${two}`;
-    const where = `${formatAddress(at)} is asked for ${by}`;
-    throw new BackdialError('listen-failed', `${where}; give each its own address or port`);
-  }
-}
-
-const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
-
-function overlap(a: SocketAddress, b: SocketAddress): boolean {
-  if ('path' in a || 'path' in b) return 'path' in a && 'path' in b && a.path === b.path;
-  if (a.port === 0 || a.port !== b.port) return false;
-  if (a.host === b.host) return true;
-  const sameFamily = a.host.includes(':') === b.host.includes(':');
-  return sameFamily && (ANY_ADDRESS.has(a.host) || ANY_ADDRESS.has(b.host));
 }
