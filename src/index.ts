@@ -1,7 +1,7 @@
 /** The library's face: what is not exported here is not public. */
 export { type Agent, createAgent } from './agent/agent.ts';
 export type { AgentDomainOptions, AgentOptions, TargetAddress } from './agent/options.ts';
-export type { SocketAddress } from './core/address.ts';
+export type { Network, SocketAddress } from './core/address.ts';
 export type { DialOptions } from './core/dial.ts';
 export { BackdialError, ERRORS, type ErrorCode, type ErrorEntry } from './core/errors.ts';
 export type {
@@ -15,5 +15,12 @@ export type {
   Way,
 } from './core/events.ts';
 export { Secret } from './core/secret.ts';
-export type { Balance, CertificateOptions, DomainOptions, ServerOptions } from './server/options.ts';
+export type {
+  Balance,
+  CertificateOptions,
+  ClientOptions,
+  CredentialOptions,
+  DomainOptions,
+  ServerOptions,
+} from './server/options.ts';
 export { createServer, type Server, type ServerAddresses } from './server/server.ts';

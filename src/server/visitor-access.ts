@@ -8,7 +8,7 @@ import type { ResolvedDomain } from './resolve-options.ts';
 import type { SecretChecker } from './secret-check.ts';
 
 /** Why a visitor gets the answer of a domain that does not exist (design 6.5). */
-export type HiddenRefusal = 'network-refused' | 'time-refused' | 'certificate-refused';
+type PlaceRefusal = 'network-refused' | 'time-refused';
 
 /** Why a visitor who may otherwise pass is not let in, and what its answer says more. */
 export interface LoginRefusal {
@@ -31,7 +31,7 @@ export interface DomainAccess {
   /** True when agents may come from the peer's address (`ip:port`). */
   admitsAgent(remote: string): boolean;
   /** What every way in asks first: `networks`, then `ranges`. Null: the visitor may go on. */
-  refusal(remote: string): 'network-refused' | 'time-refused' | null;
+  refusal(remote: string): PlaceRefusal | null;
   /** True when visitors must log in. */
   readonly asksLogin: boolean;
   /**
@@ -92,7 +92,7 @@ class CheckedAccess implements DomainAccess {
     return this.#agents?.has(peerAddress(remote)) ?? true;
   }
 
-  refusal(remote: string): 'network-refused' | 'time-refused' | null {
+  refusal(remote: string): PlaceRefusal | null {
     if (this.#networks?.has(peerAddress(remote)) === false) return 'network-refused';
     if (this.#ranges.length === 0) return null;
     const now = this.#now();
