@@ -168,6 +168,41 @@ test('HTTP/2: a visitor that resets its stream is a reset for the target, and co
   });
 });
 
+for (const [name, code] of [
+  ['NO_ERROR', 0],
+  ['CANCEL', 8],
+] as const) {
+  test(`HTTP/2: RST_STREAM with ${name} does not complete a body`, async () => {
+    await withHttpsWay({}, async ({ port, target, record }) => {
+      const { stream, raw } = await connectWire(port, { tls: true, alpn: ['h2'], halfOpen: false });
+      stream.resume();
+      const head = [':method', 'POST', ':scheme', 'https', ':path', '/', ':authority', 'www.example.com'];
+      stream.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+      stream.write(Buffer.concat([frame(4, 0, 0, ''), frame(1, 4, 1, literals(head)), frame(0, 0, 1, 'abc')]));
+      const to = await target.next();
+      await to.receivedText('\r\n3\r\nabc\r\n');
+      stream.write(frame(3, 0, 1, Buffer.from([0, 0, 0, code])));
+      assert.equal((await to.ending).verdict, 'reset');
+      assert.doesNotMatch(to.text, /\r\n0\r\n/);
+      assert.equal((await record()).reason, 'visitor-reset');
+      raw.destroy();
+    });
+  });
+}
+
+/** A frame of HTTP/2: what Node's own client never sends, for it says END_STREAM in front of a reset. */
+function frame(type: number, flags: number, stream: number, payload: string | Buffer): Buffer {
+  const body = Buffer.from(payload);
+  return Buffer.concat([Buffer.from([0, body.length >> 8, body.length & 255, type, flags, 0, 0, 0, stream]), body]);
+}
+
+/** HPACK, each field as a literal (RFC 7541, section 6.2.2). */
+function literals(pairs: readonly string[]): Buffer {
+  return Buffer.concat(
+    pairs.map((text, i) => Buffer.concat([Buffer.from(i % 2 === 0 ? [0, text.length] : [text.length]), Buffer.from(text)])),
+  );
+}
+
 test('more bytes than Content-Length: what was promised arrives, the rest costs the target its connection', async () => {
   await withHttpsWay({}, async ({ visitor, target, record }) => {
     const from = await visitor();

@@ -174,6 +174,8 @@ for (const [what, request, response, expected] of [
     /Content-Length: 50\r\nX: y\r\n/,
   ],
   ['204', 'GET / HTTP/1.1', 'HTTP/1.1 204 No Content\r\nX: y\r\n\r\n', /X: y\r\n/],
+  ['204 with a length', 'GET / HTTP/1.1', 'HTTP/1.1 204 None\r\nContent-Length: 0\r\nX: y\r\n\r\n', /None\r\nX: y\r\n/],
+  ['Trailer without chunks', 'GET / HTTP/1.1', 'HTTP/1.1 200 OK\r\nTrailer: Z\r\nContent-Length: 0\r\nX: y\r\n\r\n', /OK\r\nContent-Length: 0\r\nX: y\r\n/],
   ['304', 'GET / HTTP/1.1', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\nETag: "x"\r\n\r\n', /ETag: "x"\r\n/],
   ['a close-delimited HEAD', 'HEAD / HTTP/1.1', 'HTTP/1.1 200 OK\r\nX: y\r\n\r\n', /X: y\r\n/],
 ] as const) {
