@@ -2,6 +2,7 @@
 export { type Agent, createAgent } from './agent/agent.ts';
 export type { AgentDomainOptions, AgentOptions, TargetAddress } from './agent/options.ts';
 export type { Network, SocketAddress } from './core/address.ts';
+export type { AppliedChange, ApplyResult } from './core/apply-result.ts';
 export type { DialOptions } from './core/dial.ts';
 export { BackdialError, ERRORS, type ErrorCode, type ErrorEntry } from './core/errors.ts';
 export type {

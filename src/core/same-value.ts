@@ -16,3 +16,8 @@ export function sameValue(a: unknown, b: unknown): boolean {
   const [one, other] = [a as Record<string, unknown>, b as Record<string, unknown>];
   return keys.every((key) => Object.hasOwn(other, key) && sameValue(one[key], other[key]));
 }
+
+/** The keys under which two objects of one type do not say the same. */
+export function differingKeys<T extends object>(a: T, b: T): (keyof T & string)[] {
+  return (Object.keys(a) as (keyof T & string)[]).filter((key) => !sameValue(a[key], b[key]));
+}

@@ -14,13 +14,18 @@ export interface WantedListener {
 
 /** Listeners of one way in, each with the sockets that it accepted: one can be opened or closed while the others stay. */
 export class ListenerSet {
-  readonly #groups: { readonly key: string; readonly group: ListenerGroup }[] = [];
+  readonly #groups: { readonly key: string; readonly group: ListenerGroup; address: SocketAddress | null }[] = [];
   /** Groups whose listener was closed while their sockets live on. */
   readonly #parting = new Set<ListenerGroup>();
 
   /** Sockets that are open. */
   get size(): number {
     return this.#all().reduce((sum, group) => sum + group.size, 0);
+  }
+
+  /** Where it listens now. */
+  get addresses(): SocketAddress[] {
+    return this.#groups.flatMap(({ address }) => (address === null ? [] : [address]));
   }
 
   /** Opens listeners one after the other, until one fails; gives where they listen. */
@@ -32,10 +37,12 @@ export class ListenerSet {
 
   async #open({ key, listen }: WantedListener): Promise<Listener> {
     const group = new ListenerGroup();
-    this.#groups.push({ key, group });
+    const entry = { key, group, address: null as SocketAddress | null };
+    this.#groups.push(entry);
     try {
       const listener = await listen(group);
       group.addListener(listener);
+      entry.address = listener.address;
       return listener;
     } catch (error) {
       this.#remove(key);

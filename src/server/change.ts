@@ -22,30 +22,42 @@ export type ServerChange =
   /** Cannot be applied to a running server, which goes on with the old value. */
   | { readonly type: 'restart-required'; readonly key: string };
 
-const SETTINGS = [
-  'maxHeaderBytes',
-  'maxBodyBytes',
-  'idleTimeoutMs',
-  'readTimeoutMs',
-  'writeTimeoutMs',
-  'maxConnections',
-  'maxConnectionsPerAddress',
-  'unavailableStatus',
-  'transaction',
-  'tunnelMemoryBytes',
-  'drainMs',
-] as const satisfies readonly (keyof ResolvedServerOptions)[];
+/** How each option changes in a server that runs. */
+const KINDS = {
+  maxHeaderBytes: 'setting',
+  maxBodyBytes: 'setting',
+  idleTimeoutMs: 'setting',
+  readTimeoutMs: 'setting',
+  writeTimeoutMs: 'setting',
+  maxConnections: 'setting',
+  maxConnectionsPerAddress: 'setting',
+  unavailableStatus: 'setting',
+  transaction: 'setting',
+  tunnelMemoryBytes: 'setting',
+  drainMs: 'setting',
+  // The server's identity towards agents and visitors: they were told the old one.
+  name: 'fixed',
+  service: 'fixed',
+  listen: 'compared',
+  redirect: 'compared',
+  certificates: 'compared',
+  domains: 'compared',
+  // Whoever made the server goes on watching it.
+  observer: 'kept',
+} as const satisfies Record<keyof ResolvedServerOptions, 'setting' | 'fixed' | 'compared' | 'kept'>;
 
-export type SettingKey = (typeof SETTINGS)[number];
-
-/** The server's identity towards agents and visitors: what runs was told the old one. */
-const FIXED = ['name', 'service'] as const satisfies readonly (keyof ResolvedServerOptions)[];
+type KeysOf<Kind> = { [Key in keyof typeof KINDS]: (typeof KINDS)[Key] extends Kind ? Key : never }[keyof typeof KINDS];
+type SettingKey = KeysOf<'setting'>;
 
 /** What has to be done to get from one configuration to another. Pure; two equal ones give no change. */
 export function diffServerOptions(before: ResolvedServerOptions, after: ResolvedServerOptions): ServerChange[] {
   const changes: ServerChange[] = [];
-  for (const key of FIXED) if (before[key] !== after[key]) changes.push({ type: 'restart-required', key });
-  for (const key of SETTINGS) if (before[key] !== after[key]) changes.push({ type: 'setting-changed', key });
+  for (const [key, kind] of Object.entries(KINDS) as [keyof typeof KINDS, string][]) {
+    if (kind !== 'fixed' && kind !== 'setting') continue;
+    if (sameValue(before[key], after[key])) continue;
+    if (kind === 'fixed') changes.push({ type: 'restart-required', key });
+    else changes.push({ type: 'setting-changed', key: key as SettingKey });
+  }
   if (!sameValue(before.certificates, after.certificates)) {
     changes.push({ type: 'certificates-changed', certificates: after.certificates });
   }

@@ -3,9 +3,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import type { BackdialError, ErrorCode } from '../core/errors.ts';
-import { canonicalName } from '../core/host-name.ts';
 import { ALERT, type Alert, sendAlert } from '../net/alert.ts';
-import type { ClientHello } from '../net/client-hello.ts';
 import { type Listener, listenOn } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
 import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
@@ -15,6 +13,7 @@ import { Admission } from './admission.ts';
 import { Certificates } from './certificates.ts';
 import { clientSubject } from './client-certificate.ts';
 import type { DomainTable } from './domain-table.ts';
+import { type HelloRoute, helloRoute } from './hello-route.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 import { TlsServers } from './tls-servers.ts';
 import { UncoveredDomains } from './uncovered-domains.ts';
@@ -40,6 +39,8 @@ export interface FrontDoor {
   drained(): Promise<void>;
   /** Stops, destroys every connection, resolves when all have closed. Idempotent. */
   close(): Promise<void>;
+  /** Where it listens now. */
+  readonly addresses: readonly SocketAddress[];
   /** Connections that are open, those before their handshake included. */
   readonly connectionCount: number;
 }
@@ -71,11 +72,6 @@ const PEEK_BUDGET_BYTES = 67_108_864;
 const STOPPED_HANDSHAKE_MS = 1_000;
 /** Of a TLS handshake where `readTimeoutMs` is 0. */
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 120_000;
-
-/** What a ClientHello leads to. TLS passthrough becomes a third kind, which is handed `raw` in the same turn. */
-type Route =
-  | { readonly kind: 'terminate'; readonly name: string | null; readonly certificate: number }
-  | { readonly kind: 'refuse'; readonly reason: ErrorCode; readonly name: string | null; readonly detail: string };
 
 /** A connection from accept to the end of its TLS handshake. */
 interface Arrival {
@@ -116,6 +112,10 @@ class TlsFrontDoor implements FrontDoor {
     this.#uncovered = new UncoveredDomains(options.observer);
     const own = certificates === undefined ? new Certificates(options.certificates) : null;
     this.#certificates = certificates ?? (() => own as Certificates);
+  }
+
+  get addresses(): readonly SocketAddress[] {
+    return this.#listeners.addresses;
   }
 
   get connectionCount(): number {
@@ -214,11 +214,11 @@ class TlsFrontDoor implements FrontDoor {
       const reason = REASON_OF_ALERT[peeked.alert] ?? 'hello-invalid';
       this.#admission.refused({ remote, reason, detail: `${peeked.problem} (alert ${peeked.alert})`, name: null });
     } else {
-      this.#follow(arrival, this.#route(peeked));
+      this.#follow(arrival, helloRoute(peeked, this.#certificates()));
     }
   }
 
-  #follow(arrival: Arrival, route: Route): void {
+  #follow(arrival: Arrival, route: HelloRoute): void {
     if (route.kind === 'terminate') {
       this.#terminate(arrival, route.name, route.certificate);
     } else {
@@ -227,18 +227,6 @@ class TlsFrontDoor implements FrontDoor {
       const detail = `${route.detail} (alert ${ALERT.unrecognizedName})`;
       this.#admission.refused({ remote: arrival.remote, reason, detail, name });
     }
-  }
-
-  #route({ serverName }: ClientHello): Route {
-    const name = serverName === null ? null : canonicalName(serverName);
-    // Unlike Host, a name in SNI has no trailing dot (RFC 6066, section 3).
-    if (serverName !== null && (name === null || serverName.endsWith('.'))) {
-      const detail = `SNI ${JSON.stringify(serverName.slice(0, MAX_NAME_IN_LOG))}`;
-      return { kind: 'refuse', reason: 'name-invalid', name: null, detail };
-    }
-    const certificate = this.#certificates().select(name);
-    if (certificate !== -1) return { kind: 'terminate', name, certificate };
-    return { kind: 'refuse', reason: 'certificate-missing', name, detail: name ?? 'no SNI' };
   }
 
   #terminate(arrival: Arrival, name: string | null, certificate: number): void {
@@ -287,8 +275,6 @@ class TlsFrontDoor implements FrontDoor {
     this.#admission.refused({ remote: arrival.remote, name: arrival.connection.name, ...failure });
   }
 }
-
-const MAX_NAME_IN_LOG = 254;
 
 const REASON_OF_ALERT: Partial<Record<Alert, ErrorCode>> = {
   [ALERT.userCanceled]: 'hello-timeout',

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
@@ -14,9 +15,14 @@ import type { AccessControl } from './visitor-access.ts';
 /** Starts with `open` on a tunnel; above an agent's default budget for its target (5 s), which answers better. */
 const DIAL_TIMEOUT_MS = 10_000;
 
+/** How long a tunnel may go on while it is not clear whether it would still be let in. */
+const RECHECK_MS = 4_000;
+const RECHECK_PAUSE_MS = 100;
+
 /** Verifies what an agent showed; takes the same time whether or not there is anything to compare with. */
 export interface SecretCheck {
-  check(candidate: string, secrets: readonly Secret[]): Promise<boolean>;
+  /** `refusalRounds`: see {@link SecretChecker}; 0 where nobody waits for the answer. */
+  check(candidate: string, secrets: readonly Secret[], refusalRounds?: number): Promise<boolean>;
 }
 
 export interface GateOptions {
@@ -28,11 +34,19 @@ export interface GateOptions {
   readonly liveness: LivenessOptions;
 }
 
+/** A tunnel, and what let it in. */
+interface Admitted {
+  readonly tunnel: ServerTunnel;
+  readonly handshake: HandshakeRequest;
+  /** Those rules of its domain that were looked at last. */
+  policy: ResolvedDomain;
+}
+
 /** Where agents come in: checks a handshake, turns the connection around, keeps the tunnel registered until its end. */
 export class TunnelGate {
   readonly #gate: GateOptions;
   /** All that are not over, also those that were replaced and drain. */
-  readonly #tunnels = new Set<ServerTunnel>();
+  readonly #tunnels = new Set<Admitted>();
   #nextId = 1;
 
   constructor(gate: GateOptions) {
@@ -41,13 +55,21 @@ export class TunnelGate {
 
   /** Tells every agent to leave; resolves when the last tunnel is over. What still runs at the deadline is cut. */
   async drain(deadlineMs: number): Promise<void> {
-    for (const tunnel of this.#tunnels) tunnel.drain('drained', deadlineMs);
-    await Promise.all(Array.from(this.#tunnels, (tunnel) => tunnel.closed));
+    for (const { tunnel } of this.#tunnels) tunnel.drain('drained', deadlineMs);
+    await Promise.all(Array.from(this.#tunnels, ({ tunnel }) => tunnel.closed));
   }
 
   /** Ends every tunnel at once. */
   close(): void {
-    for (const tunnel of this.#tunnels) tunnel.destroy();
+    for (const { tunnel } of this.#tunnels) tunnel.destroy();
+  }
+
+  /**
+   * To be called when the domains changed: cuts every tunnel that would not be let in any more. Where the domain is gone, or
+   * a plain secret or a network decides, that is now; where a hash has to be checked, within {@link RECHECK_MS}.
+   */
+  recheck(): void {
+    for (const admitted of this.#tunnels) if (this.#isDated(admitted)) void this.#recheck(admitted);
   }
 
   /**
@@ -56,9 +78,10 @@ export class TunnelGate {
    */
   async admit(request: IncomingMessage, socket: TLSSocket, head: Buffer, remote: string): Promise<boolean> {
     let handshake: HandshakeRequest | null = null;
+    let policy: ResolvedDomain;
     try {
       handshake = readHandshake(request);
-      await this.#authorise(handshake, remote);
+      policy = await this.#authorise(handshake, remote);
     } catch (thrown) {
       this.#refused(handshake, remote, asBackdialError(thrown, 'handshake-invalid'));
       return false;
@@ -69,15 +92,44 @@ export class TunnelGate {
     if (head.length > 0) socket.unshift(head);
     const { name } = this.#gate.options;
     answerHandshake(socket, { token: accepted.token, node: name, workers: 1 }, () =>
-      this.#open(accepted, socket, remote),
+      this.#open(accepted, policy, socket, remote),
     );
     return true;
   }
 
-  async #authorise({ head, credentials }: HandshakeRequest, remote: string): Promise<ResolvedDomain> {
+  #isDated({ handshake, policy }: Admitted): boolean {
+    return this.#gate.domains().find(handshake.head.domain) !== policy;
+  }
+
+  async #recheck(admitted: Admitted): Promise<void> {
+    const { tunnel, handshake } = admitted;
+    const late = setTimeout(() => tunnel.revoke('agent-lost', 'its secret could not be checked in time'), RECHECK_MS);
+    late.unref();
+    while (this.#tunnels.has(admitted) && this.#isDated(admitted)) {
+      try {
+        admitted.policy = await this.#authorise(handshake, tunnel.info.remote, 0);
+      } catch (thrown) {
+        const error = asBackdialError(thrown, 'internal');
+        // Too many checks wait already, in a storm of handshakes.
+        if (error.code === 'connection-limit') await sleep(RECHECK_PAUSE_MS, undefined, { ref: false });
+        else {
+          tunnel.revoke(error.code === 'domain-unknown' ? 'domain-unknown' : 'agent-lost', error.message);
+          break;
+        }
+      }
+    }
+    clearTimeout(late);
+  }
+
+  async #authorise(
+    { head, credentials }: HandshakeRequest,
+    remote: string,
+    refusalRounds?: number,
+  ): Promise<ResolvedDomain> {
     const domain = this.#gate.domains().find(head.domain);
+    const secrets = domain?.secrets ?? [];
     // Always one check, so that the time of a refusal does not tell whether the domain exists.
-    const known = await this.#gate.secrets.check(credentials?.secret.reveal() ?? '', domain?.secrets ?? []);
+    const known = await this.#gate.secrets.check(credentials?.secret.reveal() ?? '', secrets, refusalRounds);
     if (domain === null) throw new BackdialError('domain-unknown', head.domain);
     if (!this.#gate.access.of(domain).admitsAgent(remote)) throw new BackdialError('network-refused', remote);
     if (credentials === null) throw new BackdialError('secret-missing', head.domain);
@@ -88,8 +140,9 @@ export class TunnelGate {
     return domain;
   }
 
-  #open({ head }: HandshakeRequest, socket: TLSSocket, remote: string): void {
+  #open(handshake: HandshakeRequest, policy: ResolvedDomain, socket: TLSSocket, remote: string): void {
     if (socket.destroyed) return;
+    const { head } = handshake;
     const { observer, name, drainMs } = this.#gate.options;
     const info: TunnelInfo = {
       id: `t${this.#nextId}`,
@@ -108,7 +161,8 @@ export class TunnelGate {
       dialTimeoutMs: DIAL_TIMEOUT_MS,
       memoryBytes: this.#gate.options.tunnelMemoryBytes,
     });
-    this.#tunnels.add(tunnel);
+    const admitted = { tunnel, handshake, policy };
+    this.#tunnels.add(admitted);
     const replaced = this.#gate.registry.add(tunnel);
     observer({ type: 'tunnel-opened', tunnel: info, peerVersion: head.version });
     if (replaced !== null) {
@@ -117,10 +171,12 @@ export class TunnelGate {
     }
     tunnel.leaving.addEventListener('abort', () => this.#gate.registry.remove(tunnel), { once: true });
     void tunnel.closed.then(({ reason, detail }) => {
-      this.#tunnels.delete(tunnel);
+      this.#tunnels.delete(admitted);
       this.#gate.registry.remove(tunnel);
       observer({ type: 'tunnel-closed', tunnel: info, reason, detail, lifetimeMs: Date.now() - openedAt });
     });
+    // The domains may have changed since it was looked at.
+    if (this.#isDated(admitted)) void this.#recheck(admitted);
   }
 
   #refused(handshake: HandshakeRequest | null, remote: string, error: BackdialError): void {

@@ -51,6 +51,9 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   for (const domain of base.domains) {
     if (names.has(domain.name)) problems.push(`the domain ${domain.name} is given twice`);
     names.add(domain.name);
+    if (domain.name.startsWith('*.') && (domain.listen ?? []).length > 0) {
+      problems.push(`${domain.name}: a wildcard cannot have \`listen\`; TCP visitors name no host`);
+    }
     problems.push(...clientProblems(domain).map((problem) => `${domain.name}: ${problem}`));
   }
   if (problems.length > 0) throw new BackdialError('config-invalid', problems.join('; '));

@@ -22,6 +22,8 @@ export interface SecretChecker {
    * Rejects with `connection-limit` when too many checks wait already, with `internal` after `close()`.
    */
   check(candidate: string, secrets: readonly Secret[], refusalRounds?: number): Promise<boolean>;
+  /** Tells of lists that it will be asked about, so that refusals take as long as theirs from now on. */
+  expect(lists: Iterable<readonly Secret[]>): void;
   /** Ends the worker thread; what still waits is rejected. */
   close(): void;
 }
@@ -42,7 +44,10 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
   const underWay = new Map<string, Promise<string | null>>();
   const verifier = new HashVerifier(options.maxWaiting ?? 32);
   let costliest = 0;
-  for (const list of options.lists ?? []) costliest = Math.max(costliest, roundsOf(list));
+  const expect = (lists: Iterable<readonly Secret[]>): void => {
+    for (const list of lists) costliest = Math.max(costliest, roundsOf(list));
+  };
+  expect(options.lists ?? []);
 
   const digest = (...parts: string[]) => createHmac('sha256', key).update(parts.join('\0'), 'utf8').digest('base64');
 
@@ -85,6 +90,7 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
       remember(digest(candidate, match));
       return true;
     },
+    expect,
     close: () => verifier.close(new BackdialError('internal', 'the server is closing')),
   };
 }

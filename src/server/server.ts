@@ -1,18 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { SocketAddress } from '../core/address.ts';
+import type { ApplyResult } from '../core/apply-result.ts';
 import type { DialOptions } from '../core/dial.ts';
+import { BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
 import { TunnelRegistry } from '../registry/registry.ts';
 import { DEFAULT_LIVENESS, type LivenessOptions } from '../tunnel/types.ts';
 import { Admission } from './admission.ts';
+import { diffServerOptions } from './change.ts';
+import { reportChanges } from './change-report.ts';
 import { TunnelDialer } from './dialer.ts';
 import { DomainStreams } from './domain-streams.ts';
-import { DomainTable } from './domain-table.ts';
 import { FailureLimiter } from './failure-limiter.ts';
 import { createFrontDoor, type FrontDoor } from './front-door.ts';
 import { TunnelGate } from './gate.ts';
 import { createHttpsWay, type HttpsWay } from './https-way.ts';
+import { InForce } from './in-force.ts';
 import type { ServerOptions } from './options.ts';
 import { createRedirect, type Redirect } from './redirect.ts';
 import { type ResolvedServerOptions, resolveServerOptions } from './resolve-options.ts';
@@ -33,6 +37,14 @@ export interface Server {
   listen(): Promise<ServerAddresses>;
   /** A byte stream to `domain[:port]` or `instance.domain[:port]`; fails with a BackdialError. */
   dial(name: string, options?: Partial<DialOptions>): Promise<Duplex>;
+  /**
+   * Goes over to other options, live: what is not concerned is not touched, visitors of a listener that stays lose nothing.
+   * Fails with `config-invalid`, and then everything is as it was; a listener that cannot be opened is among the result's
+   * failures instead. Tunnels that would not be let in any more are cut, within 5 s. `observer` cannot be changed.
+   *
+   * To be called after `listen()`. One call is carried out after the other.
+   */
+  apply(next: ServerOptions): Promise<ApplyResult>;
   /** The live tunnels. */
   tunnels(): readonly TunnelInfo[];
   /**
@@ -53,7 +65,7 @@ export function createServer(given: ServerOptions, internals: Partial<ServerInte
 }
 
 class TunnelServer implements Server {
-  readonly #options: ResolvedServerOptions;
+  readonly #inForce: InForce;
   readonly #registry = new TunnelRegistry();
   readonly #dialer: TunnelDialer;
   readonly #secrets: SecretChecker;
@@ -64,16 +76,15 @@ class TunnelServer implements Server {
   readonly #https: HttpsWay;
   readonly #tcp: TcpWay;
   readonly #redirect: Redirect;
-  /** Where plain HTTP is sent to: 443 where the front door has it, else its first port. */
-  #httpsPort = 443;
+  /** Settles with the last `apply` that was asked for. */
+  #applying: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
   #deadline: NodeJS.Timeout | null = null;
 
-  constructor(options: ResolvedServerOptions, internals: ServerInternals) {
-    this.#options = options;
+  constructor(given: ResolvedServerOptions, internals: ServerInternals) {
+    this.#inForce = new InForce(given);
+    const { options, domains, certificates } = this.#inForce;
     this.#secrets = createSecretChecker({ lists: options.domains.map(({ secrets }) => secrets) });
-    const table = new DomainTable(options.domains);
-    const domains = (): DomainTable => table;
     const admission = new Admission(options);
     const access = new AccessControl({ secrets: this.#passwords, limiter: new FailureLimiter() });
     const streams = new DomainStreams();
@@ -92,6 +103,7 @@ class TunnelServer implements Server {
       domains,
       carriers: dialer,
       access,
+      certificates,
       streams,
       onService: (request, socket, head, connection) => gate.admit(request, socket, head, connection.remote),
     });
@@ -101,24 +113,23 @@ class TunnelServer implements Server {
     this.#frontDoor = createFrontDoor({
       options,
       domains,
+      certificates,
       admission,
       onVisitor: (tlsSocket, connection) => https.accept(tlsSocket, connection),
       clientAuthorities: (name, remote) => {
-        const policy = table.find(name);
+        const policy = domains().find(name);
         // Who may not know the domain, or would find nobody there, must not learn of it by the question.
         if (policy === null || access.of(policy).refusal(remote) !== null || !dialer.serves(name)) return null;
         return policy.clients.certificates;
       },
     });
-    this.#tcp = createTcpWay({ options, dialer, access, admission, streams });
-    this.#redirect = createRedirect({ options, admission, httpsPort: () => this.#httpsPort });
+    this.#tcp = createTcpWay({ options, dialer, access, admission, domains, streams });
+    this.#redirect = createRedirect({ options, admission, httpsPort: () => httpsPortOf(this.#frontDoor.addresses) });
   }
 
   async listen(): Promise<ServerAddresses> {
     try {
       const frontDoor = await this.#frontDoor.listen();
-      const ports = frontDoor.flatMap((address) => ('port' in address ? [address.port] : []));
-      if (!ports.includes(443)) this.#httpsPort = ports[0] ?? 443;
       const tcp = await this.#tcp.listen();
       const redirect = await this.#redirect.listen();
       return { frontDoor, tcp, redirect };
@@ -126,6 +137,32 @@ class TunnelServer implements Server {
       await this.close({ drainMs: 0 });
       throw error;
     }
+  }
+
+  apply(next: ServerOptions): Promise<ApplyResult> {
+    const applied = this.#applying.then(() => this.#apply(next));
+    this.#applying = applied.catch(() => {});
+    return applied;
+  }
+
+  async #apply(given: ServerOptions): Promise<ApplyResult> {
+    if (this.#closing !== null) throw new BackdialError('tunnel-draining', 'the server is closing');
+    const { options } = this.#inForce;
+    const next = resolveServerOptions(given);
+    const changes = diffServerOptions(options, next);
+    this.#inForce.take(changes, next);
+    this.#secrets.expect(options.domains.map(({ secrets }) => secrets));
+    this.#gate.recheck();
+    this.#https.refresh();
+    this.#redirect.refresh();
+    this.#frontDoor.warnOfUncovered();
+    const failures = [
+      ...(await this.#frontDoor.follow()),
+      ...(await this.#tcp.follow()),
+      ...(await this.#redirect.follow()),
+    ];
+    const restartRequired = changes.flatMap((change) => (change.type === 'restart-required' ? [change.key] : []));
+    return { changes: reportChanges(changes), restartRequired, failures };
   }
 
   dial(name: string, options: Partial<DialOptions> = {}): Promise<Duplex> {
@@ -136,7 +173,7 @@ class TunnelServer implements Server {
     return Array.from(this.#registry.tunnels(), (tunnel) => tunnel.info);
   }
 
-  close({ drainMs = this.#options.drainMs }: { drainMs?: number } = {}): Promise<void> {
+  close({ drainMs = this.#inForce.options.drainMs }: { drainMs?: number } = {}): Promise<void> {
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => void this.#cut(), drainMs);
     this.#closing ??= this.#drain(drainMs);
@@ -165,4 +202,12 @@ class TunnelServer implements Server {
     this.#secrets.close();
     this.#passwords.close();
   }
+}
+
+const HTTPS_PORT = 443;
+
+/** Where plain HTTP is sent to: 443 where the front door has it, else its first port. */
+function httpsPortOf(addresses: readonly SocketAddress[]): number {
+  const ports = addresses.flatMap((address) => ('port' in address ? [address.port] : []));
+  return ports.includes(HTTPS_PORT) ? HTTPS_PORT : (ports[0] ?? HTTPS_PORT);
 }

@@ -51,12 +51,8 @@ export interface TcpDialer {
   open(name: string, options: DialOptions): Promise<Dialled>;
 }
 
-/** Makes the TCP way in; it does not listen yet. Fails with `config-invalid` where a wildcard domain has `listen`. */
+/** Makes the TCP way in; it does not listen yet. */
 export function createTcpWay(options: TcpWayOptions): TcpWay {
-  for (const { name, listen } of options.options.domains) {
-    if (!name.startsWith('*.') || listen.length === 0) continue;
-    throw new BackdialError('config-invalid', `${name}: a wildcard cannot have \`listen\`; TCP visitors name no host`);
-  }
   return new DialingTcpWay(options);
 }
 

@@ -161,9 +161,9 @@ export class ServerTunnel implements Carrier {
     this.#end.cut('agent-lost');
   }
 
-  /** Ends the tunnel at once because it would not be let in any more; `code` says why, to the streams that it cuts. */
-  revoke(code: ErrorCode): void {
-    this.#end.cut(code, 'removed');
+  /** Ends the tunnel at once because it would not be let in any more; its streams are cut with `code`. */
+  revoke(code: ErrorCode, detail: string): void {
+    this.#end.cut(code, 'removed', detail);
   }
 
   #readTimeouts(headers: IncomingHttpHeaders): void {

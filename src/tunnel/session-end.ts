@@ -89,8 +89,8 @@ export class SessionEnd {
   }
 
   /** Ends the tunnel now; every stream is cut with `code`. */
-  cut(code: ErrorCode, reason: TunnelEnd = 'shutdown'): void {
-    this.#note(reason, null);
+  cut(code: ErrorCode, reason: TunnelEnd = 'shutdown', detail: string | null = null): void {
+    this.#note(reason, detail);
     this.#cutStreams(new BackdialError(code));
     // Never inside a callback of http2: that has crashed several versions of Node.
     setImmediate(() => {
