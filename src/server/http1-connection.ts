@@ -37,6 +37,10 @@ export class Http1Connection {
     this.lastOptions = { writeMs, upgradable: false, closing: () => true };
     this.upgradeOptions = { writeMs, upgradable: true, closing: () => true };
     socket.on('end', this.#socketOnEnd);
+    // What node:http calls behind an answer with `Connection: close`. Its own destroys the socket once the answer was written:
+    // bytes that are still coming (the rest of a body, a pipelined request) then turn the end into a reset, which can
+    // overtake the answer.
+    socket.destroySoon = () => this.#end();
   }
 
   /** A request is being answered. */
@@ -81,12 +85,15 @@ export class Http1Connection {
     }
     this.#running = false;
     // The answer may have said keep-alive before it was known that there will be no next.
-    if (this.#closing && !this.socket.writableEnded) this.#end();
+    if (this.#closing) this.#end();
   }
 
+  /** Ends this side, and reads and ignores for a moment what is still coming. */
   #end(): void {
     const { socket } = this;
+    if (socket.writableEnded) return;
     socket.end();
+    socket.resume();
     const timer = setTimeout(() => socket.destroy(), ENDING_MS);
     socket.once('close', () => clearTimeout(timer));
   }

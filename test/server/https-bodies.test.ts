@@ -159,6 +159,20 @@ test('an early answer of a target that closes arrives, whatever the visitor stil
   });
 });
 
+test('an early answer with Connection: close arrives although the body goes on and on', async () => {
+  await withHttpsWay({}, async ({ visitor, target }) => {
+    const from = await visitor();
+    await from.send(`POST / HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 30000000\r\n\r\nabc`);
+    const to = await target.next();
+    await to.receivedText('abc');
+    await to.send('HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno');
+    to.close();
+    await from.send(Buffer.alloc(29_999_997, 'x'));
+    assert.equal((await from.ending).verdict, 'clean');
+    assert.match(from.text, /^HTTP\/1\.1 413 .*\r\n\r\nno$/s);
+  });
+});
+
 test('both directions stream at once', async () => {
   await withHttpsWay({}, async ({ visitor, target }) => {
     const from = await visitor();
