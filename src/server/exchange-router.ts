@@ -81,10 +81,7 @@ export class ExchangeRouter {
     return access.asksLogin ? this.#logIn(visit, head, policy, access) : this.#pass(visit, head, policy);
   }
 
-  /** Asks a visitor to log in; where nobody serves the domain, that is the answer all the same (design 6.5). */
   async #logIn(visit: Visit, head: RequestHead, policy: ResolvedDomain, access: DomainAccess): Promise<VisitEnd> {
-    const isServed = this.#router.carriers.serves(head.host);
-    if (!isServed) return this.#refuse(visit, new BackdialError('domain-unserved'), policy);
     const refusal = await access.login(visit.connection.remote, fieldValues(head.headers, 'authorization'));
     if (refusal !== null) return this.#refuse(visit, refusal.error, policy, refusal.headers);
     // What opened this door is not for the target to see.
@@ -93,7 +90,7 @@ export class ExchangeRouter {
 
   #pass(visit: Visit, head: RequestHead, policy: ResolvedDomain): Promise<VisitEnd> | VisitEnd {
     const refusal = this.#refusalOf(head, policy);
-    if (refusal !== null) return this.#refuseServed(visit, head.host, refusal, policy);
+    if (refusal !== null) return this.#refuse(visit, new BackdialError(refusal), policy);
     return this.#forward(visit, head, policy);
   }
 
@@ -156,17 +153,6 @@ export class ExchangeRouter {
     if (hasLoop(head.via, this.#router.options.name)) return 'loop-detected';
     const tooLarge = policy.maxBodyBytes > 0 && typeof framing === 'number' && framing > policy.maxBodyBytes;
     return tooLarge ? 'body-too-large' : null;
-  }
-
-  /** Only a visitor who may otherwise pass is told (design 6.5): where nobody serves the domain, that is the answer. */
-  #refuseServed(visit: Visit, host: string, code: ErrorCode, policy: ResolvedDomain): VisitEnd {
-    try {
-      this.#router.carriers.pick(host);
-    } catch (thrown) {
-      const error = asBackdialError(thrown, 'internal');
-      if (HIDDEN.has(error.code)) return this.#refuse(visit, error, policy);
-    }
-    return this.#refuse(visit, new BackdialError(code), policy);
   }
 
   /** Answers, if the visitor is still there to be answered. */

@@ -31,15 +31,18 @@ export function reach(
 ): Reached {
   if (name !== host && isOtherEntry(certificates(), name, host)) return { refusal: 'misdirected', policy: null };
   const policy = domains().find(host);
-  const hidden = policy === null ? 'domain-unknown' : access.of(policy).refusal(remote);
-  const wanted = hidden === null ? (policy?.clients.certificates ?? null) : null;
+  // Asked for everyone, so that an unknown domain takes as long as a forbidden one.
+  const forbidden = access.of(policy).refusal(remote);
+  const isServed = carriers.serves(host);
+  const hidden = policy === null ? 'domain-unknown' : forbidden;
+  const wanted = hidden === null && isServed ? (policy?.clients.certificates ?? null) : null;
   if (name !== host && clientAuthorities !== null && wanted !== clientAuthorities) {
     return { refusal: 'misdirected', policy: null };
   }
   if (policy === null || hidden !== null) return { refusal: hidden ?? 'domain-unknown', policy: null };
+  if (!isServed) return { refusal: 'domain-unserved', policy };
   if (wanted === null) return { refusal: null, policy };
-  if (wanted !== clientAuthorities)
-    return { refusal: carriers.serves(host) ? 'misdirected' : 'domain-unserved', policy };
+  if (wanted !== clientAuthorities) return { refusal: 'misdirected', policy };
   return clientSubject === null ? { refusal: 'certificate-refused', policy: null } : { refusal: null, policy };
 }
 

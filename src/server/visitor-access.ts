@@ -45,12 +45,16 @@ export interface DomainAccess {
 export class AccessControl {
   readonly #deps: AccessDeps;
   readonly #byDomain = new WeakMap<ResolvedDomain, DomainAccess>();
+  readonly #ofNobody: DomainAccess;
 
   constructor(deps: AccessDeps) {
     this.#deps = deps;
+    this.#ofNobody = createDomainAccess(NOBODY, deps);
   }
 
-  of(domain: ResolvedDomain): DomainAccess {
+  /** Null: the domain is unknown. Its access asks what the others ask, for the time that it takes. */
+  of(domain: ResolvedDomain | null): DomainAccess {
+    if (domain === null) return this.#ofNobody;
     let access = this.#byDomain.get(domain);
     if (access === undefined) {
       access = createDomainAccess(domain, this.#deps);
@@ -60,8 +64,18 @@ export class AccessControl {
   }
 }
 
+type AccessRules = Pick<ResolvedDomain, 'networks' | 'clients'>;
+
+const NOBODY: AccessRules = {
+  networks: [],
+  clients: { networks: [], ranges: [], credentials: [], banner: '', certificates: null },
+};
+/** What is asked where nothing is configured: the answer is not used, its time is. */
+const DECOY_NETWORKS = new NetworkList([{ address: '192.0.2.0', prefix: 24 }]);
+const DECOY_RANGES = [parseTimeRange('mon-fri 08:00-19:00')];
+
 /** Access control of one domain, whose options have no fault. */
-export function createDomainAccess(domain: ResolvedDomain, deps: AccessDeps): DomainAccess {
+export function createDomainAccess(domain: AccessRules, deps: AccessDeps): DomainAccess {
   return new CheckedAccess(domain, deps);
 }
 
@@ -71,18 +85,18 @@ class CheckedAccess implements DomainAccess {
   readonly #now: () => number;
   readonly #agents: NetworkList | null;
   readonly #networks: NetworkList | null;
-  readonly #ranges: readonly TimeRange[];
+  readonly #ranges: readonly TimeRange[] | null;
   readonly #credentials: CredentialTable;
   readonly #challenge: string;
   /** Logins that are being checked, by address and Authorization: a browser asks for many things at once. */
   readonly #underWay = new Map<string, Promise<LoginRefusal | null>>();
 
-  constructor({ networks, clients }: ResolvedDomain, deps: AccessDeps) {
+  constructor({ networks, clients }: AccessRules, deps: AccessDeps) {
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
     this.#agents = networks.length === 0 ? null : new NetworkList(networks);
     this.#networks = clients.networks.length === 0 ? null : new NetworkList(clients.networks);
-    this.#ranges = clients.ranges.map(parseTimeRange);
+    this.#ranges = clients.ranges.length === 0 ? null : clients.ranges.map(parseTimeRange);
     this.#credentials = new CredentialTable(clients.credentials, deps.secrets);
     this.asksLogin = clients.credentials.length > 0;
     this.#challenge = `Basic realm="${clients.banner.replace(/["\\]/g, '\\$&')}", charset="UTF-8"`;
@@ -93,10 +107,12 @@ class CheckedAccess implements DomainAccess {
   }
 
   refusal(remote: string): PlaceRefusal | null {
-    if (this.#networks?.has(peerAddress(remote)) === false) return 'network-refused';
-    if (this.#ranges.length === 0) return null;
     const now = this.#now();
-    return this.#ranges.some((holds) => holds(now)) ? null : 'time-refused';
+    // Always both, so that the time of a refusal does not tell what is configured.
+    const isIn = (this.#networks ?? DECOY_NETWORKS).has(peerAddress(remote));
+    const holds = (this.#ranges ?? DECOY_RANGES).some((range) => range(now));
+    if (this.#networks !== null && !isIn) return 'network-refused';
+    return this.#ranges !== null && !holds ? 'time-refused' : null;
   }
 
   login(remote: string, authorizations: readonly string[]): Promise<LoginRefusal | null> {

@@ -128,7 +128,7 @@ export async function withHttpsWay(
       if (next === undefined) throw new BackdialError('domain-unserved');
       return next;
     },
-    serves: (name) => !name.startsWith('unserved.') && carriers.some((one) => one.usable),
+    serves: (name) => !name.startsWith('unserved.') && carriers.length > 0,
   };
   const way = createHttpsWay({
     options: resolved,
