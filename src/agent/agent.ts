@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ApplyResult } from '../core/apply-result.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { BackdialEvent, TunnelInfo } from '../core/events.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
-import { Connector } from './connector.ts';
+import { type AgentChange, diffAgentOptions, reportAgentChanges } from './change.ts';
 import { ExchangeServer } from './exchange-server.ts';
 import { type AgentInternals, DEFAULT_INTERNALS } from './internals.ts';
 import { joinStream } from './join.ts';
@@ -10,6 +11,7 @@ import type { LinkSnapshot } from './link.ts';
 import type { AgentOptions } from './options.ts';
 import { type ResolvedAgentDomain, type ResolvedAgentOptions, resolveAgentOptions } from './resolve-options.ts';
 import { Resolver } from './resolver.ts';
+import { ServedDomain, type ServedDomainOptions } from './served-domain.ts';
 
 /** What an agent does at this moment. */
 export interface AgentState {
@@ -30,6 +32,13 @@ export interface Agent {
   readonly ready: Promise<void>;
   /** Begins to dial. Once; later calls do nothing. */
   start(): void;
+  /**
+   * Goes over to other options, live: other targets and time-outs are those of the streams to come, no tunnel is lost for
+   * them. A domain whose tunnels have to be made anew is served by the old ones until the new ones are up; one that is gone
+   * drains. Fails with `config-invalid`, and then everything is as it was. `observer` cannot be changed; no domain at all
+   * will do.
+   */
+  apply(next: AgentOptions): Promise<ApplyResult>;
   state(): AgentState;
   /**
    * Says GOAWAY on every tunnel, lets the streams that are open end, and cuts what is left after `drainMs` (default: that
@@ -45,52 +54,89 @@ export function createAgent(options: AgentOptions, internals: Partial<AgentInter
 
 class DiallingAgent implements Agent {
   readonly ready: Promise<void>;
+  /** In force at this moment; one object for ever. */
   readonly #options: ResolvedAgentOptions;
-  readonly #connectors = new Map<ResolvedAgentDomain, Connector>();
+  readonly #domains = new Map<string, ServedDomain>();
+  /** Domains that were taken away and drain. */
+  readonly #parting = new Set<ServedDomain>();
+  readonly #shared: ServedDomainOptions;
   /** Domains that had no tunnel yet. */
   readonly #awaited: Set<string>;
   readonly #becomeReady = Promise.withResolvers<void>();
   readonly #joins = new Set<Promise<void>>();
-  readonly #exchanges: ExchangeServer | null;
+  readonly #exchanges = new ExchangeServer();
   #phase: 'made' | 'started' | 'closing' = 'made';
   #drained: Promise<void> | null = null;
 
   constructor(options: ResolvedAgentOptions, internals: AgentInternals) {
-    this.#options = options;
-    this.#exchanges = options.exchanges ? new ExchangeServer() : null;
+    this.#options = { ...options };
     this.#awaited = new Set(options.domains.map(({ name }) => name));
     this.ready = this.#becomeReady.promise;
     // Whoever does not wait for it must not be ended by its rejection.
     this.ready.catch(() => {});
-    const resolver = new Resolver(internals);
-    for (const domain of options.domains) {
-      const connector = new Connector({
-        domain,
-        resolver,
-        proxyEnvironment: options.proxyEnvironment,
-        internals,
-        observer: (event) => this.#observe(event),
-        drainMs: options.drainMs,
-        tunnelMemoryBytes: options.tunnelMemoryBytes,
-        onStream: (stream, tunnel) => this.#join(domain, stream, tunnel),
-      });
-      this.#connectors.set(domain, connector);
-    }
+    this.#shared = {
+      resolver: new Resolver(internals),
+      proxyEnvironment: options.proxyEnvironment,
+      internals,
+      settings: this.#options,
+      observer: (event) => this.#observe(event),
+      onStream: (domain, stream, tunnel) => this.#join(domain, stream, tunnel),
+    };
+    for (const domain of options.domains) this.#domains.set(domain.name, new ServedDomain(domain, this.#shared));
   }
 
   start(): void {
     if (this.#phase !== 'made') return;
     this.#phase = 'started';
-    for (const domain of this.#connectors.keys()) this.#warnInsecure(domain);
-    for (const connector of this.#connectors.values()) connector.start();
+    for (const { domain } of this.#domains.values()) this.#warnInsecure(domain);
+    for (const served of this.#domains.values()) served.start();
+  }
+
+  async apply(given: AgentOptions): Promise<ApplyResult> {
+    if (this.#phase === 'closing') throw new BackdialError('dial-aborted', 'the agent is closing');
+    const next = resolveAgentOptions(given, { leastDomains: 0 });
+    const changes = diffAgentOptions(this.#options, next);
+    const { observer, proxyEnvironment } = this.#options;
+    Object.assign(this.#options, next, { observer, proxyEnvironment });
+    for (const change of changes) this.#carryOut(change);
+    this.#judgeReady();
+    const restartRequired = changes.flatMap((change) => (change.type === 'restart-required' ? [change.key] : []));
+    return { changes: reportAgentChanges(changes), restartRequired, failures: [] };
+  }
+
+  #carryOut(change: AgentChange): void {
+    if (change.type === 'domain-added') this.#add(change.domain);
+    else if (change.type === 'domain-removed') this.#remove(change.domain.name);
+    else if (change.type === 'domain-changed') {
+      if (!change.before.trust.insecure) this.#warnInsecure(change.domain);
+      this.#domains.get(change.domain.name)?.change(change.domain, change.relink);
+    }
+  }
+
+  #add(domain: ResolvedAgentDomain): void {
+    const served = new ServedDomain(domain, this.#shared);
+    this.#domains.set(domain.name, served);
+    this.#awaited.add(domain.name);
+    if (this.#phase !== 'started') return;
+    this.#warnInsecure(domain);
+    served.start();
+  }
+
+  #remove(name: string): void {
+    const served = this.#domains.get(name);
+    if (served === undefined) return;
+    this.#domains.delete(name);
+    this.#awaited.delete(name);
+    this.#parting.add(served);
+    void served.stop(this.#options.drainMs).then(() => this.#parting.delete(served));
   }
 
   state(): AgentState {
     return {
-      domains: [...this.#connectors].map(([{ name, instance }, connector]) => ({
+      domains: Array.from(this.#domains.values(), ({ domain: { name, instance }, snapshots }) => ({
         name,
         instance,
-        links: connector.snapshots,
+        links: snapshots,
       })),
     };
   }
@@ -111,19 +157,19 @@ class DiallingAgent implements Agent {
   }
 
   async #stop(drainMs: number): Promise<void> {
-    await Promise.all([...this.#connectors.values()].map((connector) => connector.stop(drainMs)));
+    await Promise.all([...this.#domains.values(), ...this.#parting].map((served) => served.stop(drainMs)));
     await Promise.all(this.#joins);
   }
 
   #join(domain: ResolvedAgentDomain, stream: IncomingStream, tunnel: TunnelInfo): void {
-    const { connectTimeoutMs, readTimeoutMs, writeTimeoutMs, observer } = this.#options;
+    const { connectTimeoutMs, readTimeoutMs, writeTimeoutMs, exchanges, observer } = this.#options;
     const timeouts = { readMs: readTimeoutMs, writeMs: writeTimeoutMs };
     const join = joinStream(stream, tunnel, {
       target: domain.target,
       connectTimeoutMs,
       timeouts,
       observer,
-      exchanges: this.#exchanges,
+      exchanges: exchanges ? this.#exchanges : null,
     });
     const joined = join.catch((thrown: unknown) => this.#tellFault(thrown)).finally(() => this.#joins.delete(joined));
     this.#joins.add(joined);
@@ -136,8 +182,11 @@ class DiallingAgent implements Agent {
 
   #observe(event: BackdialEvent): void {
     this.#options.observer(event);
-    if (event.type !== 'tunnel-opened' || !this.#awaited.delete(event.tunnel.domain)) return;
-    if (this.#awaited.size === 0) this.#becomeReady.resolve();
+    if (event.type === 'tunnel-opened' && this.#awaited.delete(event.tunnel.domain)) this.#judgeReady();
+  }
+
+  #judgeReady(): void {
+    if (this.#phase === 'started' && this.#awaited.size === 0) this.#becomeReady.resolve();
   }
 
   #warnInsecure({ name, trust }: ResolvedAgentDomain): void {

@@ -5,9 +5,9 @@ import type { IncomingStream } from '../tunnel/agent-session.ts';
 import type { AgentInternals } from './internals.ts';
 import type { LinkSnapshot } from './link.ts';
 import { LinkGroup } from './link-group.ts';
-import type { Remote, ResolvedAgentDomain } from './resolve-options.ts';
+import type { Remote, ResolvedAgentDomain, ResolvedAgentOptions } from './resolve-options.ts';
 import type { Resolver } from './resolver.ts';
-import { SlotPool } from './slot-pool.ts';
+import type { SlotPool } from './slot-pool.ts';
 
 /** What the connector of one domain works with. */
 export interface ConnectorOptions {
@@ -15,11 +15,10 @@ export interface ConnectorOptions {
   readonly resolver: Resolver;
   readonly proxyEnvironment: Environment;
   readonly internals: AgentInternals;
-  /** What stalled readers may hold in one tunnel, bytes. */
-  readonly tunnelMemoryBytes: number;
+  /** In force at the moment when they are looked at. `drainMs` starts when an address is gone. */
+  readonly settings: Pick<ResolvedAgentOptions, 'tunnelMemoryBytes' | 'drainMs'>;
+  readonly slots: SlotPool;
   readonly observer: Observer;
-  /** Starts when an address is gone; ends what its tunnels still carry, ms. */
-  readonly drainMs: number;
   onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
 }
 
@@ -29,7 +28,6 @@ export interface ConnectorOptions {
  */
 export class Connector {
   readonly #options: ConnectorOptions;
-  readonly #slots = new SlotPool();
   /** By server and address; `null` stands for what a proxy resolves. */
   readonly #groups = new Map<Remote, Map<string | null, LinkGroup>>();
   readonly #watches: Array<() => void> = [];
@@ -77,7 +75,7 @@ export class Connector {
       if (addresses.includes(address)) continue;
       groups.delete(address);
       this.#parting.add(group);
-      void group.stop(this.#options.drainMs).then(() => this.#parting.delete(group));
+      void group.stop(this.#options.settings.drainMs).then(() => this.#parting.delete(group));
     }
     for (const address of addresses) {
       if (groups.has(address)) continue;
@@ -88,10 +86,10 @@ export class Connector {
   }
 
   #newGroup(remote: Remote, address: string | null): LinkGroup {
-    const { domain, internals, observer, onStream, proxyEnvironment, tunnelMemoryBytes } = this.#options;
+    const { domain, internals, observer, onStream, proxyEnvironment, settings, slots } = this.#options;
     const proxy = proxyFor(proxyEnvironment, remote.host, remote.port);
     const route = { remote, address, proxy };
-    return new LinkGroup({ domain, route, internals, observer, onStream, tunnelMemoryBytes, slots: this.#slots });
+    return new LinkGroup({ domain, route, internals, observer, onStream, settings, slots });
   }
 
   #tellLookup(remote: Remote, error: BackdialError, attempt: number, retryInMs: number): void {

@@ -10,7 +10,7 @@ import { requestUpgrade, type UpgradeAnswer } from '../tunnel/agent-handshake.ts
 import { type AgentTunnel, type IncomingStream, serveTunnel } from '../tunnel/agent-session.ts';
 import { dialServer, type ServerRoute } from './dial-server.ts';
 import type { AgentInternals } from './internals.ts';
-import type { ResolvedAgentDomain } from './resolve-options.ts';
+import type { ResolvedAgentDomain, ResolvedAgentOptions } from './resolve-options.ts';
 
 export type LinkState = 'waiting' | 'dialling' | 'live' | 'stopped';
 
@@ -20,8 +20,8 @@ export interface LinkOptions {
   readonly route: ServerRoute;
   readonly slot: number;
   readonly internals: AgentInternals;
-  /** What stalled readers may hold in one tunnel, bytes. */
-  readonly tunnelMemoryBytes: number;
+  /** `tunnelMemoryBytes` of the tunnels to come. */
+  readonly settings: Pick<ResolvedAgentOptions, 'tunnelMemoryBytes'>;
   readonly observer: Observer;
   onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
   /** The link got a tunnel. */
@@ -189,7 +189,7 @@ export class Link {
     const tunnel = serveTunnel(socket, {
       concurrency: domain.concurrency,
       liveness: internals.liveness,
-      memoryBytes: this.#options.tunnelMemoryBytes,
+      memoryBytes: this.#options.settings.tunnelMemoryBytes,
       onStream: (stream) => this.#options.onStream(stream, info),
     });
     this.#tunnels.add(tunnel);

@@ -72,7 +72,7 @@ export interface ResolvedAgentOptions extends Readonly<Required<Omit<AgentOption
 }
 
 /** Checks agent options, names every problem at once (`config-invalid`), fills in the defaults, freezes the result. */
-export function resolveAgentOptions(given: AgentOptions): ResolvedAgentOptions {
+export function resolveAgentOptions(given: AgentOptions, { leastDomains = 1 } = {}): ResolvedAgentOptions {
   const problems: string[] = [];
   const options = {
     connectTimeoutMs: given.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
@@ -87,7 +87,7 @@ export function resolveAgentOptions(given: AgentOptions): ResolvedAgentOptions {
   checkWhole(problems, 'connectTimeoutMs', options.connectTimeoutMs, 1);
   for (const key of ['readTimeoutMs', 'writeTimeoutMs', 'tunnelMemoryBytes', 'drainMs'] as const)
     checkWhole(problems, key, options[key], 0);
-  if (given.domains.length === 0) problems.push('`domains` is empty; give at least one');
+  if (given.domains.length < leastDomains) problems.push('`domains` is empty; give at least one');
   const names = new Set<string>();
   const domains = given.domains.map((domain) => {
     if (names.has(domain.name)) problems.push(`the domain ${domain.name} is given twice`);

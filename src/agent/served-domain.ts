@@ -1,0 +1,98 @@
+import type { BackdialEvent, Observer, TunnelInfo } from '../core/events.ts';
+import type { IncomingStream } from '../tunnel/agent-session.ts';
+import { Connector, type ConnectorOptions } from './connector.ts';
+import type { LinkSnapshot } from './link.ts';
+import type { ResolvedAgentDomain } from './resolve-options.ts';
+import { SlotPool } from './slot-pool.ts';
+
+/** What all domains of an agent share. */
+export type ServedDomainOptions = Omit<ConnectorOptions, 'domain' | 'slots' | 'onStream'> & {
+  onStream(domain: ResolvedAgentDomain, stream: IncomingStream, tunnel: TunnelInfo): void;
+};
+
+/** One domain that an agent serves: its tunnels, and what its streams are joined to at this moment. */
+export class ServedDomain {
+  readonly #options: ServedDomainOptions;
+  /** Shared by all connectors: tunnels that come must not replace those that are to go. */
+  readonly #slots = new SlotPool();
+  #domain: ResolvedAgentDomain;
+  #connector: Connector;
+  /** Those before it, which serve until it can, and then drain. */
+  readonly #former = new Set<Connector>();
+  #deadline: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  constructor(domain: ResolvedAgentDomain, options: ServedDomainOptions) {
+    this.#options = options;
+    this.#domain = domain;
+    this.#connector = this.#newConnector();
+  }
+
+  get domain(): ResolvedAgentDomain {
+    return this.#domain;
+  }
+
+  get snapshots(): LinkSnapshot[] {
+    return this.#connector.snapshots;
+  }
+
+  start(): void {
+    this.#connector.start();
+  }
+
+  /**
+   * Serves the domain in another way. Streams to come follow at once. With `relink` new tunnels are made; the old ones are
+   * kept until the new ones are up, however long that takes, and drain then.
+   */
+  change(domain: ResolvedAgentDomain, relink: boolean): void {
+    this.#domain = domain;
+    if (!relink) return;
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
+    const former = this.#connector;
+    this.#former.add(former);
+    // What never had a tunnel serves nobody, and the new ones dial where it dialled.
+    if (!former.snapshots.some(({ state }) => state === 'live')) void this.#leave(former);
+    this.#connector = this.#newConnector();
+    this.#connector.start();
+  }
+
+  /** Drains all tunnels; resolves when nothing is left. `drainMs` 0: cut at once, also what drains already. */
+  async stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#deadline);
+    await Promise.all([this.#connector, ...this.#former].map((connector) => connector.stop(drainMs)));
+  }
+
+  #newConnector(): Connector {
+    const connector: Connector = new Connector({
+      ...this.#options,
+      domain: this.#domain,
+      slots: this.#slots,
+      observer: (event) => this.#connectorOnEvent(connector, event),
+      onStream: (stream, tunnel) => this.#options.onStream(this.#domain, stream, tunnel),
+    });
+    return connector;
+  }
+
+  #connectorOnEvent(connector: Connector, event: BackdialEvent): void {
+    const observer: Observer = this.#options.observer;
+    observer(event);
+    if (event.type !== 'tunnel-opened' || connector !== this.#connector) return;
+    if (this.#former.size === 0 || this.#stopping) return;
+    if (connector.snapshots.every(({ state }) => state === 'live')) this.#dismiss();
+    // One that cannot be reached must not keep the former ones for ever.
+    else this.#deadline ??= setTimeout(() => this.#dismiss(), this.#options.internals.handshakeTimeoutMs);
+  }
+
+  #dismiss(): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
+    for (const former of this.#former) void this.#leave(former);
+  }
+
+  async #leave(former: Connector): Promise<void> {
+    await former.stop(this.#options.settings.drainMs);
+    this.#former.delete(former);
+  }
+}
