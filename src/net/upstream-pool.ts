@@ -22,13 +22,16 @@ export class UpstreamPool {
     upstream.onClosed = this.#upstreamOnClosed;
   }
 
-  /** A free connection, or null. `maxFreeMs`: it must have been used that recently. */
+  /**
+   * A free connection, or null. `maxFreeMs`: it must have been used that recently; one that was not is ended, for another
+   * will be opened in its place.
+   */
   take(maxFreeMs = Number.POSITIVE_INFINITY): Upstream | null {
-    const upstream = this.#free.at(-1);
+    const upstream = this.#free.pop();
     if (upstream === undefined) return null;
-    if (maxFreeMs !== Number.POSITIVE_INFINITY && performance.now() - upstream.freeSince > maxFreeMs) return null;
-    this.#free.pop();
-    return upstream;
+    if (maxFreeMs === Number.POSITIVE_INFINITY || performance.now() - upstream.freeSince <= maxFreeMs) return upstream;
+    upstream.end();
+    return null;
   }
 
   /** Ends the connection that is free the longest; false when none is. */

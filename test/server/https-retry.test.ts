@@ -128,6 +128,22 @@ test('a kept-alive stream that the target closed while it was idle costs no requ
   });
 });
 
+test('a request that may not be sent twice gets no stream that was free for long, and leaves none behind', async () => {
+  await withHttpsWay({}, async ({ visitor, target, record }) => {
+    const from = await visitor();
+    await from.send(`POST /1 HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`);
+    const old = await target.next();
+    await old.receivedText('\r\n\r\n');
+    await old.send(OK);
+    await record(1);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await from.send(`POST /2 HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`);
+    await (await target.next()).receivedText('POST /2');
+    assert.equal((await old.ending).verdict, 'clean');
+    from.close();
+  });
+});
+
 test('a bodyless GET that meets a target just closing its idle stream is sent again on a new one', async () => {
   await withHttpsWay({}, async ({ visitor, target, record }) => {
     const from = await visitor();
