@@ -16,7 +16,7 @@ export async function loadAgentConfig(file: string): Promise<AgentConfig> {
 }
 
 /** Prints every warning and problem on standard error, one a line; fails with `config-invalid` when there is a problem. */
-function reportLoaded<T>(file: string, result: Loaded<T>): T {
+export function reportLoaded<T>(file: string, result: Loaded<T>): T {
   for (const warning of result.warnings) printProblem({ ...warning, message: `warning: ${warning.message}` });
   if (result.ok) return result.config;
   reportProblems(file, result.problems);

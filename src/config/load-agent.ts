@@ -47,6 +47,20 @@ const DOMAIN_OPTIONS = {
   concurrency: 'concurrency',
 } as const;
 
+const KEYS: Readonly<Record<string, string>> = {
+  ...OPTIONS,
+  ...DOMAIN_OPTIONS,
+  remotes: 'remote',
+  trust: 'insecure, ca or pin',
+  target: 'targets',
+  exchanges: 'log.access',
+};
+
+/** The key of a file that an option of an agent, or of one of its domains, comes from. */
+export function agentKeyOf(option: string): string {
+  return KEYS[option] ?? option;
+}
+
 /** Loads an agent's file and its folder of domains (design 6.4). Never throws for what is in a file. */
 export async function loadAgent(file: string, options: LoadOptions = {}): Promise<Loaded<AgentConfig>> {
   return withFiles(options, async (findings) => {

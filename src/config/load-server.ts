@@ -63,6 +63,17 @@ const DOMAIN_OPTIONS = {
   unavailableStatus: 'unavailable',
 } as const;
 
+const KEYS: Readonly<Record<string, string>> = {
+  ...OPTIONS,
+  ...DOMAIN_OPTIONS,
+  secrets: 'secret',
+};
+
+/** The key of a file that an option of a server, or of one of its domains, comes from. */
+export function serverKeyOf(option: string): string {
+  return KEYS[option] ?? option;
+}
+
 /** Loads a server's file and its folder of domains (design 6.2, 6.3). Never throws for what is in a file. */
 export async function loadServer(file: string, options: LoadOptions = {}): Promise<Loaded<ServerConfig>> {
   return withFiles(options, async (findings) => {

@@ -68,7 +68,7 @@ async function addDomain({ name: given, config, server }: AddArguments): Promise
   const ownCertificate = (main.section.child('certificates')?.items() ?? []).length === 0;
   const state = stateFolder(config, main.fields.state, { stateDirectory: process.env.STATE_DIRECTORY });
   const pin = ownCertificate ? await keptPin(state) : null;
-  process.stderr.write(`wrote ${file}; a server that runs already must be restarted to serve it\n`);
+  process.stderr.write(`wrote ${file}; a server that runs already picks it up\n`);
   if (ownCertificate && pin === null) {
     process.stderr.write('add --pin with the pin that the server prints when it starts\n');
   }
