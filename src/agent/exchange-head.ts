@@ -1,5 +1,5 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
-import type { BackdialError, ErrorCode } from '../core/errors.ts';
+import type { IncomingMessage } from 'node:http';
+import type { ErrorCode } from '../core/errors.ts';
 import type { ForwardPlan } from '../net/forward.ts';
 import { checkHttp1Head, type RequestHead } from '../net/head-check.ts';
 import { fieldValue, HeaderRules } from '../net/header-rules.ts';
@@ -32,20 +32,4 @@ export function planOf(head: RequestHead, upgradable: boolean): ForwardPlan {
     requestRules: STREAM_RULES,
     responseRules: STREAM_RULES,
   };
-}
-
-/** An answer of the agent itself, `[name, value, ...]` and body: names the error in Proxy-Status and in words. */
-export function errorAnswer(error: BackdialError, agentName: string): { headers: string[]; body: Buffer } {
-  const { status, proxyError, message } = error.entry;
-  // A token of RFC 8941 begins with a letter.
-  const name = /^[a-z]/.test(agentName) ? agentName : `"${agentName}"`;
-  const body = Buffer.from(`${status} ${STATUS_CODES[status] ?? ''}\n${error.code}: ${message}\n`);
-  const headers = [
-    ['Date', new Date().toUTCString()],
-    ['Content-Type', 'text/plain; charset=utf-8'],
-    ['Content-Length', String(body.length)],
-    ['Cache-Control', 'no-store'],
-    ['Proxy-Status', `${name}; error=${proxyError}; details="${error.code}"`],
-  ];
-  return { headers: headers.flat(), body };
 }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { TargetTimeouts } from '../core/dial.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Observer, TunnelInfo } from '../core/events.ts';
+import { errorAnswer } from '../net/error-answer.ts';
 import { type ForwardResult, forward, type Switched } from '../net/forward.ts';
 import type { RequestHead } from '../net/head-check.ts';
 import { fieldValue } from '../net/header-rules.ts';
@@ -11,7 +12,7 @@ import { resetDuplex } from '../net/reset.ts';
 import { splice } from '../net/splice.ts';
 import type { Upstream } from '../net/upstream.ts';
 import type { StreamHead } from '../tunnel/types.ts';
-import { errorAnswer, planOf, readExchangeHead } from './exchange-head.ts';
+import { planOf, readExchangeHead } from './exchange-head.ts';
 import { endOfSplice } from './splice-end.ts';
 
 export interface ParsedStreamOptions {
@@ -135,8 +136,7 @@ export class ParsedStream {
   }
 
   #answer(exchange: Http1Exchange, error: BackdialError): ExchangeEnd {
-    const { status } = error.entry;
-    const { headers, body } = errorAnswer(error, this.#options.tunnel.instance);
+    const { status, headers, body } = errorAnswer(error, this.#options.tunnel.instance);
     if (exchange.gone === null) exchange.answer(status, headers, body, true);
     return { error, status, bytesIn: 0, bytesOut: 0 };
   }

@@ -1,10 +1,11 @@
 import type { CarrierSource } from '../core/dial.ts';
 import { asBackdialError, BackdialError, type ErrorCode } from '../core/errors.ts';
+import type { Answer } from '../net/error-answer.ts';
 import type { ForwardPlan } from '../net/forward.ts';
 import type { RequestHead } from '../net/head-check.ts';
 import { fieldValue, fieldValues, removeNamed } from '../net/header-rules.ts';
 import { freshWebSocketKey } from '../net/websocket-bridge.ts';
-import { type Answer, errorAnswer, unavailableAnswer } from './answers.ts';
+import { errorAnswer, unavailableAnswer } from './answers.ts';
 import type { Certificates } from './certificates.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { ExchangeForwarder } from './exchange-forwarder.ts';
