@@ -4,12 +4,12 @@ import { asBackdialError, type BackdialError } from '../core/errors.ts';
 import { type ForwardPlan, type ForwardResult, forward, isIdempotent, type Switched } from '../net/forward.ts';
 import type { RequestHead } from '../net/head-check.ts';
 import type { Upstream } from '../net/upstream.ts';
+import { VisitorWatch } from '../net/visitor-watch.ts';
 import type { DomainStreams } from './domain-streams.ts';
 import type { ResolvedDomain } from './resolve-options.ts';
 import { MAX_WAIT_MS } from './stream-gate.ts';
 import type { UpstreamPools } from './upstream-pools.ts';
 import type { Visit } from './visit.ts';
-import { VisitorWatch } from './visitor-watch.ts';
 
 /**
  * A request that may not be sent twice gets a stream that was in use this recently, or a new one: the older a free stream,

@@ -1,5 +1,5 @@
 import type { BackdialError } from '../core/errors.ts';
-import type { Exchange, ExchangeHandler } from '../net/exchange.ts';
+import type { Exchange, ExchangeHandler } from './exchange.ts';
 
 /** Holds an exchange while it waits for a place, a tunnel or a stream, and tells when waiting makes no sense any more. */
 export class VisitorWatch implements ExchangeHandler {
