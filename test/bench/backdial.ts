@@ -27,6 +27,8 @@ export interface BackdialOptions {
   readonly targetPort: number;
   /** Tunnels that the agent keeps. Default: the product's. */
   readonly connections?: number;
+  /** Gives the port that the agent dials instead of the server's own: of a relay in between. Default: none. */
+  readonly through?: (httpsPort: number) => Promise<number>;
   /** Makes both processes answer {@link readHeap}. Default false: the processes are as users run them. */
   readonly memoryProbe?: boolean;
 }
@@ -36,6 +38,7 @@ export async function startBackdial(options: BackdialOptions): Promise<Backdial>
   const scratch = new Scratch('backdial');
   const [httpsPort, tcpPort] = [await freePort(), await freePort()];
   const { certFile, keyFile } = testCertificate();
+  const dialledPort = (await options.through?.(httpsPort)) ?? httpsPort;
   const secret = 'a secret of the benches';
   const common = { domains: 'domains', state: 'state', log: { level: 'warn', system: 'console', access: null } };
   const json = (value: unknown): string => JSON.stringify(value, null, 2);
@@ -53,7 +56,7 @@ export async function startBackdial(options: BackdialOptions): Promise<Backdial>
     json({
       active: true,
       secret,
-      remote: [`127.0.0.1:${httpsPort}`],
+      remote: [`127.0.0.1:${dialledPort}`],
       ca: testAuthority().certFile,
       instance: 'bench',
       targets: [{ target: `tcp://127.0.0.1:${options.targetPort}` }],

@@ -5,13 +5,14 @@ import { type Bench, type BenchSettings, passes } from './bench.ts';
 import { bulk } from './bulk.ts';
 import { httpsCpu } from './https-cpu.ts';
 import { idleMemory } from './idle-memory.ts';
+import { longPath } from './long-path.ts';
 import { lookForRathole } from './rathole.ts';
 import { type BenchReport, describeMachine, formatMarkdown, formatTable } from './report.ts';
 import { stalledReaders } from './stalled-readers.ts';
 import { tcpCpu } from './tcp-cpu.ts';
 import { transferMemory } from './transfer-memory.ts';
 
-const BENCHES: readonly Bench[] = [httpsCpu, tcpCpu, transferMemory, idleMemory, stalledReaders, bulk];
+const BENCHES: readonly Bench[] = [httpsCpu, tcpCpu, transferMemory, idleMemory, stalledReaders, bulk, longPath];
 
 const USAGE = `npm run bench -- [name...] [--rounds N] [--seconds N] [--bytes N] [--json FILE] [--markdown FILE]
 
