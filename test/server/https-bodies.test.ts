@@ -210,6 +210,29 @@ test('a reader that stalls holds up the target, and costs no more than some buff
   });
 });
 
+test('a target that stalls holds up the visitor, and costs no more than some buffers', async () => {
+  await withHttpsWay({}, async ({ visitor, target, carrier, record }) => {
+    const from = await visitor();
+    const size = 48 * 1024 * 1024;
+    await from.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\n\r\n`);
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    to.stream.pause();
+    const piece = Buffer.alloc(65_536, 'x');
+    for (let sent = 0; sent < size; sent += piece.length) from.stream.write(piece);
+    const stream = carrier.opened[0]?.stream;
+    await eventually('bytes wait for the target', () => stream?.writableNeedDrain === true);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const waiting = stream?.writableLength ?? 0;
+    assert.ok(waiting > 0 && waiting < 1_000_000, `${waiting} bytes wait`);
+    to.stream.resume();
+    await eventually('all has arrived', () => to.length > size);
+    await to.send(OK);
+    assert.equal((await record()).in, size);
+    from.close();
+  });
+});
+
 test('a visitor that ends its side after its request still gets the answer', async () => {
   await withHttpsWay({}, async ({ visitor, target, record }) => {
     const from = await visitor();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type HttpsWayKit, withHttpsWay } from '../support/https-way.ts';
 import type { Peer } from '../support/raw-target.ts';
+import { eventually } from '../support/within.ts';
 
 const HOST = 'Host: www.example.com\r\n';
 
@@ -106,7 +107,7 @@ test('a body whose chunks are malformed: 400 where nothing was answered, and the
 });
 
 test('bytes behind a request with Connection: close are ignored, its answer is delivered', async () => {
-  await withHttpsWay({}, async ({ visitor, target, records }) => {
+  await withHttpsWay({}, async ({ visitor, target, records, way }) => {
     const from = await visitor();
     await from.send(`GET /1 HTTP/1.1\r\n${HOST}Connection: close\r\n\r\nGET /2 HTTP/1.1\r\n${HOST}\r\n\0garbage`);
     const to = await target.next();
@@ -115,6 +116,10 @@ test('bytes behind a request with Connection: close are ignored, its answer is d
     await to.send('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none');
     assert.equal((await from.ending).verdict, 'clean');
     assert.match(from.text, /\r\n\r\none$/);
+    // This side has not ended: the bytes arrive, and are nobody's request.
+    await from.send('GET /3 HTTP/1.1\r\n\r\n');
+    from.fin();
+    await eventually('the connection is closed', () => way.connectionCount === 0);
     assert.equal(target.peers.length, 1);
     assert.equal(records.length, 1);
   });

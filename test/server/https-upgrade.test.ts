@@ -156,6 +156,7 @@ test('the handshake of agents goes to the gate, with the bytes behind it', async
   const taken: string[] = [];
   const onService: Parameters<typeof withHttpsWay>[0]['onService'] = async (request, socket, head, connection) => {
     taken.push(`${request.url} ${head.toString()} ${connection.name}`);
+    assert.equal(socket.allowHalfOpen, false, 'a session must close with its connection');
     socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n');
     return true;
   };
