@@ -130,6 +130,8 @@ test('the time for the answer begins when the request was sent in full', async (
     await to.receivedText('abc');
     await to.send(OK);
     assert.equal((await record()).status, 200);
+    await from.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nabc`);
+    assert.equal((await record(2)).reason, 'target-silent');
     from.close();
   });
 });
@@ -239,6 +241,8 @@ test('a visitor that leaves while it waits gives its place in the queue back', a
     assert.deepEqual({ path, reason }, { path: '/2', reason: 'visitor-reset' });
     await to.send(OK);
     assert.equal((await record(2)).path, '/1');
+    await first.send(`GET /3 HTTP/1.1\r\n${HOST}\r\n`);
+    await to.receivedText('GET /3');
     first.close();
   });
 });
