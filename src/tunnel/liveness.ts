@@ -23,18 +23,16 @@ export function watchLiveness(
   let waiting: NodeJS.Timeout | null = null;
   let answered = true;
 
+  const sessionOnAnswer = (roundTripMs: number | null): void => {
+    answered = true;
+    if (waiting !== null) clearTimeout(waiting);
+    waiting = null;
+    if (roundTripMs !== null) rttMs = roundTripMs;
+  };
   const sendPing = (): void => {
-    if (!answered || session.destroyed || session.closed) return;
-    answered = false;
-    // `ping` throws on a destroyed session and returns false when too many are outstanding.
-    const sent = session.ping((error, duration) => {
-      answered = true;
-      if (waiting !== null) clearTimeout(waiting);
-      waiting = null;
-      if (error === null) rttMs = duration;
-    });
-    if (!sent) answered = true;
-    else awaitByte(socket.bytesRead);
+    if (!answered || session.destroyed) return;
+    answered = !send(session, sessionOnAnswer);
+    if (!answered) awaitByte(socket.bytesRead);
   };
   const awaitByte = (bytesBefore: number): void => {
     waiting = setTimeout(() => {
@@ -58,4 +56,16 @@ export function watchLiveness(
       if (waiting !== null) clearTimeout(waiting);
     },
   };
+}
+
+/** False when nothing was sent. `onAnswer` gets the round trip; null where it was not measured. */
+function send(session: Http2Session, onAnswer: (roundTripMs: number | null) => void): boolean {
+  // A session that is leaving may still have streams, and its peer may freeze then, but Node sends no PING on it: `ping` says
+  // nothing and calls back at once. An empty SETTINGS has to be acknowledged, too (RFC 9113, section 6.5).
+  if (session.closed) {
+    session.settings({}, () => onAnswer(null));
+    return true;
+  }
+  // `ping` throws on a destroyed session and returns false when too many are outstanding.
+  return session.ping((error, duration) => onAnswer(error === null ? duration : null));
 }

@@ -12,6 +12,12 @@ const REPLACED = 'replaced';
 const GOAWAY_GRACE_MS = 250;
 
 /**
+ * Starts when a tunnel that is leaving has no stream any more; ends the socket. The far end's part of the parting normally takes
+ * one round trip; a far end that froze, or a connection that broke in this moment, would leave it out for ever.
+ */
+const PARTING_MS = 5_000;
+
+/**
  * Owns the end of one tunnel, on either side: which streams it carries, why it ended, and that none of them ends cleanly
  * because of it.
  *
@@ -32,6 +38,7 @@ export class SessionEnd {
   #detail: string | null = null;
   #deadline: NodeJS.Timeout | null = null;
   #closing: NodeJS.Timeout | null = null;
+  #parting: NodeJS.Timeout | null = null;
 
   constructor(socket: TLSSocket) {
     this.#socket = socket;
@@ -73,7 +80,11 @@ export class SessionEnd {
   /** Keeps a stream until its end, so that the end of the tunnel is a cut of it. */
   add(stream: Http2Stream): void {
     this.streams.add(stream);
-    stream.on('close', () => this.streams.delete(stream));
+    this.#stay();
+    stream.on('close', () => {
+      this.streams.delete(stream);
+      if (this.#leaving.signal.aborted) this.#part();
+    });
   }
 
   /** Opens nothing new, tells the peer (GOAWAY), waits for the streams, and cuts them at the deadline. */
@@ -106,7 +117,19 @@ export class SessionEnd {
   }
 
   #leave(): void {
-    if (!this.#leaving.signal.aborted) this.#leaving.abort();
+    if (this.#leaving.signal.aborted) return;
+    this.#leaving.abort();
+    this.#part();
+  }
+
+  #part(): void {
+    if (this.streams.size > 0 || this.#socket.destroyed) return;
+    this.#parting ??= setTimeout(() => this.#socket.destroy(), PARTING_MS);
+  }
+
+  #stay(): void {
+    if (this.#parting !== null) clearTimeout(this.#parting);
+    this.#parting = null;
   }
 
   /**
@@ -133,6 +156,7 @@ export class SessionEnd {
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     if (this.#closing !== null) clearTimeout(this.#closing);
     this.#leave();
+    this.#stay();
     const reason = this.#reason ?? 'lost';
     this.#resolve({ reason, detail: this.#detail });
     if (!this.#socket.destroyed) this.#socket.destroy();

@@ -5,7 +5,9 @@ import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import type { IncomingStream } from '../../src/tunnel/agent-session.ts';
+import { FaultyLink } from '../support/faulty-link.ts';
 import { turnedPair } from '../support/turned-pair.ts';
+import { within } from '../support/within.ts';
 
 const DIAL = { way: 'tcp', transaction: '0' } as const;
 const TIMEOUTS = { readMs: 0, writeMs: 0 };
@@ -114,6 +116,65 @@ test('a storm of 20,000 resets leaves the tunnel and its other stream alive', as
     streams[0]?.end('still here');
     assert.equal(await text(healthy), 'still here');
     assert.equal(pair.server.usable, true);
+  } finally {
+    pair.close();
+  }
+});
+
+test('a peer that freezes after it asked a tunnel to leave is noticed while a stream is still open', async () => {
+  const { streams, onStream } = keeper();
+  let link: FaultyLink | null = null;
+  const through = async (port: number): Promise<number> => {
+    link = await FaultyLink.to(port);
+    return link.port;
+  };
+  const pair = await turnedPair(onStream, { through, liveness: { pingIntervalMs: 100, pingTimeoutMs: 150 } });
+  try {
+    const stream = await pair.server.open('www.test', DIAL);
+    stream.on('error', () => {});
+    const left = once(pair.agent.leaving, 'abort');
+    pair.server.drain('drained', 60_000);
+    await left;
+    (link as FaultyLink | null)?.stall();
+    await within('the end at the agent', pair.agent.closed, 3_000);
+    await within('the end at the server', pair.server.closed, 3_000);
+    assert.equal(streams[0]?.destroyed, true);
+  } finally {
+    pair.close();
+    await (link as FaultyLink | null)?.close();
+  }
+});
+
+test('a peer that freezes in the moment of parting does not keep an empty tunnel for ever', async () => {
+  let link: FaultyLink | null = null;
+  const through = async (port: number): Promise<number> => {
+    link = await FaultyLink.to(port);
+    return link.port;
+  };
+  const pair = await turnedPair(() => {}, { through });
+  try {
+    (link as FaultyLink | null)?.stall();
+    void pair.agent.drain(60_000);
+    assert.equal((await within('the end at the agent', pair.agent.closed, 8_000)).reason, 'drained');
+  } finally {
+    pair.close();
+    await (link as FaultyLink | null)?.close();
+  }
+});
+
+test('a peer that leaves and lives on keeps its streams, however long they take', async () => {
+  const { streams, onStream } = keeper();
+  const pair = await turnedPair(onStream, { liveness: { pingIntervalMs: 50, pingTimeoutMs: 60 } });
+  try {
+    const stream = await pair.server.open('www.test', DIAL);
+    pair.server.drain('drained', 60_000);
+    const over = Promise.race([pair.server.closed, pair.agent.closed]);
+    const waited = new Promise((resolve) => setTimeout(resolve, 500, 'alive'));
+    assert.equal(await Promise.race([over, waited]), 'alive');
+    streams[0]?.end('done');
+    streams[0]?.resume();
+    stream.end();
+    assert.equal(await text(stream), 'done');
   } finally {
     pair.close();
   }
