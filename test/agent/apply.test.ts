@@ -51,7 +51,7 @@ describe('an agent goes over to other options', () => {
         testDomain({ remote: remoteOf(server), target: { kind: 'tcp', host: '127.0.0.1', port } });
       await withAgent({ domains: [at(one.port)] }, {}, async (agent, events) => {
         await within('ready', agent.ready);
-        await server.untilLive(1);
+        await events.until('tunnel-opened', 1);
         assert.equal(await reached(server), 'one');
         const { changes } = await agent.apply({ domains: [at(two.port)] });
         assert.deepEqual(changes, [{ what: 'domain', action: 'changed', name: 'www.test', keys: ['target'] }]);
@@ -66,9 +66,12 @@ describe('an agent goes over to other options', () => {
     withServer({}, async (server) => {
       const domain = testDomain({ remote: remoteOf(server), connections: 2 });
       await withAgent({ domains: [domain] }, {}, async (agent, events) => {
-        await server.untilLive(2);
+        await events.until('tunnel-opened', 2);
         let least = 2;
-        const watch = setInterval(() => (least = Math.min(least, server.live.length)), 1);
+        const watch = setInterval(() => {
+          least = Math.min(least, server.live.length);
+        }, 1);
+        watch.unref();
         await agent.apply({ domains: [{ ...domain, secret: NEW_SECRET }] });
         await events.until('tunnel-closed', 2);
         clearInterval(watch);
@@ -96,7 +99,7 @@ describe('an agent goes over to other options', () => {
       const domain = testDomain({ remote: remoteOf(server) });
       refusing.add(NEW_SECRET.reveal());
       await withAgent({ domains: [domain] }, {}, async (agent, events) => {
-        await server.untilLive(1);
+        await events.until('tunnel-opened', 1);
         await agent.apply({ domains: [{ ...domain, secret: NEW_SECRET }] });
         await events.until('dial-failed', 3);
         assert.equal(server.live.length, 1);
@@ -130,7 +133,7 @@ describe('an agent goes over to other options', () => {
       withServer({ answer: () => 'hang' }, async (silent) => {
         const domain = testDomain({ remote: remoteOf(reachable) });
         await withAgent({ domains: [domain] }, { handshakeTimeoutMs: 300 }, async (agent, events) => {
-          await reachable.untilLive(1);
+          await within('ready', agent.ready);
           await agent.apply({ domains: [{ ...domain, remote: [...remoteOf(reachable), ...remoteOf(silent)] }] });
           await events.until('tunnel-closed', 1);
           await reachable.untilLive(1);
@@ -145,7 +148,7 @@ describe('an agent goes over to other options', () => {
       );
       assert.ok(kept !== undefined && gone !== undefined && added !== undefined);
       await withAgent({ domains: [kept, gone] }, {}, async (agent, events) => {
-        await server.untilLive(2);
+        await events.until('tunnel-opened', 2);
         await agent.apply({ domains: [kept, added] });
         await eventually('the domains', () => {
           const live = server.live.map(({ domain }) => domain).toSorted();
@@ -166,7 +169,7 @@ describe('an agent goes over to other options', () => {
     withServer({}, async (server) => {
       const domain = testDomain({ remote: remoteOf(server) });
       await withAgent({ domains: [domain] }, {}, async (agent) => {
-        await server.untilLive(1);
+        await within('ready', agent.ready);
         await agent.apply({ domains: [] });
         await server.untilLive(0);
         await agent.apply({ domains: [domain] });
@@ -180,7 +183,7 @@ describe('an agent goes over to other options', () => {
       const bad = testDomain({ name: 'bad.test', remote: ['127.0.0.1:1'] });
       await withAgent({ domains: [good, bad] }, {}, async (agent, events) => {
         await events.wait('dial-failed', ({ domain }) => domain === 'bad.test');
-        await server.untilLive(1);
+        await events.until('tunnel-opened', 1);
         await agent.apply({ domains: [good] });
         await within('ready', agent.ready);
       });
@@ -190,7 +193,7 @@ describe('an agent goes over to other options', () => {
     withServer({}, async (server) => {
       const domain = testDomain({ remote: remoteOf(server) });
       await withAgent({ domains: [domain] }, {}, async (agent) => {
-        await server.untilLive(1);
+        await within('ready', agent.ready);
         const wrong = { domains: [{ ...domain, secret: NEW_SECRET }, testDomain({ name: 'b.test', connections: 0 })] };
         await assert.rejects(agent.apply(wrong), { code: 'config-invalid' });
         assert.equal(server.handshakes.length, 1);
@@ -203,7 +206,7 @@ describe('an agent goes over to other options', () => {
       const domain = testDomain({ remote: remoteOf(server) });
       const gone = testDomain({ name: 'gone.test', remote: remoteOf(server) });
       await withAgent({ domains: [domain, gone] }, {}, async (agent, events) => {
-        await server.untilLive(2);
+        await events.until('tunnel-opened', 2);
         await agent.apply({ domains: [{ ...domain, secret: NEW_SECRET }] });
         await events.until('tunnel-opened', 3);
         await agent.close({ drainMs: 0 });
