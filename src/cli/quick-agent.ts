@@ -3,6 +3,7 @@ import { BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { VERSION } from '../core/version.ts';
 import { createAgent } from '../index.ts';
+import { collectBulkGarbage } from './bulk-garbage.ts';
 import type { QuickArguments } from './quick-flags.ts';
 import { type QuickOptions, quickOptions } from './quick-options.ts';
 import { createQuickView } from './quick-view.ts';
@@ -37,6 +38,7 @@ export async function runQuickAgent(flags: QuickArguments, kind: QuickKind): Pro
   });
   // A quick agent has no file to reload and no log to reopen: SIGHUP is a terminal that was closed.
   const signals = watchSignals();
+  collectBulkGarbage();
   agent.start();
   try {
     await Promise.race([drainOnSignal(signals, (options) => agent.close(options)), first.refused]);

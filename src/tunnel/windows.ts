@@ -33,6 +33,10 @@ const LOOK_INTERVAL_MS = 250;
 const LEAST_SAMPLE_MS = 25;
 /** Samples without {@link WAKING_BYTES} after which a tunnel sleeps again. */
 const QUIET_SAMPLES = 40;
+/** So many samples in a row must be quiet, with nothing held, before the path counts as idle. */
+const IDLE_SAMPLES = 4;
+/** What two event loops need to answer: less is no round trip to size a window by, ms. */
+const LEAST_RTT_MS = 1;
 /** A best rate that is older than so many samples counts for half. */
 const RATE_SAMPLES = 40;
 
@@ -73,7 +77,12 @@ export class WindowTuner {
   #awake = false;
   #quietSamples = 0;
   #settling = false;
+  #sampledAt = 0;
+  #sampledBytes = 0;
   #leastRttMs = Number.POSITIVE_INFINITY;
+  #idleSamples = 0;
+  /** The least of the present run of idle samples. */
+  #idleRttMs = Number.POSITIVE_INFINITY;
   #bestRate = 0;
   #bestRateAge = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -127,6 +136,7 @@ export class WindowTuner {
   #sleep(): void {
     this.#awake = false;
     this.#bestRate = 0;
+    this.#sampledAt = 0;
     this.#seenBytes = this.#socket.bytesRead;
     if (!this.#stopped) lookAt(this);
   }
@@ -135,6 +145,11 @@ export class WindowTuner {
     this.#timer = null;
     if (this.#stopped || this.#session.destroyed) return;
     const bytesBefore = this.#socket.bytesRead;
+    const now = performance.now();
+    // From sample to sample: what comes between a PING and its answer may have waited in the kernel before.
+    if (this.#sampledAt > 0) this.#noteRate((bytesBefore - this.#sampledBytes) / (now - this.#sampledAt));
+    this.#sampledAt = now;
+    this.#sampledBytes = bytesBefore;
     const sent = this.#session.ping((error, durationMs) => {
       if (error !== null || this.#stopped) return;
       this.#judge(this.#socket.bytesRead - bytesBefore, durationMs);
@@ -145,24 +160,30 @@ export class WindowTuner {
 
   #judge(bytes: number, durationMs: number): void {
     const quiet = bytes < WAKING_BYTES;
-    this.#quietSamples = quiet ? this.#quietSamples + 1 : 0;
-    // The round trip grows with the load, so that only an idle sample may raise the least one.
-    if (quiet || durationMs < this.#leastRttMs) this.#leastRttMs = durationMs;
-    // A transfer that begins at once leaves no idle sample; the tunnel's own pings have one.
-    if (!quiet) this.#leastRttMs = Math.min(this.#leastRttMs, this.#liveness.rttMs ?? durationMs);
-    this.#noteRate(bytes / durationMs);
-    const underWay = this.#bestRate * this.#leastRttMs;
+    const held = this.#heldBytes();
+    this.#noteRoundTrip(durationMs, quiet && held === 0);
+    const underWay = this.#bestRate * Math.max(LEAST_RTT_MS, this.#leastRttMs);
     // Where bytes wait for their readers the window is not what limits the rate.
-    const limited = underWay >= this.#streamWindow / 2 && this.#heldBytes() < this.#streamWindow / 4;
+    const limited = underWay >= this.#streamWindow / 2 && held < this.#streamWindow / 4;
     const wanted = Math.max(HEADROOM * underWay, limited ? STEP * this.#streamWindow : 0);
     const window = Math.min(this.#largestWindow(), Math.max(FIRST_STREAM_WINDOW_BYTES, Math.round(wanted)));
     if (window >= LEAST_CHANGE * this.#streamWindow || this.#streamWindow > this.#largestWindow()) this.#apply(window);
+    this.#quietSamples = quiet ? this.#quietSamples + 1 : 0;
     if (this.#quietSamples >= QUIET_SAMPLES) {
       this.#sleep();
       return;
     }
     this.#timer = setTimeout(() => this.#sample(), Math.max(0, LEAST_SAMPLE_MS - durationMs));
     this.#timer.unref();
+  }
+
+  /** Grows with the load, also while a busy process lets few bytes through: only a path that is idle may raise the least one. */
+  #noteRoundTrip(durationMs: number, idle: boolean): void {
+    this.#idleSamples = idle ? this.#idleSamples + 1 : 0;
+    this.#idleRttMs = idle ? Math.min(this.#idleRttMs, durationMs) : Number.POSITIVE_INFINITY;
+    // A transfer that begins at once leaves no idle sample; the tunnel's own pings have one.
+    this.#leastRttMs = Math.min(this.#leastRttMs, durationMs, this.#liveness.rttMs ?? durationMs);
+    if (this.#idleSamples >= IDLE_SAMPLES) this.#leastRttMs = this.#idleRttMs;
   }
 
   #noteRate(rate: number): void {

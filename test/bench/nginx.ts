@@ -1,4 +1,5 @@
 import { truncateSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { testCertificate } from '../support/certificates.ts';
 import { findTool } from '../support/tools.ts';
 import { freePort, type Program, startProgram, untilAccepts } from './program.ts';
@@ -47,12 +48,15 @@ async function start(name: string, server: (port: number) => readonly string[]):
   const scratch = new Scratch(name);
   const port = await freePort();
   const folder = scratch.folder;
+  const { uid, username } = userInfo();
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${folder}/${kind};`,
   );
   const file = scratch.write(
     'nginx.conf',
     [
+      // As who runs the benches: another user could not read the files of this run.
+      ...(uid === 0 ? [`user ${username};`] : []),
       `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;`,
       'events { worker_connections 8192; }',
       'http { access_log off; keepalive_timeout 600s; keepalive_requests 1000000000;',

@@ -6,6 +6,9 @@ import { DOMAIN } from './backdial.ts';
 const BATCH = 50;
 /** Bytes of one read; one buffer is used for all. */
 const READ_BYTES = 256 * 1024;
+/** Starts with each byte of a download; ends one that stands still. */
+const STALL_MS = 20_000;
+const STATUS = 'HTTP/1.1 200';
 
 /** Opens kept-alive visitors; each has had one answer of `answerBytes` when this resolves. */
 export async function openVisitors(port: number, count: number, answerBytes: number): Promise<Socket[]> {
@@ -59,11 +62,14 @@ export function download(port: number, expectedBytes: number): Promise<void> {
           received += bytes;
         }
         if (head.includes('\r\n\r\n') && received >= expectedBytes) socket.end();
+        if (head.length >= STATUS.length && !head.startsWith(STATUS))
+          socket.destroy(new Error(`an answer other than 200: ${head}`));
         return true;
       },
     };
     const socket = connect({ port, host: '127.0.0.1', onread }, () => socket.write(requestFor('/bulk')));
     socket.on('error', reject);
+    socket.setTimeout(STALL_MS, () => socket.destroy(new Error(`a download stood still after ${received} bytes`)));
     socket.on('close', () => {
       if (received === expectedBytes) resolve();
       else reject(new Error(`a download ended after ${received} of ${expectedBytes} bytes`));
