@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type FSWatcher, watch } from 'chokidar';
 import type { ConfigSources } from './findings.ts';
 import { findPlaces, matters, type Places, samePlaces } from './watch-places.ts';
@@ -7,6 +9,9 @@ import { findPlaces, matters, type Places, samePlaces } from './watch-places.ts'
 const QUIET_MS = 250;
 /** A file that never comes to rest must not hold up the others for ever. */
 const MAX_WAIT_MS = 30_000;
+
+/** How long a new watcher may take to look at all folders. */
+const START_TIMEOUT_MS = 10_000;
 
 /** Who is told, and when. */
 export interface WatchOptions {
@@ -27,7 +32,7 @@ export class ConfigWatch {
   #timer: NodeJS.Timeout | undefined;
   /** When the first change came that was not told yet. */
   #since: number | null = null;
-  #closed = false;
+  readonly #closed = new AbortController();
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -40,20 +45,33 @@ export class ConfigWatch {
    */
   async follow(sources: ConfigSources): Promise<void> {
     const places = await findPlaces(sources);
-    if (this.#closed || samePlaces(this.#places, places)) return;
+    if (this.#closed.signal.aborted || samePlaces(this.#places, places)) return;
     this.#places = places;
     const before = this.#watcher;
     const watcher = this.#watch(Array.from(places.keys()).filter((folder) => places.get(folder)?.identity !== null));
     this.#watcher = watcher;
-    await Promise.all([before?.close(), new Promise<void>((resolve) => watcher.once('ready', resolve))]);
+    const isLate = await this.#isLate(Promise.all([before?.close(), once(watcher, 'ready')]));
+    // Whatever it waits for: the next look makes another one.
+    if (isLate) this.#places = new Map();
     // Between the reading of the files and this moment nobody looked.
     this.#touch();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closed.abort();
     clearTimeout(this.#timer);
     await this.#watcher?.close();
+  }
+
+  /** Waits until all is ready, for a bounded time and no longer than until the end. */
+  async #isLate(ready: Promise<unknown>): Promise<boolean> {
+    const done = new AbortController();
+    const signal = AbortSignal.any([done.signal, this.#closed.signal]);
+    const late = sleep(START_TIMEOUT_MS, true, { signal, ref: false }).catch(() => false);
+    const onTime = () => false;
+    const isLate = await Promise.race([ready.then(onTime, onTime), late]);
+    done.abort();
+    return isLate;
   }
 
   #watch(folders: string[]): FSWatcher {
@@ -84,7 +102,7 @@ export class ConfigWatch {
   }
 
   #touch(): void {
-    if (this.#closed) return;
+    if (this.#closed.signal.aborted) return;
     const now = performance.now();
     this.#since ??= now;
     clearTimeout(this.#timer);
