@@ -112,6 +112,7 @@ export class ResponseParser {
       throw new BackdialError('target-headers', `more than ${MAX_RESPONSE_HEAD_BYTES} bytes`);
     }
     if (end === -1) {
+      if (!mayBeHead(buffer, start, start + seen)) throw new BackdialError('target-invalid', 'not a response head');
       this.#pending = start === 0 ? buffer : buffer.subarray(start);
       return chunk.length;
     }
@@ -170,4 +171,16 @@ export class ResponseParser {
     this.#chunked = null;
     this.#sink.responseEnd(trailers);
   }
+}
+
+const VERSION = Buffer.from('HTTP/1.');
+
+/** Tells at once what will never be a head: another protocol, or lines without CR. Up to `read` was looked at before. */
+function mayBeHead(buffer: Buffer, start: number, read: number): boolean {
+  const said = buffer.subarray(start, start + VERSION.length);
+  if (!said.equals(VERSION.subarray(0, said.length))) return false;
+  for (let i = buffer.indexOf(0x0a, read); i !== -1; i = buffer.indexOf(0x0a, i + 1)) {
+    if (buffer[i - 1] !== 0x0d) return false;
+  }
+  return true;
 }

@@ -75,7 +75,9 @@ export class Http2Exchange implements Exchange {
   respond(status: number, _reason: string, headers: string[], framing: Framing | 'close'): void {
     if (this.#closed) return;
     const bodyless = framing === 'none' || framing === 0;
-    const waitForTrailers = framing === 'chunked';
+    // Where the visitor has ended its side, Node closes the stream when END_STREAM goes out, before `finish`, or when the
+    // visitor cancels, and both look alike. This event comes only once all was sent.
+    const waitForTrailers = framing === 'chunked' || !this.#bodyEnded;
     if (waitForTrailers) this.#stream.on('wantTrailers', this.#streamOnWantTrailers);
     this.#stream.respond(http2Head(status, headers), responseOptions(bodyless, waitForTrailers));
   }

@@ -80,12 +80,18 @@ export class Http1Connection {
 
   async #run(first: () => Promise<void>): Promise<void> {
     this.#running = true;
-    for (let serve: (() => Promise<void>) | undefined = first; serve !== undefined; serve = this.#waiting.shift()) {
+    for (let serve: (() => Promise<void>) | undefined = first; serve !== undefined; serve = this.#next()) {
       await serve();
     }
     this.#running = false;
     // The answer may have said keep-alive before it was known that there will be no next.
     if (this.#closing) this.#end();
+  }
+
+  /** What came behind an answer that ended the connection is ignored: it could take effect, but not be answered. */
+  #next(): (() => Promise<void>) | undefined {
+    if (this.socket.writableEnded) this.#waiting.length = 0;
+    return this.#waiting.shift();
   }
 
   /** Ends this side, and reads and ignores for a moment what is still coming. */

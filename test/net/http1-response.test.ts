@@ -156,6 +156,14 @@ test('refuses a head of more than 64 kB, at once and in pieces', () => {
   assert.equal(refusal(`HTTP/1.1 200 OK\r\nX: ${'y'.repeat(65_000)}\r\n\r\n`), 'accepted');
 });
 
+test('what will never be a head is refused at once: another protocol, lines without CR', () => {
+  for (const text of ['SSH-2.0-x\r\n', 'h', 'HTTP/2', 'HTTP/1.1 200 OK\n', 'HTTP/1.1 200 OK\r\nA: b\n', '\n', '\r\n']) {
+    assert.equal(refusal(text), 'target-invalid', JSON.stringify(text));
+  }
+  assert.equal(refusal('H'), 'accepted');
+  assert.equal(read([...'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx']).body, 'x');
+});
+
 test('the end of a connection completes only what it delimits', () => {
   assert.equal(read(['HTTP/1.1 200 OK\r\n\r\nabc'], { end: true }).trailers?.length, 0);
   assert.equal(read(['HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc'], { end: true }).trailers, null);

@@ -129,6 +129,32 @@ test('without `transaction` the response is left as it is', async () => {
   });
 });
 
+test('what is pipelined behind a refused request reaches no target: nobody could answer it', async () => {
+  await withHttpsWay({}, async ({ visitor, target, records }) => {
+    const from = await visitor();
+    const host = 'Host: www.example.com\r\n';
+    await from.send(
+      `GET /1 HTTP/1.1\r\n${host}\r\nGET /2 HTTP/1.1\r\n${host}${host}\r\n` +
+        `POST /3 HTTP/1.1\r\n${host}Content-Length: 0\r\n\r\n`,
+    );
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    await to.send('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none');
+    assert.equal((await from.ending).verdict, 'clean');
+    assert.match(from.text, /one.*HTTP\/1\.1 400 Bad Request\r\n/s);
+    assert.equal(target.peers.length, 1);
+    assert.ok(!to.text.includes('/3'));
+    assert.deepEqual(
+      records.map(({ path, status, reason }) => ({ path, status, reason })),
+      [
+        { path: '/1', status: 200, reason: 'done' },
+        { path: '/2', status: 400, reason: 'request-invalid' },
+      ],
+    );
+    from.close();
+  });
+});
+
 test('requests of one visitor share a stream of the target, one after the other', async () => {
   await withHttpsWay({}, async ({ visitor, target, record }) => {
     const from = await visitor();
@@ -175,7 +201,12 @@ for (const [what, request, response, expected] of [
   ],
   ['204', 'GET / HTTP/1.1', 'HTTP/1.1 204 No Content\r\nX: y\r\n\r\n', /X: y\r\n/],
   ['204 with a length', 'GET / HTTP/1.1', 'HTTP/1.1 204 None\r\nContent-Length: 0\r\nX: y\r\n\r\n', /None\r\nX: y\r\n/],
-  ['Trailer without chunks', 'GET / HTTP/1.1', 'HTTP/1.1 200 OK\r\nTrailer: Z\r\nContent-Length: 0\r\nX: y\r\n\r\n', /OK\r\nContent-Length: 0\r\nX: y\r\n/],
+  [
+    'Trailer without chunks',
+    'GET / HTTP/1.1',
+    'HTTP/1.1 200 OK\r\nTrailer: Z\r\nContent-Length: 0\r\nX: y\r\n\r\n',
+    /OK\r\nContent-Length: 0\r\nX: y\r\n/,
+  ],
   ['304', 'GET / HTTP/1.1', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\nETag: "x"\r\n\r\n', /ETag: "x"\r\n/],
   ['a close-delimited HEAD', 'HEAD / HTTP/1.1', 'HTTP/1.1 200 OK\r\nX: y\r\n\r\n', /X: y\r\n/],
 ] as const) {

@@ -201,6 +201,40 @@ test('refusals: a bad head is 400, too many lines 431, an unknown domain the ste
   });
 });
 
+test('an upload that was answered in full is recorded as done; one whose visitor cancels before the last byte is not', async () => {
+  await withHttpsWay({}, async (kit) => {
+    const { session, close } = await http2Visitor(kit);
+    const upload = (path: string): http2.ClientHttp2Stream => {
+      const stream = session.request({ ':method': 'POST', ':path': path, ':authority': 'www.example.com' });
+      stream.on('error', () => {});
+      return stream.end('abc');
+    };
+    const answers = [
+      OK,
+      'HTTP/1.1 204 No Content\r\n\r\n',
+      `HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n${'x'.repeat(9_000)}`,
+    ];
+    const first = upload('/0');
+    const to = await kit.target.next();
+    for (const [i, answer] of answers.entries()) {
+      const stream = i === 0 ? first : upload(`/${i}`);
+      await to.receivedText(`POST /${i} `);
+      await to.receivedText('abc\r\n0\r\n\r\n');
+      stream.resume();
+      await to.send(answer);
+      const { path, reason } = await kit.record(i + 1);
+      assert.deepEqual({ path, reason }, { path: `/${i}`, reason: 'done' });
+    }
+    const cancelled = upload('/cancelled');
+    await to.receivedText('/cancelled');
+    await to.send(`HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(1_000_000)}`);
+    await new Promise((resolve) => cancelled.once('response', resolve));
+    cancelled.close(http2.constants.NGHTTP2_NO_ERROR);
+    assert.equal((await kit.record(answers.length + 1)).reason, 'visitor-reset');
+    close();
+  });
+});
+
 test('a session that says nothing is closed after the read time-out; one without streams after the idle time-out', async () => {
   await withHttpsWay({ server: { readTimeoutMs: 150, idleTimeoutMs: 250 } }, async (kit) => {
     const silent = await http2Visitor(kit);
