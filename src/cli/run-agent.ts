@@ -1,36 +1,58 @@
+import { ConfigFiles } from '../config/config-files.ts';
+import { type AgentConfig, agentKeyOf, loadAgent } from '../config/load-agent.ts';
 import { BackdialError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
-import { createAgent } from '../index.ts';
-import { loadAgentConfig } from './load-config.ts';
+import { type AgentOptions, createAgent } from '../index.ts';
+import { collectBulkGarbage } from './bulk-garbage.ts';
+import { reportLoaded } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
+import { ProgramSettings } from './program-settings.ts';
+import { Reloader } from './reload.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
 
-/** Runs an agent from its file until a signal; whatever its servers answer, it never gives up. Fails with `config-invalid`. */
+/**
+ * Runs an agent from its file until a signal, and follows the file; whatever its servers answer, it never gives up. Fails
+ * with `config-invalid`.
+ */
 export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
-  const config = await loadAgentConfig(file);
+  const files = new ConfigFiles();
+  const load = () => loadAgent(file, { stateDirectory: process.env.STATE_DIRECTORY, files });
+  const first = await load();
+  const config = reportLoaded(file, first);
   const { domains } = config.options;
   if (domains.length === 0) throw new BackdialError('config-invalid', `${file}: no domain is active`);
   const logs = startLogs(config.log, flags);
-  const signals = watchSignals(logs.reopen);
+  collectBulkGarbage();
+  let hangup = logs.reopen;
+  const signals = watchSignals(() => hangup());
   try {
     logs.system.info({ version: VERSION, file }, `backdial ${VERSION}: agent, configured by ${file}`);
-    const agent = createAgent({
-      ...config.options,
+    const optionsOf = ({ options, log }: AgentConfig): AgentOptions => ({
+      ...options,
       // Bytes are spliced unless someone reads what they say.
-      exchanges: config.log.access.length > 0,
+      exchanges: log.access.length > 0,
       proxyEnvironment: process.env,
       observer: logs.observer,
     });
+    const agent = createAgent(optionsOf(config));
     agent.start();
     agent.ready.then(
       () => logs.system.info({ domains: domains.length }, `ready; domains served: ${domains.length}`),
       () => {},
     );
+    const program = new ProgramSettings(config, logs, flags);
+    const apply = async (next: AgentConfig) => program.apply(next, await agent.apply(optionsOf(next)));
+    const reloader = new Reloader({ logs, load, apply, keyOf: agentKeyOf });
+    hangup = reloader.hangup;
+    await reloader.start(first);
     await drainOnSignal(
       signals,
       (options) => agent.close(options),
-      () => logs.system.info('draining; a second signal ends it at once'),
+      () => {
+        void reloader.close();
+        logs.system.info('draining; a second signal ends it at once');
+      },
     );
     logs.system.info('ended');
   } finally {

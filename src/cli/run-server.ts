@@ -1,24 +1,38 @@
-import type { ServerConfig } from '../config/load-server.ts';
+import { ConfigFiles } from '../config/config-files.ts';
+import { loadServer, type ServerConfig, serverKeyOf } from '../config/load-server.ts';
 import { VERSION } from '../core/version.ts';
-import { type CertificateOptions, createServer } from '../index.ts';
+import { createServer, type ServerOptions } from '../index.ts';
 import type { Logs } from '../log/open-logs.ts';
-import { loadServerConfig } from './load-config.ts';
+import { collectBulkGarbage } from './bulk-garbage.ts';
+import { reportLoaded } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
+import { ProgramSettings } from './program-settings.ts';
+import { Reloader } from './reload.ts';
 import { keepSelfSigned } from './self-signed.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
 
-/** Runs a server from its file until a signal. Fails with `config-invalid` and `listen-failed`. */
+/** Runs a server from its file until a signal, and follows the file. Fails with `config-invalid` and `listen-failed`. */
 export async function runServer(file: string, flags: LevelFlags): Promise<void> {
-  const config = await loadServerConfig(file);
+  const files = new ConfigFiles();
+  const load = () => loadServer(file, { stateDirectory: process.env.STATE_DIRECTORY, files });
+  const first = await load();
+  const config = reportLoaded(file, first);
   const logs = startLogs(config.log, flags);
+  collectBulkGarbage();
+  let hangup = logs.reopen;
   // Before anything is open: a signal that comes during the start counts.
-  const signals = watchSignals(logs.reopen);
+  const signals = watchSignals(() => hangup());
   try {
     logs.system.info({ version: VERSION, file }, `backdial ${VERSION}: server, configured by ${file}`);
-    const certificates = await certificatesOf(config, logs);
-    const server = createServer({ ...config.options, certificates, observer: logs.observer });
+    const optionsOf = optionsMaker(config.state, logs);
+    const server = createServer(await optionsOf(config));
     await server.listen();
+    const program = new ProgramSettings(config, logs, flags);
+    const apply = async (next: ServerConfig) => program.apply(next, await server.apply(await optionsOf(next)));
+    const reloader = new Reloader({ logs, load, apply, keyOf: serverKeyOf });
+    hangup = reloader.hangup;
+    await reloader.start(first);
     const { domains } = config.options;
     logs.system.info(
       { domains: domains.length, inactive: config.inactive.length },
@@ -27,7 +41,10 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     await drainOnSignal(
       signals,
       (options) => server.close(options),
-      () => logs.system.info('draining: no new connections; a second signal ends it at once'),
+      () => {
+        void reloader.close();
+        logs.system.info('draining: no new connections; a second signal ends it at once');
+      },
     );
     logs.system.info('ended');
   } finally {
@@ -35,12 +52,18 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
   }
 }
 
-async function certificatesOf(config: ServerConfig, logs: Logs): Promise<readonly CertificateOptions[]> {
-  const { certificates } = config.options;
-  if (certificates.length > 0) return certificates;
-  // Names of domains are left out: a certificate shows them to every stranger.
-  const { cert, key, pin, created } = await keepSelfSigned(config.state, ['localhost']);
-  const made = created ? 'a self-signed one was made' : 'the self-signed one is used';
-  logs.system.warn({ pin, created }, `no certificate is configured: ${made}; agents need --pin ${pin}`);
-  return [{ hosts: ['*'], cert, key }];
+/** The options of a configuration; where it has no certificate, with the self-signed one that is kept in `state`. */
+function optionsMaker(state: string, logs: Logs): (config: ServerConfig) => Promise<ServerOptions> {
+  const { observer } = logs;
+  let told = '';
+  return async ({ options }) => {
+    if (options.certificates.length > 0) return { ...options, observer };
+    // Names of domains are left out: a certificate shows them to every stranger.
+    const { cert, key, pin, created } = await keepSelfSigned(state, ['localhost']);
+    const made = created ? 'a self-signed one was made' : 'the self-signed one is used';
+    const message = `no certificate is configured: ${made}; agents need --pin ${pin}`;
+    if (told !== pin) logs.system.warn({ pin, created }, message);
+    told = pin;
+    return { ...options, certificates: [{ hosts: ['*'], cert, key }], observer };
+  };
 }
