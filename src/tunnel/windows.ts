@@ -35,8 +35,8 @@ const LEAST_SAMPLE_MS = 25;
 const QUIET_SAMPLES = 40;
 /** So many samples in a row must be quiet, with nothing held, before the path counts as idle. */
 const IDLE_SAMPLES = 4;
-/** What two event loops need to answer: less is no round trip to size a window by, ms. */
-const LEAST_RTT_MS = 1;
+/** What two event loops of a busy machine need to answer: less is no round trip to size a window by, ms. */
+const LEAST_RTT_MS = 4;
 /** A best rate that is older than so many samples counts for half. */
 const RATE_SAMPLES = 40;
 
