@@ -109,7 +109,7 @@ async function loadMain(
   if (domains.length === 0 && findings.problems.length === 0)
     section.warn('no domain is active: nothing is served', ['domains']);
   return loaded(findings, {
-    options: { ...renamed(fields, OPTIONS), listen, certificates, domains },
+    options: { ...renamed(fields, OPTIONS), listen, certificates, domains, inactive },
     inactive,
     state: stateFolder(file, fields.state, options),
     log,

@@ -27,7 +27,8 @@ function reportOf(change: ServerChange, settings: ReadonlySet<string>): AppliedC
     case 'redirect-moved':
       return [{ what: 'option', key: 'redirect' }];
     case 'setting-changed':
-      return [{ what: 'option', key: change.key }];
+      // A domain's end was told as that of the domain.
+      return change.key === 'inactive' ? [] : [{ what: 'option', key: change.key }];
     case 'restart-required':
       return [];
   }

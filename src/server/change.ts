@@ -35,6 +35,7 @@ const KINDS = {
   transaction: 'setting',
   tunnelMemoryBytes: 'setting',
   drainMs: 'setting',
+  inactive: 'setting',
   // The server's identity towards agents and visitors: they were told the old one.
   name: 'fixed',
   service: 'fixed',

@@ -30,7 +30,7 @@ export class TunnelDialer implements Dialer, CarrierSource {
   }
 
   #pick(name: string, match: DomainMatch | null, except?: ReadonlySet<Carrier>): Carrier {
-    if (match === null) throw new BackdialError('domain-unknown', name);
+    if (match === null) throw new BackdialError(this.#domains().absence(name), name);
     const options = { instance: match.instance, balance: match.policy.balance, except };
     let picked: Picked = this.#registry.pick(match.domain, options);
     // An exact claim is served before the wildcard's.

@@ -14,9 +14,12 @@ export interface DomainMatch {
 /** The configured domains, by name. Constant time whatever their number. */
 export class DomainTable {
   readonly #byName: ReadonlyMap<string, ResolvedDomain>;
+  readonly #inactive: ReadonlySet<string>;
 
-  constructor(domains: readonly ResolvedDomain[]) {
+  /** `inactive`: names that are nobody's, not even of the wildcard that covers them. */
+  constructor(domains: readonly ResolvedDomain[], inactive: readonly string[] = []) {
     this.#byName = new Map(domains.map((domain) => [domain.name, domain]));
+    this.#inactive = new Set(inactive);
   }
 
   get size(): number {
@@ -31,6 +34,7 @@ export class DomainTable {
   find(name: string): ResolvedDomain | null {
     const exact = this.#byName.get(name);
     if (exact !== undefined) return exact;
+    if (this.#inactive.has(name)) return null;
     const wildcard = wildcardOf(name);
     return (wildcard === null ? undefined : this.#byName.get(wildcard)) ?? null;
   }
@@ -40,12 +44,19 @@ export class DomainTable {
     const exact = this.#byName.get(name);
     if (exact !== undefined) return { policy: exact, domain: name, instance: null };
     const dot = name.indexOf('.');
-    if (dot > 0) {
+    if (dot > 0 && !this.#inactive.has(name)) {
       const domain = name.slice(dot + 1);
       const policy = this.#byName.get(domain);
       if (policy !== undefined) return { policy, domain, instance: name.slice(0, dot) };
     }
     const wild = this.find(name);
     return wild === null ? null : { policy: wild, domain: name, instance: null };
+  }
+
+  /** Why `find` or `resolve` gave null. */
+  absence(name: string): 'domain-inactive' | 'domain-unknown' {
+    const wildcard = wildcardOf(name);
+    const inactive = this.#inactive.has(name) || (wildcard !== null && this.#inactive.has(wildcard));
+    return inactive ? 'domain-inactive' : 'domain-unknown';
   }
 }

@@ -113,7 +113,8 @@ export class TunnelGate {
         // Too many checks wait already, in a storm of handshakes.
         if (error.code === 'connection-limit') await sleep(RECHECK_PAUSE_MS, undefined, { ref: false });
         else {
-          tunnel.revoke(error.code === 'domain-unknown' ? 'domain-unknown' : 'agent-lost', error.message);
+          const gone = error.code === 'domain-unknown' || error.code === 'domain-inactive';
+          tunnel.revoke(gone ? error.code : 'agent-lost', error.message);
           break;
         }
       }
@@ -130,7 +131,7 @@ export class TunnelGate {
     const secrets = domain?.secrets ?? [];
     // Always one check, so that the time of a refusal does not tell whether the domain exists.
     const known = await this.#gate.secrets.check(credentials?.secret.reveal() ?? '', secrets, refusalRounds);
-    if (domain === null) throw new BackdialError('domain-unknown', head.domain);
+    if (domain === null) throw new BackdialError(this.#gate.domains().absence(head.domain), head.domain);
     if (!this.#gate.access.of(domain).admitsAgent(remote)) throw new BackdialError('network-refused', remote);
     if (credentials === null) throw new BackdialError('secret-missing', head.domain);
     if (!known) throw new BackdialError('secret-wrong', head.domain);

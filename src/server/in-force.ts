@@ -15,7 +15,7 @@ export class InForce {
   /** Fails with `config-invalid` where a certificate cannot be used. */
   constructor(options: ResolvedServerOptions) {
     this.options = { ...options };
-    this.#domains = new DomainTable(options.domains);
+    this.#domains = new DomainTable(options.domains, options.inactive);
     this.#certificates = new Certificates(options.certificates);
   }
 
@@ -32,7 +32,7 @@ export class InForce {
     const domains = this.#follow(changes, next);
     Object.assign(this.options, next, kept, { observer: this.options.observer, domains });
     this.#certificates = certificates;
-    this.#domains = new DomainTable(domains);
+    this.#domains = new DomainTable(domains, next.inactive);
   }
 
   /** Domains that did not change stay the same objects: what was worked out for them holds. */

@@ -71,6 +71,11 @@ export interface ServerOptions {
   /** At least one; the CLI makes a self-signed one where the configuration has none. */
   readonly certificates: readonly CertificateOptions[];
   readonly domains: readonly DomainOptions[];
+  /**
+   * Names that are configured and served to nobody (`active: false`), wildcards too; canonical. One of them is not served by
+   * the wildcard domain that covers it either. Default none.
+   */
+  readonly inactive?: readonly string[];
   /** This node's name, in Proxy-Status and Backdial-Node. Default: the host name. */
   readonly name?: string;
   /** Path of the agents' handshake. Default `/.well-known/backdial-agent`. */

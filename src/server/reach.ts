@@ -34,12 +34,12 @@ export function reach(
   // Asked for everyone, so that an unknown domain takes as long as a forbidden one.
   const forbidden = access.of(policy).refusal(remote);
   const isServed = carriers.serves(host);
-  const hidden = policy === null ? 'domain-unknown' : forbidden;
+  const hidden = policy === null ? domains().absence(host) : forbidden;
   const wanted = hidden === null && isServed ? (policy?.clients.certificates ?? null) : null;
   if (name !== host && clientAuthorities !== null && wanted !== clientAuthorities) {
     return { refusal: 'misdirected', policy: null };
   }
-  if (policy === null || hidden !== null) return { refusal: hidden ?? 'domain-unknown', policy: null };
+  if (policy === null || hidden !== null) return { refusal: hidden ?? domains().absence(host), policy: null };
   if (!isServed) return { refusal: 'domain-unserved', policy };
   if (wanted === null) return { refusal: null, policy };
   if (wanted !== clientAuthorities) return { refusal: 'misdirected', policy };

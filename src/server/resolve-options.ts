@@ -19,6 +19,7 @@ const DEFAULTS = {
   unavailableStatus: 404,
   transaction: true,
   redirect: [],
+  inactive: [],
   tunnelMemoryBytes: 67_108_864,
   drainMs: 30_000,
   observer: (() => {}) as Observer,

@@ -47,6 +47,7 @@ describe("a server's configuration", () => {
     assert.deepEqual(options, {
       listen: [{ host: '127.0.0.1', port: 8443 }],
       certificates: [],
+      inactive: ['off.example'],
       name: 'node-1.example',
       service: '/agents',
       maxHeaderBytes: 16_384,
@@ -148,7 +149,7 @@ describe("a server's configuration", () => {
       'server.json5': '{ listen: 8443, name: null, state: null, redirect: null, log: { access: null } }',
       'domains/a.json5': `{ active: true, secret: "${SECRET}", listen: 5432, bodySize: null, unavailable: null }`,
     });
-    assert.deepEqual(Object.keys(options), ['listen', 'certificates', 'domains']);
+    assert.deepEqual(Object.keys(options), ['listen', 'certificates', 'domains', 'inactive']);
     assert.deepEqual(options.listen, [
       { host: '0.0.0.0', port: 8443 },
       { host: '::', port: 8443 },

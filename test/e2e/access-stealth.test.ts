@@ -135,7 +135,7 @@ describe('a domain that a visitor may not reach, and one that nobody serves', ()
       const told = kit.events.of('access').map(({ record }) => [record.domain, record.status, record.reason]);
       assert.deepEqual(told, [
         ['unknown.example.com', 404, 'domain-unknown'],
-        ['inactive.example.com', 404, 'domain-unknown'],
+        ['inactive.example.com', 404, 'domain-inactive'],
         ['unserved.example.com', 404, 'domain-unserved'],
         ['network.example.com', 403, 'network-refused'],
         ['time.example.com', 403, 'time-refused'],

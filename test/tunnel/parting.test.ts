@@ -164,12 +164,12 @@ test('a peer that freezes in the moment of parting does not keep an empty tunnel
 
 test('a peer that leaves and lives on keeps its streams, however long they take', async () => {
   const { streams, onStream } = keeper();
-  const pair = await turnedPair(onStream, { liveness: { pingIntervalMs: 50, pingTimeoutMs: 60 } });
+  const pair = await turnedPair(onStream, { liveness: { pingIntervalMs: 100, pingTimeoutMs: 500 } });
   try {
     const stream = await pair.server.open('www.test', DIAL);
     pair.server.drain('drained', 60_000);
     const over = Promise.race([pair.server.closed, pair.agent.closed]);
-    const waited = new Promise((resolve) => setTimeout(resolve, 500, 'alive'));
+    const waited = new Promise((resolve) => setTimeout(resolve, 1_500, 'alive'));
     assert.equal(await Promise.race([over, waited]), 'alive');
     streams[0]?.end('done');
     streams[0]?.resume();

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DomainTable } from '../../src/server/domain-table.ts';
+import { resolveDomain } from '../../src/server/resolve-options.ts';
+
+const DEFAULTS = { maxBodyBytes: 0, transaction: true, unavailableStatus: 404 };
+
+function tableOf(names: readonly string[], inactive: readonly string[] = []): DomainTable {
+  return new DomainTable(
+    names.map((name) => resolveDomain({ name, secrets: [] }, DEFAULTS)),
+    inactive,
+  );
+}
+
+test('a name has the policy of its own domain, else that of the wildcard one label up', () => {
+  const table = tableOf(['*.w.test', 'own.w.test']);
+  assert.equal(table.find('own.w.test')?.name, 'own.w.test');
+  assert.equal(table.find('any.w.test')?.name, '*.w.test');
+  assert.equal(table.find('w.test'), null);
+  assert.equal(table.find('a.b.w.test'), null);
+});
+
+test('a dial resolves exact domain, then instance, then wildcard', () => {
+  const table = tableOf(['*.w.test', 'own.w.test', 'w.test']);
+  assert.equal(table.resolve('own.w.test')?.instance, null);
+  assert.deepEqual([table.resolve('one.w.test')?.domain, table.resolve('one.w.test')?.instance], ['w.test', 'one']);
+  assert.equal(table.resolve('one.own.w.test')?.instance, 'one');
+});
+
+test('an inactive name is nobody, although a wildcard covers it', () => {
+  const table = tableOf(['*.w.test'], ['off.w.test', '*.off.test']);
+  assert.equal(table.find('off.w.test'), null);
+  assert.equal(table.resolve('off.w.test'), null);
+  assert.equal(table.find('on.w.test')?.name, '*.w.test');
+  assert.equal(table.absence('off.w.test'), 'domain-inactive');
+  assert.equal(table.absence('any.off.test'), 'domain-inactive');
+  assert.equal(table.absence('never.test'), 'domain-unknown');
+});
