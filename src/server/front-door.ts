@@ -233,7 +233,7 @@ class TlsFrontDoor implements FrontDoor {
     const { raw, remote, acceptedAt } = arrival;
     const timeoutMs = this.#options.readTimeoutMs || DEFAULT_HANDSHAKE_TIMEOUT_MS;
     const clientAuthorities = name === null ? null : this.#clientAuthorities(name, remote);
-    arrival.connection = { raw, name, remote, clientAuthorities, clientSubject: null };
+    arrival.connection = { raw, name, remote, acceptedAt, clientAuthorities, clientSubject: null };
     const left = Math.max(1, timeoutMs - (performance.now() - acceptedAt));
     arrival.deadline = setTimeout(() => {
       const detail = `no TLS handshake within ${timeoutMs} ms`;

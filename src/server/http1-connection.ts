@@ -3,7 +3,7 @@ import { BackdialError } from '../core/errors.ts';
 import { Deadline } from '../net/deadline.ts';
 import type { Http1Exchange, Http1ExchangeOptions } from '../net/http1-exchange.ts';
 import { resetDuplex } from '../net/reset.ts';
-import type { VisitorConnection } from './visitor.ts';
+import { timeLeft, type VisitorConnection } from './visitor.ts';
 
 /** Requests that may wait behind one that is being answered; who sends more is no browser. */
 const MAX_PIPELINED = 16;
@@ -11,6 +11,16 @@ const MAX_PIPELINED = 16;
 const HALF_CLOSED_MS = 30_000;
 /** Starts when this side ended; ends the visitor's chance to end its own. */
 const ENDING_MS = 2_000;
+
+/** How long a connection may take. */
+export interface Http1Times {
+  /** `readTimeoutMs`: from accept to the end of the first head. */
+  readonly readMs: number;
+  /** `writeTimeoutMs`. */
+  readonly writeMs: number;
+  /** No head came in time. */
+  firstHeadOnLate(): void;
+}
 
 /** One HTTP/1 connection of a visitor: its exchanges one after the other, and how it ends. */
 export class Http1Connection {
@@ -26,13 +36,18 @@ export class Http1Connection {
   refused = false;
   readonly #waiting: (() => Promise<void>)[] = [];
   readonly #halfClosed = new Deadline(() => this.#judgeHalfClosed());
+  /** Starts with accept; ends with the first request. Of later ones node:http keeps the time. */
+  readonly #firstHead: Deadline;
   #running = false;
   #closing = false;
   #bytesWritten = 0;
 
-  constructor(socket: TLSSocket, connection: VisitorConnection, writeMs: number) {
+  constructor(socket: TLSSocket, connection: VisitorConnection, times: Http1Times) {
     this.socket = socket;
     this.connection = connection;
+    const { writeMs } = times;
+    this.#firstHead = new Deadline(times.firstHeadOnLate);
+    this.#firstHead.arm(timeLeft(connection, times.readMs));
     this.exchangeOptions = { writeMs, upgradable: false, closing: () => this.#closing };
     this.lastOptions = { writeMs, upgradable: false, closing: () => true };
     this.upgradeOptions = { writeMs, upgradable: true, closing: () => true };
@@ -50,6 +65,7 @@ export class Http1Connection {
 
   /** Serves a request once those before it were answered: nothing of one visitor's overtakes or crowds out others'. */
   take(serve: () => Promise<void>): void {
+    this.#firstHead.disarm();
     if (!this.#running) void this.#run(serve);
     else if (this.#waiting.length < MAX_PIPELINED) this.#waiting.push(serve);
     else this.lose(new BackdialError('request-invalid', `more than ${MAX_PIPELINED} requests at once`));
@@ -76,6 +92,7 @@ export class Http1Connection {
   /** The socket closed. */
   close(): void {
     this.#halfClosed.close();
+    this.#firstHead.close();
   }
 
   async #run(first: () => Promise<void>): Promise<void> {

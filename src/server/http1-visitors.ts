@@ -78,7 +78,9 @@ export class Http1Visitors {
 
   accept(socket: TLSSocket, connection: VisitorConnection): void {
     socket.allowHalfOpen = true;
-    const state = new Http1Connection(socket, connection, this.#given.options.writeTimeoutMs);
+    const { readTimeoutMs: readMs, writeTimeoutMs: writeMs } = this.#given.options;
+    const firstHeadOnLate = (): void => this.#serverOnClientError(lateHead(), socket);
+    const state = new Http1Connection(socket, connection, { readMs, writeMs, firstHeadOnLate });
     this.#connections.set(socket, state);
     socket.on('close', () => this.#forget(socket));
     this.#server.emit('connection', socket);
@@ -279,6 +281,11 @@ function lingerThenDestroy(socket: TLSSocket): void {
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));
+}
+
+/** As node:http says it of later heads; its own clock would begin after the TLS handshake. */
+function lateHead(): NodeJS.ErrnoException {
+  return Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
 }
 
 /** What an error of node:http's parser or socket means; null: the connection is lost. */

@@ -9,7 +9,7 @@ import { resetDuplex } from '../net/reset.ts';
 import type { ExchangeRouter } from './exchange-router.ts';
 import { VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
-import type { VisitorConnection } from './visitor.ts';
+import { timeLeft, type VisitorConnection } from './visitor.ts';
 
 /** Streams at the same time on one visitor's session. */
 const MAX_STREAMS = 100;
@@ -113,7 +113,7 @@ export class Http2Visitors {
       this.#given.onGone(state.connection);
     });
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    idle.arm(readTimeoutMs === 0 ? idleTimeoutMs : readTimeoutMs);
+    idle.arm(readTimeoutMs === 0 ? idleTimeoutMs : timeLeft(arriving.connection, readTimeoutMs));
     if (this.#draining) session.close();
   };
 

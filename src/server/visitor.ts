@@ -8,8 +8,15 @@ export interface VisitorConnection {
   readonly name: string | null;
   /** The visitor's address, `ip:port`. */
   readonly remote: string;
+  /** When it was accepted, on the clock of `performance.now()`: the first request has its deadline from there. */
+  readonly acceptedAt: number;
   /** PEM of the authorities whose certificate the visitor was asked for; null: it was asked for none. */
   readonly clientAuthorities: string | null;
   /** Subject of the certificate that the visitor proved (RFC 2253, ASCII); null without a valid one. */
   readonly clientSubject: string | null;
+}
+
+/** What is left of a deadline of `deadlineMs` that began with accept: at least 1 ms. 0 (no deadline) stays 0. */
+export function timeLeft({ acceptedAt }: VisitorConnection, deadlineMs: number): number {
+  return deadlineMs === 0 ? 0 : Math.max(1, Math.ceil(acceptedAt + deadlineMs - performance.now()));
 }

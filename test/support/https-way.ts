@@ -146,6 +146,7 @@ export async function withHttpsWay(
       raw,
       name,
       remote,
+      acceptedAt: performance.now(),
       clientAuthorities: null,
       clientSubject: null,
     });
