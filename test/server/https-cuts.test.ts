@@ -199,7 +199,9 @@ function frame(type: number, flags: number, stream: number, payload: string | Bu
 /** HPACK, each field as a literal (RFC 7541, section 6.2.2). */
 function literals(pairs: readonly string[]): Buffer {
   return Buffer.concat(
-    pairs.map((text, i) => Buffer.concat([Buffer.from(i % 2 === 0 ? [0, text.length] : [text.length]), Buffer.from(text)])),
+    pairs.map((text, i) =>
+      Buffer.concat([Buffer.from(i % 2 === 0 ? [0, text.length] : [text.length]), Buffer.from(text)]),
+    ),
   );
 }
 
