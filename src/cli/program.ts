@@ -35,7 +35,8 @@ function build(args: readonly string[]): Argv {
     .scriptName('backdial')
     .locale('en')
     .usage('$0 <command>\n\nPuts a service that sits behind NAT on the public internet.')
-    .parserConfiguration({ 'populate--': true })
+    // A flag that is given twice counts as it was given last. A flag that is a list has to undo this for its command.
+    .parserConfiguration({ 'populate--': true, 'duplicate-arguments-array': false })
     .option('verbose', { alias: 'v', type: 'count', describe: 'Log more; errors with their stack' })
     .option('quiet', { alias: 'q', type: 'count', describe: 'Log less' })
     .alias('help', 'h')
@@ -67,8 +68,21 @@ function lazy({ command, describe, load }: CommandEntry): CommandModule {
       const { builder } = await load();
       return typeof builder === 'function' ? builder(parser) : parser.options(builder ?? {});
     },
-    handler: async (argv) => (await load()).handler(argv),
+    handler: async (argv) => (await load()).handler(withRest(argv, command)),
   };
+}
+
+/** What stands behind `--` is no flag, whatever it begins with; yargs leaves it to the command. */
+function withRest(argv: Parameters<CommandModule['handler']>[0], command: string): typeof argv {
+  const rest = argv['--'] as readonly string[] | undefined;
+  if (rest === undefined || rest.length === 0) return argv;
+  const optional = /\[(\w+)\]$/.exec(command)?.[1];
+  if (optional !== undefined && argv[optional] === undefined && rest.length === 1) {
+    return { ...argv, [optional]: rest[0] };
+  }
+  const name = command.split(' ')[0];
+  // Not repeated: it may be a secret.
+  throw new BackdialError('usage', `too much stands behind --. See \`backdial ${name} --help\``);
 }
 
 /** With a message it is yargs that found the usage wrong; without one, a command threw. */

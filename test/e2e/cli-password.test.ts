@@ -22,6 +22,17 @@ describe('backdial password', () => {
     assert.ok(verifyHash('0012345678901234567890', stdout.trimEnd()));
   });
 
+  it('takes what stands behind -- for the secret, whatever it begins with', async () => {
+    for (const secret of ['-a-secret-with-dashes', '--salt', 'plain-and-long-enough']) {
+      const { code, stdout } = await runCli(['password', '--rounds', '1000', '--', secret]);
+      assert.equal(code, 0);
+      assert.ok(verifyHash(secret, stdout.trimEnd()), secret);
+    }
+    const { code, stdout, stderr } = await runCli(['password', 'hunter2hunter2hunter2', '--', 'hunter3']);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.ok(!stderr.includes('hunter'));
+  });
+
   it('makes a secret when it is given none, and prints both', async () => {
     const { code, stdout, stderr } = await runCli(['password', '--rounds', '1000']);
     const [secret, hash, ...rest] = stdout.split('\n');

@@ -12,6 +12,7 @@ describe('exit code 2: wrong usage', () => {
     [['http', '3000', '4000'], /unknown argument: 4000/],
     [['http', '3000'], /--server is missing \(or BACKDIAL_SERVER\)/],
     [['check'], /missing required argument: config/],
+    [['check', '-c', 'x', '--', 'y'], /too much stands behind --/],
     [['completion', 'fish'], /bash/],
     [['demo', '--port', '70000'], /--port must be 0 to 65535/],
   ];
@@ -23,4 +24,11 @@ describe('exit code 2: wrong usage', () => {
       assertOneLine(result);
     });
   }
+
+  it('is not what a flag gets that is there twice: the last one counts', async () => {
+    const { code, stderr } = await runCli(['check', '-c', 'missing-first', '-c', 'missing-last']);
+    assert.equal(code, 1);
+    assert.match(stderr, /missing-last/);
+    assert.doesNotMatch(stderr, /missing-first/);
+  });
 });
