@@ -1,5 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Problem } from './problems.ts';
 import { type FileRead, type FileState, fileSignature, readTextFile } from './read-file.ts';
+
+/** How long files are looked at in one go, ms. */
+const SLICE_MS = 4;
 
 /** What was made of a file, what was found then, and of which reads it was made. */
 export interface Made<T> {
@@ -15,9 +19,10 @@ export interface Made<T> {
  */
 export class ConfigFiles {
   #known = new Map<string, FileState>();
-  #asked = new Map<string, Promise<FileState>>();
+  #asked = new Map<string, FileState>();
   #made = new Map<string, Made<unknown>>();
   #kept = new Map<string, Made<unknown>>();
+  #workedSince = 0;
 
   /** Begins a load: from here each file is looked at once more. */
   begin(): void {
@@ -27,10 +32,9 @@ export class ConfigFiles {
   }
 
   /** Ends a load, whatever came of it. */
-  async end(): Promise<void> {
-    const asked = await Promise.all(Array.from(this.#asked, async ([path, known]) => [path, await known] as const));
-    this.#known = new Map(asked);
-    this.#asked.clear();
+  end(): void {
+    this.#known = this.#asked;
+    this.#asked = new Map();
     this.#made.clear();
   }
 
@@ -38,10 +42,11 @@ export class ConfigFiles {
   async read(path: string): Promise<FileRead> {
     let asked = this.#asked.get(path);
     if (asked === undefined) {
+      await this.#letOthersWork();
       asked = look(path, this.#known.get(path));
       this.#asked.set(path, asked);
     }
-    return (await asked).read;
+    return asked.read;
   }
 
   /** What was made of the file in the load before, if all that it was made of is as it was. Always by the same function. */
@@ -56,12 +61,19 @@ export class ConfigFiles {
   keep<T>(path: string, made: Made<T>): void {
     this.#kept.set(path, made);
   }
+
+  /** A process that serves is not held up by a folder of many files. */
+  async #letOthersWork(): Promise<void> {
+    if (performance.now() - this.#workedSince < SLICE_MS) return;
+    await setImmediate();
+    this.#workedSince = performance.now();
+  }
 }
 
-async function look(path: string, known: FileState | undefined): Promise<FileState> {
+function look(path: string, known: FileState | undefined): FileState {
   if (known === undefined) return readTextFile(path);
-  if (known.signature !== null && known.signature === (await fileSignature(path))) return known;
-  const { read, signature } = await readTextFile(path);
+  if (known.signature !== null && known.signature === fileSignature(path)) return known;
+  const { read, signature } = readTextFile(path);
   // Touched, or written anew with the same content.
   return { signature, read: sameRead(known.read, read) ? known.read : read };
 }

@@ -3,16 +3,7 @@ import type { AgentDomainOptions, AgentOptions, TargetAddress } from '../agent/o
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TLS_KEYS, targetKeys } from './agent-keys.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
-import {
-  failed,
-  inParallel,
-  type Loaded,
-  type LoadOptions,
-  loaded,
-  renamed,
-  stateFolder,
-  withFiles,
-} from './loaded.ts';
+import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, withFiles } from './loaded.ts';
 import { AGENT_LOG_KEYS, type LogSettings, readLog } from './log-settings.ts';
 import { readCertificateFile } from './pem.ts';
 import { readSecrets } from './secrets.ts';
@@ -83,9 +74,9 @@ async function loadMain(
   const domains: AgentDomainOptions[] = [];
   const inactive: string[] = [];
   const files = await listDomainFiles(domainFolder(file, fields.domains), section, findings);
-  const read = (each: DomainFile) => findings.once(each.file, (own) => readDomain(each, own));
-  for (const [index, domain] of (await inParallel(files, read)).entries()) {
-    if (domain === 'inactive') inactive.push(files[index]?.name ?? '');
+  for (const each of files) {
+    const domain = await findings.once(each.file, (own) => readDomain(each, own));
+    if (domain === 'inactive') inactive.push(each.name);
     else if (domain !== null) domains.push(domain);
   }
   if (domains.length === 0 && findings.problems.length === 0)

@@ -4,16 +4,7 @@ import type { CertificateOptions, DomainOptions, ServerOptions } from '../server
 import { readClients } from './clients.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
-import {
-  failed,
-  inParallel,
-  type Loaded,
-  type LoadOptions,
-  loaded,
-  renamed,
-  stateFolder,
-  withFiles,
-} from './loaded.ts';
+import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, withFiles } from './loaded.ts';
 import { type LogSettings, readLog, SERVER_LOG_KEYS } from './log-settings.ts';
 import { readNetworks } from './networks.ts';
 import { readCertificateFile, readKeyFile } from './pem.ts';
@@ -97,8 +88,8 @@ async function loadMain(
   const domains: DomainOptions[] = [];
   const inactive: string[] = [];
   const files = await listDomainFiles(folder, section, findings);
-  const read = (each: DomainFile) => findings.once(each.file, (own) => readDomain(each, own));
-  for (const domain of await inParallel(files, read)) {
+  for (const each of files) {
+    const domain = await findings.once(each.file, (own) => readDomain(each, own));
     if (domain === null) continue;
     if (!domain.active) inactive.push(domain.options.name);
     else {
@@ -157,13 +148,13 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
   }
   const networks = section.child('networks');
   const clients = await readClients(section.child('clients'), folder);
-  const options: DomainOptions = {
+  const options: DomainOptions = Object.freeze({
     ...renamed(fields, DOMAIN_OPTIONS),
     name,
     secrets,
     ...(networks === null ? {} : { networks: readNetworks(networks) }),
     ...(clients === null ? {} : { clients }),
-  };
+  });
   refuseUnaskable(section, options);
   return { active, options, listenAt: section.place(['listen']) };
 }

@@ -27,7 +27,7 @@ export async function withFiles<T>({ files }: LoadOptions, load: (findings: Find
   try {
     return await load(new Findings(files));
   } finally {
-    await files?.end();
+    files?.end();
   }
 }
 
@@ -40,20 +40,6 @@ export function failed({ problems, warnings, sources }: Findings) {
 export function loaded<T>(findings: Findings, config: T): Loaded<T> {
   const { problems, warnings, sources } = findings;
   return problems.length === 0 ? { ok: true, config, warnings, sources } : failed(findings);
-}
-
-/** Domain files that are read at the same time. */
-const PARALLEL = 32;
-
-/** The results of `work` for each item, in the order of the items; a few at a time. */
-export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const entries = items.entries();
-  const run = async () => {
-    for (const [index, item] of entries) results[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, run));
-  return results;
 }
 
 /** The folder for what must outlive a restart, absolute: as configured, else `$STATE_DIRECTORY`, else `state` beside the file. */

@@ -56,20 +56,23 @@ class PlaceFinder {
   readonly #places = new Map<string, Place>();
   /** Folders as they were named -> without links. */
   readonly #real = new Map<string, string>();
-  /** Files that are no links, in folders whose every file counts. */
-  readonly #plain = new Set<string>();
+  /** Folders whose every file counts, as they were named -> what of them is no plain file. */
+  readonly #listed = new Map<string, ReadonlySet<string>>();
 
   async addFolder(path: string): Promise<void> {
     const folder = await this.#realFolder(path, 0);
     this.#place(folder).domains = true;
     const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-    for (const entry of entries) if (entry.isFile()) this.#plain.add(join(path, entry.name));
+    this.#listed.set(path, new Set(entries.flatMap((entry) => (entry.isFile() ? [] : [entry.name]))));
   }
 
   async addFile(path: string, links = 0): Promise<void> {
-    if (this.#plain.has(path)) return;
+    const special = this.#listed.get(dirname(path));
+    const name = basename(path);
+    // A plain file there is watched with its folder, and so is one that is missing.
+    if (special !== undefined && !special.has(name) && isDomainFileName(name)) return;
     const folder = await this.#realFolder(dirname(path), links);
-    const target = await this.#mark(folder, basename(path));
+    const target = await this.#mark(folder, name);
     if (target !== null && links < MAX_LINKS) await this.addFile(target, links + 1);
   }
 

@@ -41,6 +41,7 @@ export interface Server {
    * Goes over to other options, live: what is not concerned is not touched, visitors of a listener that stays lose nothing.
    * Fails with `config-invalid`, and then everything is as it was; a listener that cannot be opened is among the result's
    * failures instead. Tunnels that would not be let in any more are cut, within 5 s. `observer` cannot be changed.
+   * A domain that is given again as the same frozen object is taken for unchanged.
    *
    * To be called after `listen()`. One call is carried out after the other.
    */
