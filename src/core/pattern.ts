@@ -1,10 +1,5 @@
-import {
-  type Assertion,
-  type CharacterSet,
-  type ParsedPattern,
-  type PatternNode,
-  parsePatternText,
-} from './pattern-parser.ts';
+import type { Assertion, CharacterSet, ParsedPattern, PatternNode } from './pattern-parser.ts';
+import { parsePatternText } from './pattern-parser.ts';
 
 /** Where a pattern matched, and its groups: `[0]` is the whole match. A group that took no part is null. */
 export interface PatternMatch {
