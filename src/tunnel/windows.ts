@@ -31,8 +31,11 @@ const WAKING_BYTES = 65_536;
 const LOOK_INTERVAL_MS = 250;
 /** Least time between two samples of a tunnel that is awake, ms. */
 const LEAST_SAMPLE_MS = 25;
+/** After so many samples that moved nothing they come less often: a PING wakes both ends, and small traffic never sleeps. */
+const STEADY_SAMPLES = 20;
+const STEADY_SAMPLE_MS = 250;
 /** Samples without {@link WAKING_BYTES} after which a tunnel sleeps again. */
-const QUIET_SAMPLES = 40;
+const QUIET_SAMPLES = 20;
 /** So many samples in a row must be quiet, with nothing held, before the path counts as idle. */
 const IDLE_SAMPLES = 4;
 /** What two event loops of a busy machine need to answer: less is no round trip to size a window by, ms. */
@@ -76,6 +79,8 @@ export class WindowTuner {
   #seenBytes = 0;
   #awake = false;
   #quietSamples = 0;
+  /** Since the window moved, or the tunnel woke. */
+  #steadySamples = 0;
   #settling = false;
   #sampledAt = 0;
   #sampledBytes = 0;
@@ -129,6 +134,7 @@ export class WindowTuner {
     if (this.#awake || this.#stopped) return;
     this.#awake = true;
     this.#quietSamples = 0;
+    this.#steadySamples = 0;
     sleeping.delete(this);
     this.#sample();
   }
@@ -173,7 +179,9 @@ export class WindowTuner {
       this.#sleep();
       return;
     }
-    this.#timer = setTimeout(() => this.#sample(), Math.max(0, LEAST_SAMPLE_MS - durationMs));
+    this.#steadySamples += 1;
+    const intervalMs = this.#steadySamples < STEADY_SAMPLES ? LEAST_SAMPLE_MS : STEADY_SAMPLE_MS;
+    this.#timer = setTimeout(() => this.#sample(), Math.max(0, intervalMs - durationMs));
     this.#timer.unref();
   }
 
@@ -215,6 +223,7 @@ export class WindowTuner {
   #apply(streamWindow: number): void {
     if (this.#settling || this.#stopped || this.#session.destroyed) return;
     this.#settling = true;
+    this.#steadySamples = 0;
     this.#streamWindow = streamWindow;
     this.#session.settings({ initialWindowSize: streamWindow }, () => {
       this.#settling = false;
