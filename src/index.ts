@@ -1,6 +1,12 @@
 /** The library's face: what is not exported here is not public. */
 export { type Agent, createAgent } from './agent/agent.ts';
-export type { AgentDomainOptions, AgentOptions, TargetAddress } from './agent/options.ts';
+export type {
+  AgentDomainOptions,
+  AgentOptions,
+  RouteOptions,
+  TargetAddress,
+  WeightedTarget,
+} from './agent/options.ts';
 export type { Network, SocketAddress } from './core/address.ts';
 export type { AppliedChange, ApplyResult } from './core/apply-result.ts';
 export type { DialOptions } from './core/dial.ts';

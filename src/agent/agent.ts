@@ -4,6 +4,7 @@ import { BackdialError } from '../core/errors.ts';
 import type { BackdialEvent, TunnelInfo } from '../core/events.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
 import { type AgentChange, diffAgentOptions, reportAgentChanges } from './change.ts';
+import type { DomainTargets } from './domain-targets.ts';
 import { ExchangeServer } from './exchange-server.ts';
 import { type AgentInternals, DEFAULT_INTERNALS } from './internals.ts';
 import { joinStream } from './join.ts';
@@ -80,7 +81,7 @@ class DiallingAgent implements Agent {
       internals,
       settings: this.#options,
       observer: (event) => this.#observe(event),
-      onStream: (domain, stream, tunnel) => this.#join(domain, stream, tunnel),
+      onStream: (targets, stream, tunnel) => this.#join(targets, stream, tunnel),
     };
     for (const domain of options.domains) this.#domains.set(domain.name, new ServedDomain(domain, this.#shared));
   }
@@ -161,15 +162,16 @@ class DiallingAgent implements Agent {
     await Promise.all(this.#joins);
   }
 
-  #join(domain: ResolvedAgentDomain, stream: IncomingStream, tunnel: TunnelInfo): void {
+  #join(targets: DomainTargets, stream: IncomingStream, tunnel: TunnelInfo): void {
     const { connectTimeoutMs, readTimeoutMs, writeTimeoutMs, exchanges, observer } = this.#options;
     const timeouts = { readMs: readTimeoutMs, writeMs: writeTimeoutMs };
     const join = joinStream(stream, tunnel, {
-      target: domain.target,
+      targets,
       connectTimeoutMs,
       timeouts,
       observer,
-      exchanges: exchanges ? this.#exchanges : null,
+      exchanges: this.#exchanges,
+      tellsExchanges: exchanges,
     });
     const joined = join.catch((thrown: unknown) => this.#tellFault(thrown)).finally(() => this.#joins.delete(joined));
     this.#joins.add(joined);

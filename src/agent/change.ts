@@ -44,7 +44,9 @@ const DOMAIN_KINDS = {
   instance: 'tunnel',
   connections: 'tunnel',
   concurrency: 'tunnel',
-  target: 'stream',
+  streamPerVisitor: 'tunnel',
+  targets: 'stream',
+  ports: 'stream',
 } as const satisfies Record<keyof ResolvedAgentDomain, 'tunnel' | 'stream'>;
 
 /** What has to be done to get from one configuration to another. Pure; two equal ones give no change. */

@@ -16,9 +16,16 @@ export function readExchangeHead(request: IncomingMessage): RequestHead | ErrorC
   return checkHttp1Head({ method, url, httpVersion, rawHeaders }, STREAM_RULES);
 }
 
-/** How an exchange is forwarded: as it is. `upgradable`: the stream can become another protocol's. */
-export function planOf(head: RequestHead, upgradable: boolean): ForwardPlan {
-  const { method, target, headers, framing } = head;
+/** What a route makes of a request, and whether its stream can become another protocol's. */
+export interface ExchangeRoute {
+  /** Path and query as they are sent. */
+  readonly target: string;
+  readonly upgradable: boolean;
+}
+
+/** How an exchange is forwarded: as it is, but for its target. Extends `head.headers`, so to be called once. */
+export function planOf(head: RequestHead, { target, upgradable }: ExchangeRoute): ForwardPlan {
+  const { method, headers, framing } = head;
   const upgrade = upgradable && head.upgrade !== null;
   if (upgrade) headers.push('Connection', 'Upgrade', 'Upgrade', head.upgrade ?? '');
   else if (head.trailers) headers.push('TE', 'trailers', 'Connection', 'TE');
@@ -32,4 +39,13 @@ export function planOf(head: RequestHead, upgradable: boolean): ForwardPlan {
     requestRules: STREAM_RULES,
     responseRules: STREAM_RULES,
   };
+}
+
+/** The plan with another `Host`, in its place; null: as it is. */
+export function withHost(plan: ForwardPlan, host: string | null): ForwardPlan {
+  if (host === null) return plan;
+  const headers = plan.request.headers.map((value, i, all) => {
+    return i % 2 === 1 && all[i - 1]?.toLowerCase() === 'host' ? host : value;
+  });
+  return { ...plan, request: { ...plan.request, headers } };
 }

@@ -1,9 +1,7 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Http1Exchange } from '../net/http1-exchange.ts';
-import { Upstream } from '../net/upstream.ts';
-import { STREAM_RULES } from './exchange-head.ts';
+import { Http1Exchange, type Http1ExchangeOptions } from '../net/http1-exchange.ts';
 import { ParsedStream, type ParsedStreamOptions } from './parsed-stream.ts';
 import { StreamSocket } from './stream-socket.ts';
 
@@ -12,13 +10,9 @@ const MAX_HEAD_BYTES = 1024 * 1024;
 /** Starts when this side ended a stream; ends the server's chance to end its own. */
 const ENDING_MS = 2_000;
 
-/** A stream that was accepted, and what it is joined to. */
-export type ExchangeStream = Omit<ParsedStreamOptions, 'upstream'> & { readonly target: Duplex };
-
 /**
- * Reads streams as HTTP/1.1, so that each exchange can be told of: a node:http server that never listens and is handed
- * streams. A stream has one connection to the target, kept alive as long as the stream is: the server's pool of streams is
- * the pool of connections. So nothing of one visitor's can reach another, here as on the spliced path.
+ * Reads streams as HTTP/1.1, so that each exchange can be routed, changed and told of: a node:http server that never listens
+ * and is handed streams.
  */
 export class ExchangeServer {
   readonly #server: Server;
@@ -45,9 +39,9 @@ export class ExchangeServer {
   }
 
   /** Serves the exchanges of one stream; resolves when the stream is over and its last exchange was told of. */
-  async serve({ target, ...given }: ExchangeStream): Promise<void> {
+  async serve(given: ParsedStreamOptions): Promise<void> {
     const stream = new StreamSocket(given.stream);
-    const parsed = new ParsedStream({ ...given, stream, upstream: new Upstream(target, STREAM_RULES) });
+    const parsed = new ParsedStream({ ...given, stream });
     this.#streams.set(stream, parsed);
     const closed = new Promise((resolve) => stream.once('close', resolve));
     if (given.stream.destroyed) stream.destroy();
@@ -59,7 +53,7 @@ export class ExchangeServer {
   readonly #serverOnRequest = (request: IncomingMessage, response: ServerResponse): void => {
     const stream = this.#streams.get(request.socket);
     if (stream === undefined) request.socket.destroy();
-    else void stream.serve(request, new Http1Exchange(request, response, stream.exchangeOptions(false)), false);
+    else void stream.serve(request, new Http1Exchange(request, response, KEPT), false);
   };
 
   readonly #serverOnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -71,9 +65,14 @@ export class ExchangeServer {
     // Not before the target's 101 is it read by anyone.
     if (head.length > 0) socket.unshift(head);
     const response = responseOn(request, socket as Socket);
-    void stream.serve(request, new Http1Exchange(request, response, stream.exchangeOptions(true)), true);
+    void stream.serve(request, new Http1Exchange(request, response, UPGRADABLE), true);
   };
 }
+
+/** What bytes wait for here, the server's visitor takes, and the server watches that one. */
+const KEPT: Http1ExchangeOptions = { writeMs: 0, upgradable: false, closing: () => false };
+/** A stream that node:http has let go of ends with its answer. */
+const UPGRADABLE: Http1ExchangeOptions = { writeMs: 0, upgradable: true, closing: () => true };
 
 /** A request with a body stays HTTP (RFC 9110, section 7.8). */
 function mayUpgrade({ headers }: IncomingMessage): boolean {

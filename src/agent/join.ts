@@ -1,74 +1,109 @@
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { TargetTimeouts } from '../core/dial.ts';
 import { asBackdialError, BackdialError, ERRORS } from '../core/errors.ts';
 import type { AccessRecord, Observer, StreamEnd, TunnelInfo } from '../core/events.ts';
 import { resetDuplex } from '../net/reset.ts';
 import { splice } from '../net/splice.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
+import type { DomainTargets } from './domain-targets.ts';
 import type { ExchangeServer } from './exchange-server.ts';
-import type { ResolvedTarget } from './resolve-options.ts';
 import { endOfSplice } from './splice-end.ts';
-import { connectTarget, meansTarget } from './targets.ts';
+import { StreamTargets } from './stream-targets.ts';
 
 /** How streams of one domain are joined. */
 export interface JoinOptions {
-  readonly target: ResolvedTarget;
+  readonly targets: DomainTargets;
   readonly connectTimeoutMs: number;
   /** Told to the server, which keeps them for the HTTP that passes here unparsed. */
   readonly timeouts: TargetTimeouts;
   readonly observer: Observer;
-  /** Reads the HTTP of HTTPS visitors; null: nothing is parsed, every stream is spliced. */
-  readonly exchanges: ExchangeServer | null;
+  /** Reads the HTTP of HTTPS visitors, where that is needed. */
+  readonly exchanges: ExchangeServer;
+  /** Each exchange is told of, so that all HTTP of HTTPS visitors is read. */
+  readonly tellsExchanges: boolean;
 }
 
 /** Where exchanges are parsed, the budgets are kept here; the server is told that there are none. */
 const NO_TIMEOUTS: TargetTimeouts = { readMs: 0, writeMs: 0 };
 
 /**
- * Joins a stream to the domain's target, and tells of it in the access log, once (of each exchange, where they are parsed). A target that fails is a refusal with its
- * code; a server that gives up meanwhile cancels the connection. Owns the stream; resolves when both are over.
+ * Joins a stream to what its domain has for it, and tells of it in the access log, once (of each exchange, where they are
+ * parsed). A target that fails is a refusal with its code, also where exchanges are parsed, if there is only one that they
+ * can go to; a server that gives up meanwhile cancels the connection. Owns the stream; resolves when all is over.
  */
 export async function joinStream(stream: IncomingStream, tunnel: TunnelInfo, options: JoinOptions): Promise<void> {
+  const own = new StreamTargets(options.targets, stream.head);
+  try {
+    await join(stream, tunnel, options, own);
+  } finally {
+    own.close();
+  }
+}
+
+async function join(stream: IncomingStream, tunnel: TunnelInfo, options: JoinOptions, own: StreamTargets) {
   const record = startRecord(stream, tunnel);
-  const target = await openTarget(stream, options);
-  if (target instanceof BackdialError) {
-    stream.refuse(target.code);
-    options.observer({ type: 'access', record: record(target.code, ERRORS[target.code].status, 0, 0) });
+  const opened = await openTarget(stream, options, own);
+  const { targets, exchanges, timeouts, connectTimeoutMs, observer } = options;
+  if (opened instanceof BackdialError) {
+    stream.refuse(opened.code);
+    observer({ type: 'access', record: record(opened.code, ERRORS[opened.code].status, 0, 0) });
     return;
   }
-  const { exchanges, timeouts, observer } = options;
-  const { head } = stream;
-  const parsed = exchanges !== null && head.way === 'https';
-  const duplex = stream.accept(parsed ? NO_TIMEOUTS : timeouts);
-  if (!parsed) {
-    const result = await splice(duplex, target);
+  if (opened !== null) {
+    const result = await splice(stream.accept(timeouts), opened);
     const { bytesAToB, bytesBToA } = result;
     observer({ type: 'access', record: record(endOfSplice(result), null, bytesAToB, bytesBToA) });
     return;
   }
+  const duplex = stream.accept(NO_TIMEOUTS);
   try {
-    await exchanges.serve({ stream: duplex, head, tunnel, target, timeouts, observer });
+    const { head } = stream;
+    await exchanges.serve({ stream: duplex, head, tunnel, targets, own, connectTimeoutMs, timeouts, observer });
   } catch (thrown) {
     // A fault of ours costs its own stream only, and does not look like an end.
-    const error = asBackdialError(thrown, 'internal');
-    resetDuplex(duplex, error);
-    resetDuplex(target, error);
+    resetDuplex(duplex, asBackdialError(thrown, 'internal'));
     throw thrown;
   }
 }
 
-/** The connection to the target, or why there is none. */
-async function openTarget(stream: IncomingStream, options: JoinOptions): Promise<Duplex | BackdialError> {
+/** The connection that the stream is spliced with; null where its exchanges are to be parsed; why there is none of both. */
+async function openTarget(
+  stream: IncomingStream,
+  options: JoinOptions,
+  own: StreamTargets,
+): Promise<Socket | null | BackdialError> {
   const { signal } = stream;
-  if (!meansTarget(stream.head)) return new BackdialError('port-unknown', stream.head.authority);
   try {
-    const target = await connectTarget(options.target, { timeoutMs: options.connectTimeoutMs, signal });
-    if (!signal.aborted) return target;
-    target.destroy();
+    const opened = await connectFor(stream, options, own);
+    if (!signal.aborted) return opened;
+    opened?.destroy();
     return new BackdialError('visitor-reset');
   } catch (error) {
     return signal.aborted ? new BackdialError('visitor-reset') : asBackdialError(error, 'internal');
   }
+}
+
+async function connectFor(
+  { head, signal }: IncomingStream,
+  { targets, connectTimeoutMs, tellsExchanges }: JoinOptions,
+  own: StreamTargets,
+): Promise<Socket | null> {
+  const way = targets.wayOf(head);
+  const bounds = { timeoutMs: connectTimeoutMs, signal };
+  if (way.kind === 'bytes') {
+    const { group, proxyProtocol } = way;
+    return group.open((member) => own.connectionsTo(member, proxyProtocol).connect(bounds), signal);
+  }
+  const { only } = way;
+  if (only === null) return null;
+  // With several targets each exchange is to find its own.
+  const splices = !tellsExchanges && only.isPlain && only.group.members.length === 1;
+  return only.group.open(async (member) => {
+    const connections = own.connectionsTo(member, only.proxyProtocol);
+    if (splices) return connections.connectUnlessHttp2(bounds);
+    await connections.prepare(bounds);
+    return null;
+  }, signal);
 }
 
 type Finish = (reason: StreamEnd, status: number | null, bytesIn: number, bytesOut: number) => AccessRecord;

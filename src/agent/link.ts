@@ -163,7 +163,7 @@ export class Link {
       domain: domain.name,
       instance: domain.instance,
       slot,
-      streamPerVisitor: false,
+      streamPerVisitor: domain.streamPerVisitor,
       version: VERSION,
     };
     const timeoutMs = Math.max(1, Math.ceil(expires - performance.now()));

@@ -15,6 +15,33 @@ export type TargetAddress =
       readonly ca?: string;
     };
 
+/** One of several targets that share the exchanges of a route. */
+export interface WeightedTarget {
+  readonly target: TargetAddress;
+  /** Its share: 1 to 1,000. Default 1. */
+  readonly weight?: number;
+}
+
+/** One entry of `targets`: which exchanges it takes, what is changed in them, and where they go (design 6.4). */
+export interface RouteOptions {
+  /** For messages. Default: its place in the list. */
+  readonly name?: string;
+  /** Regular expression that the method must match. Default: any method. */
+  readonly method?: string;
+  /** Regular expression that the path (without the query) must match. Default: any path. */
+  readonly path?: string;
+  /** One, or a weighted list: of that, what does not accept connections is avoided, and tried again later. */
+  readonly target: TargetAddress | readonly WeightedTarget[];
+  /** Takes the place of the part that `path` matched; `$1`, `$<name>`, `$&`, `$$`. Default: the path stays as it is. */
+  readonly rewrite?: string;
+  /** Parameters that are set, or removed (null). Nothing else of the query changes. Default: none. */
+  readonly query?: Readonly<Record<string, string | null>>;
+  /** `forwarded`: the visitor's Host; `target`: the target's own; anything else is sent as it is. Default `forwarded`. */
+  readonly host?: string;
+  /** Says the visitor's address to the target in front of all else. Default: not. */
+  readonly proxyProtocol?: 1 | 2;
+}
+
 /** One domain that an agent serves (design 6.4). */
 export interface AgentDomainOptions {
   /** The name claimed: `www.example.com`, `devservice` or `*.example.com`; canonical. */
@@ -38,8 +65,15 @@ export interface AgentDomainOptions {
   readonly connections?: number;
   /** Streams at the same time in one tunnel. Default 1,000. */
   readonly concurrency?: number;
-  /** What streams without a port, or with 80 or 443, are joined to. */
-  readonly target: TargetAddress;
+  /**
+   * What visitors reach: the first that matches. Byte streams of other ways than HTTPS go to the only one, where it has
+   * nothing to filter or to change. Default: `target`.
+   */
+  readonly targets?: readonly RouteOptions[];
+  /** Short for `targets` with this one target. One of them is needed, unless there are `ports`. */
+  readonly target?: TargetAddress;
+  /** What streams for other ports than 80 and 443 are joined to, by port. Default: none. */
+  readonly ports?: Readonly<Record<number, TargetAddress>>;
 }
 
 /** What an agent is given; {@link resolveAgentOptions} checks it and fills in the defaults. */
@@ -53,7 +87,7 @@ export interface AgentOptions {
   readonly writeTimeoutMs?: number;
   /**
    * Parse HTTP and report every exchange (method, path, status) instead of every stream. Costs CPU; bytes are no longer
-   * spliced. Domains for which it is false are never parsed. Default false.
+   * spliced. Without it HTTP is parsed only where routes or an HTTP/2 target ask for it. Default false.
    */
   readonly exchanges?: boolean;
   /** Environment in which HTTPS_PROXY and NO_PROXY are looked up. Default: none, no proxy. */

@@ -4,23 +4,29 @@ import type { TargetTimeouts } from '../core/dial.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Observer, TunnelInfo } from '../core/events.ts';
 import { errorAnswer } from '../net/error-answer.ts';
-import { type ForwardResult, forward, type Switched } from '../net/forward.ts';
+import { type ForwardPlan, type ForwardResult, forward, isIdempotent, type Switched } from '../net/forward.ts';
 import type { RequestHead } from '../net/head-check.ts';
 import { fieldValue } from '../net/header-rules.ts';
-import type { Http1Exchange, Http1ExchangeOptions } from '../net/http1-exchange.ts';
+import type { Http1Exchange } from '../net/http1-exchange.ts';
 import { resetDuplex } from '../net/reset.ts';
 import { splice } from '../net/splice.ts';
-import type { Upstream } from '../net/upstream.ts';
+import { VisitorWatch } from '../net/visitor-watch.ts';
 import type { StreamHead } from '../tunnel/types.ts';
-import { planOf, readExchangeHead } from './exchange-head.ts';
+import type { DomainTargets } from './domain-targets.ts';
+import { planOf, readExchangeHead, withHost } from './exchange-head.ts';
+import type { Route } from './route.ts';
 import { endOfSplice } from './splice-end.ts';
+import type { StreamTargets } from './stream-targets.ts';
+import type { Lease } from './target-connections.ts';
 
 export interface ParsedStreamOptions {
   readonly stream: Duplex;
   readonly head: StreamHead;
   readonly tunnel: TunnelInfo;
-  /** The stream's own connection to the target. */
-  readonly upstream: Upstream;
+  readonly targets: DomainTargets;
+  /** The stream's own view of them. */
+  readonly own: StreamTargets;
+  readonly connectTimeoutMs: number;
   /** Budgets of the target; kept here, where the exchanges are known. */
   readonly timeouts: TargetTimeouts;
   readonly observer: Observer;
@@ -34,7 +40,7 @@ interface ExchangeEnd {
   readonly bytesOut: number;
 }
 
-/** The exchanges of one stream, one after the other, over one connection to the target. */
+/** The exchanges of one stream, one after the other, each to the target that its route gives it. */
 export class ParsedStream {
   readonly #options: ParsedStreamOptions;
   #serving: Promise<void> | null = null;
@@ -42,12 +48,7 @@ export class ParsedStream {
 
   constructor(options: ParsedStreamOptions) {
     this.#options = options;
-    const { stream, upstream } = options;
-    // An idle connection that the target ends is an idle stream that ends.
-    upstream.onClosed = () => {
-      if (this.#serving === null) stream.end();
-    };
-    stream.once('close', () => this.#streamOnClose());
+    options.stream.once('close', () => this.#streamOnClose());
   }
 
   /** Resolves when no exchange runs. */
@@ -55,12 +56,7 @@ export class ParsedStream {
     return this.#serving ?? Promise.resolve();
   }
 
-  /** `upgradable`: the stream can become another protocol's. */
-  exchangeOptions(upgradable: boolean): Http1ExchangeOptions {
-    return { writeMs: 0, upgradable, closing: () => upgradable || !this.#options.upstream.reusable };
-  }
-
-  /** Serves one exchange and tells of it, once. Never rejects. */
+  /** Serves one exchange and tells of it, once. `upgradable`: the stream can become another protocol's. Never rejects. */
   async serve(request: IncomingMessage, exchange: Http1Exchange, upgradable: boolean): Promise<void> {
     this.#exchange = exchange;
     const serving = this.#serve(request, exchange, upgradable);
@@ -68,19 +64,12 @@ export class ParsedStream {
     await serving;
     this.#serving = null;
     this.#exchange = null;
-    const { stream, upstream } = this.#options;
-    if (stream.destroyed) upstream.end();
-    else if (upstream.closed && !stream.writableEnded) stream.end();
   }
 
-  /**
-   * A connection to the target ends with its stream. node:http does not tell of the end of a request that was answered
-   * before it was complete, so the exchange is told here.
-   */
+  /** node:http does not tell of the end of a request that was answered before it was complete, so it is told here. */
   #streamOnClose(): void {
-    const { stream, upstream } = this.#options;
-    if (this.#exchange === null) upstream.end();
-    else this.#exchange.lose(asBackdialError(stream.errored ?? new BackdialError('visitor-reset'), 'visitor-reset'));
+    const { errored } = this.#options.stream;
+    this.#exchange?.lose(asBackdialError(errored ?? new BackdialError('visitor-reset'), 'visitor-reset'));
   }
 
   async #serve(request: IncomingMessage, exchange: Http1Exchange, upgradable: boolean): Promise<void> {
@@ -90,8 +79,8 @@ export class ParsedStream {
     const head = readExchangeHead(request);
     const end =
       typeof head === 'string'
-        ? this.#answer(exchange, new BackdialError(head))
-        : await this.#forward(exchange, head, upgradable);
+        ? this.#answer(exchange, new BackdialError(head), true)
+        : await this.#route(exchange, head, upgradable);
     const forwardedFor = typeof head === 'string' ? null : fieldValue(head.headers, 'x-forwarded-for');
     observer({
       type: 'access',
@@ -116,9 +105,17 @@ export class ParsedStream {
     });
   }
 
-  async #forward(exchange: Http1Exchange, head: RequestHead, upgradable: boolean): Promise<ExchangeEnd> {
-    const { upstream, timeouts } = this.#options;
-    const result = await forward(exchange, upstream, planOf(head, upgradable), timeouts);
+  async #route(exchange: Http1Exchange, head: RequestHead, upgradable: boolean): Promise<ExchangeEnd> {
+    let plan: ForwardPlan;
+    let result: ForwardResult;
+    try {
+      const { route, target } = this.#options.targets.routeOf(head);
+      plan = planOf(head, { target, upgradable });
+      result = await this.#forward(exchange, route, plan);
+    } catch (thrown) {
+      const error = exchange.gone ?? asBackdialError(thrown, 'internal');
+      return this.#answer(exchange, error, !isBodyless(head));
+    }
     const { error, status, bytesIn, bytesOut, switched } = result;
     if (switched !== null) return this.#join(exchange, switched);
     if (error === null || !result.unanswered) return { error, status: status ?? statusOf(error), bytesIn, bytesOut };
@@ -126,18 +123,46 @@ export class ParsedStream {
   }
 
   /**
+   * Sends the exchange to a target, once more where only a connection was at fault that had been kept alive. Fails where no
+   * connection can be had.
+   */
+  async #forward(exchange: Http1Exchange, route: Route, plan: ForwardPlan): Promise<ForwardResult> {
+    const { timeouts, own, connectTimeoutMs } = this.#options;
+    const { method, upgrade } = plan.request;
+    const repeatable = isIdempotent(method) && isBodyless(plan.request);
+    const attempt = async (fresh: boolean): Promise<{ lease: Lease; result: ForwardResult }> => {
+      const watch = new VisitorWatch(exchange);
+      const signal = watch.hold();
+      const { lease, host } = await route.group.open(async (member) => {
+        const connections = own.connectionsTo(member, route.proxyProtocol);
+        const bounds = { timeoutMs: connectTimeoutMs, signal };
+        return {
+          lease: await connections.lease({ upgrade, repeatable, fresh }, bounds),
+          host: route.hostFor(member.target),
+        };
+      }, signal);
+      return { lease, result: await forward(exchange, lease.requester, withHost(plan, host), timeouts) };
+    };
+    const { lease, result } = await attempt(false);
+    const { error, heard, unanswered } = result;
+    const isStale = error?.code === 'target-lost' && lease.reused && unanswered && !heard;
+    return isStale && repeatable && exchange.gone === null ? (await attempt(true)).result : result;
+  }
+
+  /**
    * Nothing of a response came. A target that was lost before it said anything is told as on the spliced path, by a reset:
    * the server knows whether the request can be sent again. All else is answered here, for only this side knows.
    */
   #refuse(exchange: Http1Exchange, error: BackdialError, { heard, bytesIn }: ForwardResult): ExchangeEnd {
-    if (error.code !== 'target-lost' || heard) return { ...this.#answer(exchange, error), bytesIn };
+    if (error.code !== 'target-lost' || heard) return { ...this.#answer(exchange, error, true), bytesIn };
     exchange.abort(error);
     return { error, status: error.entry.status, bytesIn, bytesOut: 0 };
   }
 
-  #answer(exchange: Http1Exchange, error: BackdialError): ExchangeEnd {
+  /** `close`: the rest of the request, which may still be on its way, is not waited for. */
+  #answer(exchange: Http1Exchange, error: BackdialError, close: boolean): ExchangeEnd {
     const { status, headers, body } = errorAnswer(error, this.#options.tunnel.instance);
-    if (exchange.gone === null) exchange.answer(status, headers, body, true);
+    if (exchange.gone === null) exchange.answer(status, headers, body, close);
     return { error, status, bytesIn: 0, bytesOut: 0 };
   }
 
@@ -155,6 +180,10 @@ export class ParsedStream {
     const error = code === 'done' ? null : new BackdialError(code);
     return { error, status: head.status, bytesIn: result.bytesAToB, bytesOut: result.bytesBToA };
   }
+}
+
+function isBodyless({ framing }: Pick<RequestHead, 'framing'>): boolean {
+  return framing === 'none' || framing === 0;
 }
 
 function statusOf(error: BackdialError | null): number | null {

@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
 import { formatAddress, parseHostPort } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
@@ -6,7 +5,8 @@ import type { Observer } from '../core/events.ts';
 import { toDomain } from '../core/host-name.ts';
 import { secretFault } from '../core/secret-rules.ts';
 import { proxyFor } from '../net/http-proxy.ts';
-import type { AgentDomainOptions, AgentOptions, TargetAddress } from './options.ts';
+import type { AgentDomainOptions, AgentOptions } from './options.ts';
+import { checkCa, type ResolvedRoute, type ResolvedTarget, resolvePorts, resolveRoutes } from './resolve-routes.ts';
 
 const DEFAULTS = {
   connectTimeoutMs: 5_000,
@@ -41,17 +41,6 @@ export interface ServerTrust {
   readonly pin: string | null;
 }
 
-/** A target with every value decided. */
-export type ResolvedTarget =
-  | Extract<TargetAddress, { kind: 'tcp' | 'unix' }>
-  | {
-      readonly kind: 'https';
-      readonly host: string;
-      readonly port: number;
-      readonly verify: boolean;
-      readonly ca: string | null;
-    };
-
 /** A domain with every value decided. */
 export interface ResolvedAgentDomain {
   readonly name: string;
@@ -63,7 +52,10 @@ export interface ResolvedAgentDomain {
   readonly instance: string;
   readonly connections: number;
   readonly concurrency: number;
-  readonly target: ResolvedTarget;
+  readonly targets: readonly ResolvedRoute[];
+  readonly ports: Readonly<Record<number, ResolvedTarget>>;
+  /** No stream may carry two visitors: a target is told whose it is. */
+  readonly streamPerVisitor: boolean;
 }
 
 /** Agent options with every value decided; the runtime never asks "was it set?". */
@@ -107,6 +99,7 @@ type Report = (problem: string) => void;
 
 function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgentDomain {
   if (toDomain(given.name) !== given.name) report('not a domain in canonical form');
+  const targets = resolveRoutes(given, report);
   const domain: ResolvedAgentDomain = {
     name: given.name,
     secret: given.secret,
@@ -117,7 +110,9 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
     instance: given.instance ?? defaultInstance(),
     connections: given.connections ?? DEFAULT_CONNECTIONS,
     concurrency: given.concurrency ?? DEFAULT_CONCURRENCY,
-    target: Object.freeze(resolveTarget(given.target, report)),
+    targets,
+    ports: resolvePorts(given.ports ?? {}, report),
+    streamPerVisitor: targets.some(({ proxyProtocol }) => proxyProtocol !== null),
   };
   if (!/^\/[\x21-\x7e]*$/.test(domain.service)) report('`service` must be a path that begins with /');
   if (!/^(?!-)[a-z0-9-]{1,63}(?<!-)$/.test(domain.instance)) {
@@ -161,20 +156,6 @@ function parseRemote(text: string): Remote | null {
   return Object.freeze({ host, port: parsed.port, label: formatAddress({ host, port: parsed.port }) });
 }
 
-function resolveTarget(target: TargetAddress, report: Report): ResolvedTarget {
-  if (target.kind === 'unix') {
-    if (!target.path.startsWith('/')) report('the path of a unix target must be absolute');
-    return { ...target };
-  }
-  if (target.host === '') report('the target has no host');
-  if (!Number.isInteger(target.port) || target.port < 1 || target.port > 65_535) {
-    report("the target's port must be 1 to 65535");
-  }
-  if (target.kind === 'tcp') return { ...target };
-  checkCa(target.ca ?? null, "the target's `ca`", report);
-  return { ...target, verify: target.verify ?? true, ca: target.ca ?? null };
-}
-
 function checkWhole(problems: string[], key: string, value: number, least: number): void {
   if (!Number.isSafeInteger(value) || value < least || value > 2 ** 31 - 1) {
     problems.push(`\`${key}\` must be a whole number from ${least} to ${2 ** 31 - 1}`);
@@ -183,15 +164,6 @@ function checkWhole(problems: string[], key: string, value: number, least: numbe
 
 function checkCount(value: number, key: string, most: number, report: Report): void {
   if (!Number.isInteger(value) || value < 1 || value > most) report(`\`${key}\` must be 1 to ${most}`);
-}
-
-function checkCa(pem: string | null, what: string, report: Report): void {
-  if (pem === null) return;
-  try {
-    new X509Certificate(pem);
-  } catch {
-    report(`${what} is no certificate in PEM`);
-  }
 }
 
 /** The first label of the host name, with what a DNS label cannot hold replaced. */

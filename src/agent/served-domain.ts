@@ -1,13 +1,14 @@
 import type { BackdialEvent, Observer, TunnelInfo } from '../core/events.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
 import { Connector, type ConnectorOptions } from './connector.ts';
+import { DomainTargets } from './domain-targets.ts';
 import type { LinkSnapshot } from './link.ts';
 import type { ResolvedAgentDomain } from './resolve-options.ts';
 import { SlotPool } from './slot-pool.ts';
 
 /** What all domains of an agent share. */
 export type ServedDomainOptions = Omit<ConnectorOptions, 'domain' | 'slots' | 'onStream'> & {
-  onStream(domain: ResolvedAgentDomain, stream: IncomingStream, tunnel: TunnelInfo): void;
+  onStream(targets: DomainTargets, stream: IncomingStream, tunnel: TunnelInfo): void;
 };
 
 /** One domain that an agent serves: its tunnels, and what its streams are joined to at this moment. */
@@ -16,6 +17,7 @@ export class ServedDomain {
   /** Shared by all connectors: tunnels that come must not replace those that are to go. */
   readonly #slots = new SlotPool();
   #domain: ResolvedAgentDomain;
+  #targets: DomainTargets;
   #connector: Connector;
   /** Those before it, which serve until it can, and then drain. */
   readonly #former = new Set<Connector>();
@@ -25,6 +27,7 @@ export class ServedDomain {
   constructor(domain: ResolvedAgentDomain, options: ServedDomainOptions) {
     this.#options = options;
     this.#domain = domain;
+    this.#targets = new DomainTargets(domain, options.observer);
     this.#connector = this.#newConnector();
   }
 
@@ -46,6 +49,8 @@ export class ServedDomain {
    */
   change(domain: ResolvedAgentDomain, relink: boolean): void {
     this.#domain = domain;
+    this.#targets.close();
+    this.#targets = new DomainTargets(domain, this.#options.observer);
     if (!relink) return;
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
@@ -62,6 +67,7 @@ export class ServedDomain {
     this.#stopping = true;
     clearTimeout(this.#deadline);
     await Promise.all([this.#connector, ...this.#former].map((connector) => connector.stop(drainMs)));
+    this.#targets.close();
   }
 
   #newConnector(): Connector {
@@ -70,7 +76,7 @@ export class ServedDomain {
       domain: this.#domain,
       slots: this.#slots,
       observer: (event) => this.#connectorOnEvent(connector, event),
-      onStream: (stream, tunnel) => this.#options.onStream(this.#domain, stream, tunnel),
+      onStream: (stream, tunnel) => this.#options.onStream(this.#targets, stream, tunnel),
     });
     return connector;
   }

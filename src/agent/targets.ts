@@ -1,28 +1,23 @@
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { formatAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
+import { formatAddress, type SocketAddress } from '../core/address.ts';
 import { BackdialError, type ErrorCode } from '../core/errors.ts';
 import { connectSocket, type OpenOptions, peerProblem, startTls } from '../net/open-socket.ts';
-import type { StreamHead } from '../tunnel/types.ts';
-import type { ResolvedTarget } from './resolve-options.ts';
+import type { ResolvedTarget } from './resolve-routes.ts';
 
-/**
- * Whether a stream means the domain's target (design, section 2): the ways `https` and `tls` do, whatever port the front
- * door has, and so do names without a port, or with 80 or 443. Any other port means an entry of `ports`, of which there is
- * none yet, but a domain's own TCP listener falls back to the only target.
- */
-export function meansTarget({ authority, way }: StreamHead): boolean {
-  if (way === 'https' || way === 'tls' || way === 'tcp' || !authority.includes(':')) return true;
-  const port = parseHostPort(authority)?.port;
-  return port === 80 || port === 443;
+/** What a target is told, and asked, while its connection is opened. */
+export interface TargetOptions extends OpenOptions {
+  /** Goes in front of all else, TLS included: a PROXY header. Default null: nothing. */
+  readonly header?: Buffer | null;
+  /** Protocols to offer to an https target, the preferred one first. Default `http/1.1`. */
+  readonly alpn?: readonly string[];
 }
 
 /**
  * A connection to a target, both of its directions open on their own (`allowHalfOpen`). Fails with a `target-...` code, or
  * the signal's reason; nothing is left open then. `timeoutMs` covers TCP and TLS together.
  */
-export async function connectTarget(target: ResolvedTarget, options: OpenOptions): Promise<Duplex> {
+export async function connectTarget(target: ResolvedTarget, options: TargetOptions): Promise<Socket> {
   const address: SocketAddress = target.kind === 'unix' ? { path: target.path } : target;
   const expires = performance.now() + options.timeoutMs;
   let raw: Socket;
@@ -32,6 +27,7 @@ export async function connectTarget(target: ResolvedTarget, options: OpenOptions
     options.signal?.throwIfAborted();
     throw failure(error, formatAddress(address), 'target-unreachable');
   }
+  if (options.header != null) raw.write(options.header);
   if (target.kind !== 'https') return raw;
   const timeoutMs = Math.max(1, Math.ceil(expires - performance.now()));
   return secure(raw, target, { ...options, timeoutMs });
@@ -40,11 +36,13 @@ export async function connectTarget(target: ResolvedTarget, options: OpenOptions
 async function secure(
   raw: Socket,
   target: Extract<ResolvedTarget, { kind: 'https' }>,
-  options: OpenOptions,
+  options: TargetOptions,
 ): Promise<TLSSocket> {
   let socket: TLSSocket;
   try {
-    socket = await startTls(raw, { host: target.host, ca: target.ca }, options);
+    const { host, ca } = target;
+    const { alpn } = options;
+    socket = await startTls(raw, alpn === undefined ? { host, ca } : { host, ca, alpn }, options);
   } catch (error) {
     options.signal?.throwIfAborted();
     throw failure(error, formatAddress(target), 'target-tls', IN_TLS);

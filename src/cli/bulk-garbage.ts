@@ -8,7 +8,16 @@ const YOUNG_STEP_BYTES = 16 * 1024 * 1024;
 /** Growth that young collections left, after which everything is: buffers that had to wait are not young any more. */
 const FULL_STEP_BYTES = 32 * 1024 * 1024;
 
-type CollectGarbage = (options: { type: 'minor' | 'major' }) => void;
+/** `last-resort`: gives memory back to the system, too. */
+type CollectGarbage = (options: { type: 'minor' | 'major'; flavor?: 'last-resort' }) => void;
+
+/** Node's `gc`, without its flag. */
+export function garbageCollector(): CollectGarbage {
+  setFlagsFromString('--expose-gc');
+  const collect: CollectGarbage = runInNewContext('gc');
+  setFlagsFromString('--no-expose-gc');
+  return collect;
+}
 
 /**
  * Collects the buffers of bytes that went through, from now on, for the life of the process. V8 starts by itself only when
@@ -18,9 +27,7 @@ type CollectGarbage = (options: { type: 'minor' | 'major' }) => void;
  * For programs, not for libraries: V8's flags are the process's.
  */
 export function collectBulkGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  const collect: CollectGarbage = runInNewContext('gc');
-  setFlagsFromString('--no-expose-gc');
+  const collect = garbageCollector();
   let afterYoung = outsideHeap();
   let afterFull = afterYoung;
   const look = (): void => {

@@ -8,6 +8,7 @@ import { reportLoaded } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
 import { ProgramSettings } from './program-settings.ts';
 import { Reloader } from './reload.ts';
+import { shrinkHeap } from './shrink-heap.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
 
@@ -23,6 +24,7 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
   const { domains } = config.options;
   if (domains.length === 0) throw new BackdialError('config-invalid', `${file}: no domain is active`);
   const logs = startLogs(config.log, flags);
+  shrinkHeap();
   collectBulkGarbage();
   let hangup = logs.reopen;
   const signals = watchSignals(() => hangup());

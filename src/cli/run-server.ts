@@ -9,6 +9,7 @@ import type { LevelFlags } from './log-level.ts';
 import { ProgramSettings } from './program-settings.ts';
 import { Reloader } from './reload.ts';
 import { keepSelfSigned } from './self-signed.ts';
+import { shrinkHeap } from './shrink-heap.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
 
@@ -19,6 +20,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
   const first = await load();
   const config = reportLoaded(file, first);
   const logs = startLogs(config.log, flags);
+  shrinkHeap();
   collectBulkGarbage();
   let hangup = logs.reopen;
   // Before anything is open: a signal that comes during the start counts.

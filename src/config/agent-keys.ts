@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { isCanonicalName } from '../core/host-name.ts';
+import { parseHostPort } from '../core/address.ts';
+import { canonicalName, isCanonicalName } from '../core/host-name.ts';
 import { parseRemote } from './addresses.ts';
 import { anything, count, duration, field, flag, listOf, orNull, pathText, someDuration, text } from './fields.ts';
-import type { Keys } from './section.ts';
+import { isObject, type Keys } from './section.ts';
 import { servicePath } from './server-keys.ts';
 import { parseTarget, TARGET_ALLOWED } from './target.ts';
 
@@ -52,28 +53,67 @@ const DOMAIN_SCHEMA = z.strictObject({
   connections: count(1, 64),
   concurrency: count(1, 1_000_000),
   targets: anything(),
+  ports: anything(),
 });
 
 /** The keys of an agent's domain file (design 6.4). */
 export const AGENT_DOMAIN_KEYS = {
   schema: DOMAIN_SCHEMA,
-  notYet: ['certificate', 'key', 'ports'],
+  notYet: ['certificate', 'key'],
 } satisfies Keys<typeof DOMAIN_SCHEMA>;
 
-function targetSchema(folder: string) {
+const TARGET_SCHEMA = z.strictObject({
+  name: orNull(
+    text('1 to 64 printable characters, or null', (value) => (/^[^\p{Cc}]{1,64}$/u.test(value) ? value : null)),
+  ),
+  method: orNull(text('a regular expression, or null', (value) => value)),
+  path: orNull(text('a regular expression, or null', (value) => value)),
+  target: anything(),
+  rewrite: orNull(text('a text such as "/$1", or null', (value) => value)),
+  query: field('an object such as { key: "value", other: null }', readQuery),
+  host: text('"forwarded", "target", or a host with or without port', (value) => (isHost(value) ? value : null)),
+  proxyProtocol: orNull(field('1, 2 or null', (value) => (value === 1 || value === 2 ? value : null))),
+  tls: anything(),
+});
+
+/** The keys of one of `targets`. */
+export const TARGET_KEYS = { schema: TARGET_SCHEMA, notYet: [], required: ['target'] } satisfies Keys<
+  typeof TARGET_SCHEMA
+>;
+
+function weightedSchema(folder: string) {
   return z.strictObject({
-    target: field(TARGET_ALLOWED, (value) => parseTarget(value, folder)),
-    tls: anything(),
+    url: field(TARGET_ALLOWED, (value) => parseTarget(value, folder)),
+    weight: count(1, 1_000),
   });
 }
 
-/** The keys of one of `targets`; a relative path is relative to `folder`. */
-export function targetKeys(folder: string): Keys<ReturnType<typeof targetSchema>> {
-  const notYet = ['name', 'method', 'path', 'rewrite', 'query', 'host', 'proxyProtocol'];
-  return { schema: targetSchema(folder), notYet, required: ['target'] };
+/** The keys of one of the targets of a weighted list; a relative path is relative to `folder`. */
+export function weightedKeys(folder: string): Keys<ReturnType<typeof weightedSchema>> {
+  return { schema: weightedSchema(folder), notYet: [], required: ['url'] };
 }
 
 const TLS_SCHEMA = z.strictObject({ verify: flag(), ca: orNull(pathText()) });
 
 /** The keys of a target's `tls`. */
 export const TLS_KEYS = { schema: TLS_SCHEMA, notYet: [] } satisfies Keys<typeof TLS_SCHEMA>;
+
+function readQuery(value: unknown): Readonly<Record<string, string | null>> | null {
+  if (!isObject(value)) return null;
+  const entries = Object.entries(value).filter((entry): entry is [string, string | null] => {
+    const [name, content] = entry;
+    return name !== '' && (content === null || typeof content === 'string') && isWellFormed(name + (content ?? ''));
+  });
+  return entries.length === Object.keys(value).length ? Object.fromEntries(entries) : null;
+}
+
+/** Half of a surrogate pair has no bytes. */
+function isWellFormed(text: string): boolean {
+  return text.isWellFormed();
+}
+
+/** Also the words that mean one: `forwarded` and `target` are host names by their form. */
+function isHost(text: string): boolean {
+  const parsed = text.includes(':') ? parseHostPort(text) : { host: text, port: 1 };
+  return parsed !== null && parsed.port > 0 && canonicalName(parsed.host) !== null;
+}

@@ -13,53 +13,79 @@ export interface Made<T> {
   readonly reads: ReadonlyMap<string, FileRead>;
 }
 
+/** A file as it was read last, and what was made of it. */
+interface Known {
+  state: FileState;
+  /** The load that looked at it last. */
+  seen: number;
+  made: Made<unknown> | null;
+}
+
+/** The names that a folder had, and what was made of them. */
+interface Listing {
+  readonly names: readonly string[];
+  readonly made: unknown;
+}
+
 /**
  * The files of a configuration, kept from one load to the next: what did not change is neither read nor parsed again. What
- * a load did not ask for is forgotten with the next.
+ * a load did not ask for is forgotten at its end.
  */
 export class ConfigFiles {
-  #known = new Map<string, FileState>();
-  #asked = new Map<string, FileState>();
-  #made = new Map<string, Made<unknown>>();
-  #kept = new Map<string, Made<unknown>>();
+  readonly #known = new Map<string, Known>();
+  readonly #listings = new Map<string, Listing>();
+  #load = 0;
   #workedSince = 0;
 
   /** Begins a load: from here each file is looked at once more. */
   begin(): void {
-    this.#made = this.#kept;
-    this.#kept = new Map();
-    this.#asked = new Map();
+    this.#load += 1;
   }
 
   /** Ends a load, whatever came of it. */
   end(): void {
-    this.#known = this.#asked;
-    this.#asked = new Map();
-    this.#made.clear();
+    for (const [path, { seen }] of this.#known) if (seen !== this.#load) this.#known.delete(path);
+  }
+
+  /** Every file that the load asked for. */
+  get paths(): string[] {
+    return Array.from(this.#known).flatMap(([path, { seen }]) => (seen === this.#load ? [path] : []));
   }
 
   /** A file's text, the same object as in the load before when nothing changed; see {@link readTextFile}. */
   async read(path: string): Promise<FileRead> {
-    let asked = this.#asked.get(path);
-    if (asked === undefined) {
-      await this.#letOthersWork();
-      asked = look(path, this.#known.get(path));
-      this.#asked.set(path, asked);
-    }
-    return asked.read;
+    const known = this.#known.get(path);
+    if (known?.seen === this.#load) return known.state.read;
+    await this.#letOthersWork();
+    const state = look(path, known?.state ?? null);
+    if (known === undefined) this.#known.set(path, { state, seen: this.#load, made: null });
+    else Object.assign(known, { state, seen: this.#load });
+    return state.read;
   }
 
   /** What was made of the file in the load before, if all that it was made of is as it was. Always by the same function. */
   async recall<T>(path: string): Promise<Made<T> | null> {
-    const made = this.#made.get(path) as Made<T> | undefined;
-    if (made === undefined) return null;
+    const made = (this.#known.get(path)?.made ?? null) as Made<T> | null;
+    if (made === null) return null;
     for (const [file, read] of made.reads) if ((await this.read(file)) !== read) return null;
-    this.#kept.set(path, made);
     return made;
   }
 
+  /** To be called when the file was read. */
   keep<T>(path: string, made: Made<T>): void {
-    this.#kept.set(path, made);
+    const known = this.#known.get(path);
+    if (known !== undefined) known.made = made;
+  }
+
+  /** What was made of a folder when it had the same names; `undefined` where nothing was. Always by the same function. */
+  recallListing<T>(folder: string, names: readonly string[]): T | undefined {
+    const listing = this.#listings.get(folder);
+    if (listing === undefined || listing.names.length !== names.length) return undefined;
+    return listing.names.every((name, index) => name === names[index]) ? (listing.made as T) : undefined;
+  }
+
+  keepListing(folder: string, names: readonly string[], made: unknown): void {
+    this.#listings.set(folder, { names, made });
   }
 
   /** A process that serves is not held up by a folder of many files. */
@@ -70,8 +96,8 @@ export class ConfigFiles {
   }
 }
 
-function look(path: string, known: FileState | undefined): FileState {
-  if (known === undefined) return readTextFile(path);
+function look(path: string, known: FileState | null): FileState {
+  if (known === null) return readTextFile(path);
   if (known.signature !== null && known.signature === fileSignature(path)) return known;
   const { read, signature } = readTextFile(path);
   // Touched, or written anew with the same content.

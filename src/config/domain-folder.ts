@@ -44,10 +44,13 @@ export async function listDomainFiles(folder: string, main: Section, findings: F
     ]);
     return [];
   }
+  return findings.onceForNames(folder, names, () => domainFilesOf(folder, names, findings));
+}
+
+function domainFilesOf(folder: string, names: readonly string[], findings: Findings): DomainFile[] {
   const found = new Map<string, DomainFile>();
   for (const fileName of names) {
     const file = join(folder, fileName);
-    findings.mention(file);
     const refuse = (message: string) => findings.problem({ file, line: 1, column: 1, key: '', message });
     const stem = fileName.replace(/\.json5?$/, '');
     const given = stem.startsWith('_.') ? `*${stem.slice(1)}` : stem;

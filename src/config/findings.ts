@@ -12,26 +12,29 @@ export interface ConfigSources {
 /** What is found while a configuration is read: everything, not only the first. And of which files it was made. */
 export class Findings {
   readonly #files: ConfigFiles;
-  readonly #order = new Map<string, number>();
+  /** The main file, whose findings come first. */
+  #first: string | null = null;
   readonly #problems: Problem[] = [];
   readonly #warnings: Problem[] = [];
-  readonly #reads = new Map<string, FileRead>();
+  /** Only where something is made of them that is to be remembered. */
+  readonly #reads: Map<string, FileRead> | null;
   readonly #folders = new Set<string>();
 
-  /** `files`: those of the load before, which need not be read again. */
-  constructor(files: ConfigFiles = new ConfigFiles()) {
+  /** `files`: those of the load before, which need not be read again. `reads` is told of every file that is read. */
+  constructor(files: ConfigFiles = new ConfigFiles(), reads: Map<string, FileRead> | null = null) {
     this.#files = files;
+    this.#reads = reads;
   }
 
   problem(problem: Problem): void {
-    this.#add(this.#problems, problem);
+    this.#problems.push(problem);
   }
 
   warn(warning: Problem): void {
-    this.#add(this.#warnings, warning);
+    this.#warnings.push(warning);
   }
 
-  /** By file, in the order in which files were first mentioned, then by place. */
+  /** By file, the main one first, then by name; then by place. */
   get problems(): readonly Problem[] {
     return this.#sorted(this.#problems);
   }
@@ -43,18 +46,14 @@ export class Findings {
 
   /** Every file and folder that was looked at, those that are missing included. */
   get sources(): ConfigSources {
-    return { files: [...this.#reads.keys()], folders: [...this.#folders] };
-  }
-
-  /** Fixes the order of a file that may be mentioned later than another. */
-  mention(file: string): void {
-    if (!this.#order.has(file)) this.#order.set(file, this.#order.size);
+    return { files: this.#files.paths, folders: [...this.#folders] };
   }
 
   /** Reads a file that the configuration depends on; see `readTextFile`. */
   async read(file: string): Promise<FileRead> {
+    this.#first ??= file;
     const read = await this.#files.read(file);
-    this.#reads.set(file, read);
+    this.#reads?.set(file, read);
     return read;
   }
 
@@ -63,28 +62,36 @@ export class Findings {
     this.#folders.add(folder);
   }
 
+  /** What `make` makes of the names of a folder; as it was, where they are the same and it found no problem. */
+  onceForNames<T>(folder: string, names: readonly string[], make: () => T): T {
+    const known = this.#files.recallListing<T>(folder, names);
+    if (known !== undefined) return known;
+    const problems = this.#problems.length;
+    const made = make();
+    if (this.#problems.length === problems) this.#files.keepListing(folder, names, made);
+    return made;
+  }
+
   /** What `make` makes of a file, with what it finds; as it was, where the file and all that it names have not changed. */
   async once<T>(file: string, make: (own: Findings) => Promise<T>): Promise<T> {
     let made = await this.#files.recall<T>(file);
     if (made === null) {
-      const own = new Findings(this.#files);
+      const reads = new Map<string, FileRead>();
+      const own = new Findings(this.#files, reads);
       const value = await make(own);
-      made = { value, reads: own.#reads, problems: own.#problems, warnings: own.#warnings };
+      made = { value, reads, problems: own.#problems, warnings: own.#warnings };
       this.#files.keep(file, made);
     }
-    for (const problem of made.problems) this.problem(problem);
-    for (const warning of made.warnings) this.warn(warning);
-    for (const [path, read] of made.reads) this.#reads.set(path, read);
+    this.#problems.push(...made.problems);
+    this.#warnings.push(...made.warnings);
     return made.value;
   }
 
-  #add(list: Problem[], entry: Problem): void {
-    this.mention(entry.file);
-    list.push(entry);
-  }
-
   #sorted(list: readonly Problem[]): readonly Problem[] {
-    const at = ({ file }: Problem) => this.#order.get(file) ?? 0;
-    return list.toSorted((a, b) => at(a) - at(b) || a.line - b.line || a.column - b.column);
+    const byFile = (a: string, b: string) => {
+      if (a === b) return 0;
+      return a === this.#first || (b !== this.#first && a < b) ? -1 : 1;
+    };
+    return list.toSorted((a, b) => byFile(a.file, b.file) || a.line - b.line || a.column - b.column);
   }
 }

@@ -1,13 +1,14 @@
 import { dirname, resolve } from 'node:path';
-import type { AgentDomainOptions, AgentOptions, TargetAddress } from '../agent/options.ts';
-import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TLS_KEYS, targetKeys } from './agent-keys.ts';
+import type { AgentDomainOptions, AgentOptions } from '../agent/options.ts';
+import { AGENT_DOMAIN_KEYS, AGENT_KEYS } from './agent-keys.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
 import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, withFiles } from './loaded.ts';
 import { AGENT_LOG_KEYS, type LogSettings, readLog } from './log-settings.ts';
 import { readCertificateFile } from './pem.ts';
+import { readPorts, readRoutes } from './routes.ts';
 import { readSecrets } from './secrets.ts';
-import { Section } from './section.ts';
+import { isObject, Section } from './section.ts';
 import { openSource, type Source } from './source.ts';
 
 /** An agent's configuration. */
@@ -43,7 +44,6 @@ const KEYS: Readonly<Record<string, string>> = {
   ...DOMAIN_OPTIONS,
   remotes: 'remote',
   trust: 'insecure, ca or pin',
-  target: 'targets',
   exchanges: 'log.access',
 };
 
@@ -103,7 +103,9 @@ async function readDomain(
   const secret = await readSecret(section, folder, active);
   const caSection = fields.ca === undefined ? null : section.child('ca');
   const ca = caSection === null ? undefined : await readCertificateFile(caSection, folder);
-  const target = await readTarget(section, folder, active);
+  const targets = await readRoutes(section.child('targets'), folder, active);
+  const ports = readPorts(section.child('ports'), folder);
+  checkGiven(section, active);
   const remote = fields.remote ?? [`${name}:443`];
   if (remote.length === 0) section.problem('found an empty list; allowed: at least one server, or null', ['remote']);
   if (active && fields.remote === undefined && name.startsWith('*.')) {
@@ -115,8 +117,18 @@ async function readDomain(
     ]);
   }
   if (!active) return 'inactive';
-  if (secret === null || target === null || ca === null) return null;
-  return { ...renamed(fields, DOMAIN_OPTIONS), ...(ca === undefined ? {} : { ca }), name, secret, remote, target };
+  if (secret === null || ca === null) return null;
+  const own = { name, secret, remote, targets, ports };
+  return { ...renamed(fields, DOMAIN_OPTIONS), ...(ca === undefined ? {} : { ca }), ...own };
+}
+
+/** An active domain needs something to join streams to. */
+function checkGiven(main: Section, active: boolean): void {
+  const [targets, ports] = [main.child('targets'), main.child('ports')];
+  const isEmpty = targets === null || targets.items().length === 0;
+  const hasPorts = ports !== null && !(isObject(ports.value) && Object.keys(ports.value).length === 0);
+  if (!isEmpty || hasPorts || !(active || targets !== null)) return;
+  main.problem('found nothing; allowed: one entry such as { target: "http://127.0.0.1:3000" }, or a list', ['targets']);
 }
 
 async function readSecret(main: Section, folder: string, active: boolean) {
@@ -130,30 +142,4 @@ async function readSecret(main: Section, folder: string, active: boolean) {
     main.problem('found none; an active domain needs one', ['secret']);
   }
   return secret ?? null;
-}
-
-async function readTarget(main: Section, folder: string, active: boolean): Promise<TargetAddress | null> {
-  const targets = main.child('targets');
-  const [first, second] = targets?.items() ?? [];
-  if (first === undefined) {
-    const wanted = 'found nothing; allowed: one entry such as { target: "http://127.0.0.1:3000" }';
-    if (active || targets !== null) main.problem(wanted, ['targets']);
-    return null;
-  }
-  second?.problem('found a second entry; this version supports one target for each domain');
-  const { target } = first.read(targetKeys(folder));
-  const tlsSection = first.child('tls');
-  const tls = tlsSection?.read(TLS_KEYS) ?? {};
-  const caSection = tls.ca === undefined ? null : (tlsSection?.child('ca') ?? null);
-  const ca = caSection === null ? null : await readCertificateFile(caSection, folder);
-  if (target === undefined || target.kind !== 'https') {
-    // Otherwise a target that was meant to be checked would be spoken to in the clear.
-    if (target !== undefined && (tls.ca !== undefined || tls.verify === false)) {
-      first.problem('found settings beside a target that is not https://', ['tls'], 'key');
-    }
-    return target ?? null;
-  }
-  if (active && tls.verify === false) first.warn('any certificate of the target is accepted', ['tls', 'verify']);
-  const verify = tls.verify === undefined ? {} : { verify: tls.verify };
-  return { ...target, ...verify, ...(ca === null ? {} : { ca }) };
 }

@@ -156,6 +156,11 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
     ...(clients === null ? {} : { clients }),
   });
   refuseUnaskable(section, options);
+  if (name.startsWith('*.') && (options.listen ?? []).length > 0) {
+    section.problem('found in the file of a wildcard; TCP visitors name no host: allowed in files of one domain', [
+      'listen',
+    ]);
+  }
   return { active, options, listenAt: section.place(['listen']) };
 }
 

@@ -19,7 +19,6 @@ export interface Source {
 
 /** Reads a JSON5 file. A file that cannot be read or parsed, or a key that is there twice, is a problem; null for the first two. */
 export async function openSource(file: string, findings: Findings): Promise<Source | null> {
-  findings.mention(file);
   const read = await findings.read(file);
   if (!read.ok) {
     findings.problem({ file, line: 1, column: 1, key: '', message: `the file ${read.fault}` });
@@ -55,10 +54,13 @@ function atLeastOne(value: unknown): number {
 function reasonOf(error: unknown): string {
   if (error instanceof RangeError) return 'nested too deeply';
   const message = error instanceof Error ? error.message : String(error);
+  const isNumber = /invalid character '\d'/.test(message);
+  const hint = isNumber ? '; a number as a key is written in quotes' : '';
   return message
     .replace(/^JSON5: /, '')
     .replace(/ at \d+:\d+$/, '')
-    .replace(/\.? \(\d+:\d+\)$/, '');
+    .replace(/\.? \(\d+:\d+\)$/, '')
+    .concat(hint);
 }
 
 function nameOf(member: MemberNode): string {

@@ -1,5 +1,15 @@
-import type { Assertion, CharacterSet, ParsedPattern, PatternNode } from './pattern-parser.ts';
-import { parsePatternText } from './pattern-parser.ts';
+import { type Assertion, type CharacterSet, type ParsedPattern, parsePatternText } from './pattern-parser.ts';
+import {
+  ASSERT,
+  compilePattern,
+  type Instruction,
+  JUMP,
+  MATCH,
+  MAX_SIZE,
+  SAVE,
+  SET,
+  SPLIT,
+} from './pattern-program.ts';
 
 /** Where a pattern matched, and its groups: `[0]` is the whole match. A group that took no part is null. */
 export interface PatternMatch {
@@ -8,33 +18,16 @@ export interface PatternMatch {
   readonly groups: readonly (string | null)[];
 }
 
-/** Most instructions of a program: repetitions count each on their own. */
-const MAX_SIZE = 300;
 /** What one match may cost, in instructions that are reached; each takes some 20 ns, so that it is over well within 10 ms. */
 const MAX_STEPS = 200_000;
 /** Keeping the ends of so many groups for one character costs as much as an instruction. */
 const GROUPS_PER_STEP = 8;
 
-const SET = 0;
-const SPLIT = 1;
-const SAVE = 2;
-const ASSERT = 3;
-const JUMP = 4;
-const MATCH = 5;
-
-type Instruction =
-  | { op: typeof SET; set: CharacterSet }
-  | { op: typeof SPLIT; first: number; second: number }
-  | { op: typeof SAVE; slot: number }
-  | { op: typeof ASSERT; kind: Assertion }
-  | { op: typeof JUMP; to: number }
-  | { op: typeof MATCH };
-
 /** The pattern; what is wrong with it, as a sentence's end ("has ..."), where it is none. */
 export function parsePattern(source: string): Pattern | string {
   const parsed = parsePatternText(source);
   if (typeof parsed === 'string') return parsed;
-  const program = new Compiler().compile(parsed.node);
+  const program = compilePattern(parsed.node);
   return program === null ? `is too large: more than ${MAX_SIZE} steps; repeat less` : new Pattern(parsed, program);
 }
 
@@ -74,96 +67,6 @@ export class Pattern {
       return start === -1 || end === -1 ? null : text.slice(start, end);
     });
     return { start: slots[0] ?? 0, end: slots[1] ?? 0, groups };
-  }
-}
-
-class Compiler {
-  readonly #program: Instruction[] = [];
-  #tooLarge = false;
-
-  compile(node: PatternNode): readonly Instruction[] | null {
-    this.#emit({ op: SAVE, slot: 0 });
-    this.#add(node);
-    this.#emit({ op: SAVE, slot: 1 });
-    this.#emit({ op: MATCH });
-    return this.#tooLarge ? null : this.#program;
-  }
-
-  #emit<T extends Instruction>(instruction: T): T {
-    if (this.#program.length >= MAX_SIZE) this.#tooLarge = true;
-    else this.#program.push(instruction);
-    return instruction;
-  }
-
-  get #here(): number {
-    return this.#program.length;
-  }
-
-  #add(node: PatternNode): void {
-    if (this.#tooLarge) return;
-    switch (node.type) {
-      case 'set':
-        this.#emit({ op: SET, set: node.set });
-        break;
-      case 'assert':
-        this.#emit({ op: ASSERT, kind: node.kind });
-        break;
-      case 'sequence':
-        for (const part of node.nodes) this.#add(part);
-        break;
-      case 'group':
-        this.#emit({ op: SAVE, slot: 2 * node.index });
-        this.#add(node.node);
-        this.#emit({ op: SAVE, slot: 2 * node.index + 1 });
-        break;
-      case 'choice':
-        this.#choice(node.nodes);
-        break;
-      case 'repeat':
-        for (let i = 0; i < node.least && !this.#tooLarge; i += 1) this.#add(node.node);
-        if (node.most === Number.POSITIVE_INFINITY) this.#loop(node.node, node.greedy);
-        else this.#optional(node.node, node.most - node.least, node.greedy);
-    }
-  }
-
-  #choice(nodes: readonly PatternNode[]): void {
-    const ends: { op: typeof JUMP; to: number }[] = [];
-    for (const [index, node] of nodes.entries()) {
-      if (index === nodes.length - 1) {
-        this.#add(node);
-        break;
-      }
-      const split = this.#emit({ op: SPLIT, first: this.#here + 1, second: 0 });
-      this.#add(node);
-      ends.push(this.#emit({ op: JUMP, to: 0 }));
-      split.second = this.#here;
-    }
-    for (const end of ends) end.to = this.#here;
-  }
-
-  #loop(node: PatternNode, greedy: boolean): void {
-    const start = this.#here;
-    const split = this.#emit({ op: SPLIT, first: 0, second: 0 });
-    const body = this.#here;
-    this.#add(node);
-    this.#emit({ op: JUMP, to: start });
-    this.#branch(split, body, greedy);
-  }
-
-  #optional(node: PatternNode, times: number, greedy: boolean): void {
-    const splits: { split: { op: typeof SPLIT; first: number; second: number }; body: number }[] = [];
-    for (let i = 0; i < times && !this.#tooLarge; i += 1) {
-      const split = this.#emit({ op: SPLIT, first: 0, second: 0 });
-      splits.push({ split, body: this.#here });
-      this.#add(node);
-    }
-    for (const { split, body } of splits) this.#branch(split, body, greedy);
-  }
-
-  /** To the body or past it, whichever is to be tried first. */
-  #branch(split: { first: number; second: number }, body: number, greedy: boolean): void {
-    split.first = greedy ? body : this.#here;
-    split.second = greedy ? this.#here : body;
   }
 }
 

@@ -5,8 +5,7 @@ import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Framing } from './head-check.ts';
 import { cleanTrailers, fieldValue, type HeaderRules, removeNamed } from './header-rules.ts';
 import type { ResponseHead } from './http1-response-head.ts';
-import type { Upstream } from './upstream.ts';
-import type { UpstreamHandler, UpstreamRequest } from './upstream-handler.ts';
+import type { Requester, UpstreamHandler, UpstreamRequest } from './upstream-handler.ts';
 
 /** Slower than this is an attack, or a visitor that is gone without a word (features 2.9). */
 export const MIN_BODY_BYTES_PER_SECOND = 1_024;
@@ -70,7 +69,7 @@ export function isIdempotent(method: string): boolean {
  */
 export function forward(
   exchange: Exchange,
-  upstream: Upstream,
+  upstream: Requester,
   plan: ForwardPlan,
   budgets: ForwardBudgets,
 ): Promise<ForwardResult> {
@@ -81,7 +80,7 @@ export function forward(
 
 class Forward implements ExchangeHandler, UpstreamHandler {
   readonly #exchange: Exchange;
-  readonly #upstream: Upstream;
+  readonly #upstream: Requester;
   readonly #plan: ForwardPlan;
   readonly #resolve: (result: ForwardResult) => void;
   #rateDeadline: Deadline | null = null;
@@ -102,7 +101,7 @@ class Forward implements ExchangeHandler, UpstreamHandler {
   #switched: Switched | null = null;
   #settled = false;
 
-  constructor(exchange: Exchange, upstream: Upstream, plan: ForwardPlan, resolve: (result: ForwardResult) => void) {
+  constructor(exchange: Exchange, upstream: Requester, plan: ForwardPlan, resolve: (result: ForwardResult) => void) {
     this.#exchange = exchange;
     this.#upstream = upstream;
     this.#plan = plan;

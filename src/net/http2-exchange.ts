@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
 import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Framing } from './head-check.ts';
+import { fieldsByName } from './http2-fields.ts';
 
 /** An exchange over a stream of node:http2, from the `stream` event alone. */
 export class Http2Exchange implements Exchange {
@@ -14,7 +15,6 @@ export class Http2Exchange implements Exchange {
   readonly #head: boolean;
   readonly #bodyEnded: boolean;
   #trailers: string[] = [];
-  #answered = false;
   #done = false;
 
   /** `ended`: the request's HEADERS had END_STREAM. `writeMs` as in HTTP/1. */
@@ -62,14 +62,7 @@ export class Http2Exchange implements Exchange {
 
   inform(status: number, headers: string[]): void {
     if (this.#closed || this.responded) return;
-    const fields: Record<string, string | number | string[]> = { ':status': status };
-    for (let i = 0; i < headers.length; i += 2) {
-      const name = (headers[i] ?? '').toLowerCase();
-      const before = fields[name];
-      const value = headers[i + 1] ?? '';
-      fields[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [String(before)]), value];
-    }
-    this.#stream.additionalHeaders(fields);
+    this.#stream.additionalHeaders({ ':status': status, ...fieldsByName(headers) });
   }
 
   respond(status: number, _reason: string, headers: string[], framing: Framing | 'close'): void {
@@ -134,7 +127,6 @@ export class Http2Exchange implements Exchange {
   /** RFC 9113, section 8.1: a complete response may be followed by RST_STREAM with NO_ERROR: stop sending. */
   #closeWhenSent(): void {
     const stream = this.#stream;
-    this.#answered = true;
     const close = () => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
     if (stream.writableFinished) close();
     else stream.once('finish', close);
@@ -164,14 +156,8 @@ export class Http2Exchange implements Exchange {
   };
 
   readonly #streamOnWantTrailers = (): void => {
-    const fields: Record<string, string | string[]> = {};
-    for (let i = 0; i < this.#trailers.length; i += 2) {
-      const name = (this.#trailers[i] ?? '').toLowerCase();
-      const before = fields[name];
-      const value = this.#trailers[i + 1] ?? '';
-      fields[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
-    }
-    if (!this.#stream.destroyed && !this.#stream.closed) this.#stream.sendTrailers(fields);
+    const { destroyed, closed } = this.#stream;
+    if (!destroyed && !closed) this.#stream.sendTrailers(fieldsByName(this.#trailers));
   };
 
   readonly #streamOnError = (error: Error): void => {
@@ -180,11 +166,14 @@ export class Http2Exchange implements Exchange {
 
   readonly #streamOnClose = (): void => {
     const stream = this.#stream;
-    const clean = stream.writableFinished && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR;
-    if (clean || (this.#answered && stream.writableFinished)) {
+    if (stream.writableFinished && !stream.aborted) {
       if (this.gone !== null || this.#done) return;
       this.#done = true;
       this.handler?.exchangeDone();
+      if (this.handler === null) return;
+      // It has the whole response; the rest of its request, and whether it wanted that, matters to nobody but the target.
+      this.gone = new BackdialError('visitor-reset', 'the stream was closed in mid-request');
+      this.handler.exchangeGone(this.gone);
     } else {
       this.#lose(new BackdialError('visitor-reset', `RST_STREAM code ${stream.rstCode ?? 0}`));
     }

@@ -42,19 +42,21 @@ export interface StartTlsOptions {
   readonly host: string;
   /** PEM of the authorities to trust instead of the system's. */
   readonly ca?: string | null;
+  /** Protocols to offer, the preferred one first. Default `http/1.1`. */
+  readonly alpn?: readonly string[];
 }
 
 /**
- * TLS over an open socket, ALPN `http/1.1`, TLS 1.2 at least. The certificate is NOT judged here: the caller asks
+ * TLS over an open socket, TLS 1.2 at least. The certificate is NOT judged here: the caller asks
  * `peerProblem` (or compares a pin) before it sends anything. Rejects with the platform's error; both sockets are
  * destroyed then.
  */
 export function startTls(raw: Socket, tlsOptions: StartTlsOptions, options: OpenOptions): Promise<TLSSocket> {
-  const { host, ca } = tlsOptions;
+  const { host, ca, alpn = ['http/1.1'] } = tlsOptions;
   const settings: ConnectionOptions = {
     socket: raw,
     host,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [...alpn],
     minVersion: 'TLSv1.2',
     rejectUnauthorized: false,
   };

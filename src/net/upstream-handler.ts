@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { BackdialError } from '../core/errors.ts';
 import type { Framing } from './head-check.ts';
 import type { ResponseHead } from './http1-response-head.ts';
@@ -23,4 +24,25 @@ export interface UpstreamHandler {
   /** After a `write` that gave false: there is room again. */
   upstreamDrain(): void;
   upstreamFailed(error: BackdialError): void;
+}
+
+/** The way of one exchange to a target, whatever version of HTTP that speaks. */
+export interface Requester {
+  /**
+   * Sends a request head, once. `readMs`: starts when the request was sent in full, ends with the response head
+   * (`target-silent`). `writeMs`: starts when bytes wait for the target, ends when it takes some (`target-stalled`). 0: none.
+   */
+  start(request: UpstreamRequest, handler: UpstreamHandler, readMs: number, writeMs: number): void;
+  /** Starts the wait for the response before the request is complete: for a request that expects `100 Continue`. */
+  awaitResponse(): void;
+  /** Sends a piece of the body. False: wait for `upstreamDrain`. */
+  write(chunk: Buffer): boolean;
+  /** The body is complete. */
+  finish(trailers: readonly string[]): void;
+  pause(): void;
+  resume(): void;
+  /** Cuts the exchange: the target sees a reset. The handler is not told. */
+  fail(error: Error): void;
+  /** Hands the connection over after a 101, paused; what came behind the 101 is in front of what it will give. */
+  release(): Duplex;
 }

@@ -22,6 +22,13 @@ export class UpstreamPool {
     upstream.onClosed = this.#upstreamOnClosed;
   }
 
+  /** As {@link adopt}, for one that is free already. */
+  add(upstream: Upstream): void {
+    this.adopt(upstream);
+    upstream.freeSince = performance.now();
+    this.#upstreamOnFree(upstream);
+  }
+
   /**
    * A free connection, or null. `maxFreeMs`: it must have been used that recently; one that was not is ended, for another
    * will be opened in its place.

@@ -6,7 +6,7 @@ import { ResponseParser, type ResponseSink } from './http1-response.ts';
 import type { ResponseHead } from './http1-response-head.ts';
 import { CRLF, latin1 } from './latin1.ts';
 import { resetDuplex } from './reset.ts';
-import type { UpstreamHandler, UpstreamRequest } from './upstream-handler.ts';
+import type { Requester, UpstreamHandler, UpstreamRequest } from './upstream-handler.ts';
 
 /** Starts when a response ended that may not be followed by another; ends what the target did not end itself. */
 const CLOSING_MS = 1_000;
@@ -18,7 +18,7 @@ const CLOSING_MS = 1_000;
  *     free --start--> busy --(request and response complete)--> free | closed
  *     busy --(cut, bad response, fail())--> closed;  free --(any event, end())--> closed
  */
-export class Upstream implements ResponseSink {
+export class Upstream implements ResponseSink, Requester {
   readonly #stream: Duplex;
   readonly #parser: ResponseParser;
   readonly #readDeadline = new Deadline(() => this.#fail(new BackdialError('target-silent')));
@@ -64,7 +64,6 @@ export class Upstream implements ResponseSink {
     return this.#parser.reusable && !this.#ended;
   }
 
-  /** Sends a request head. `readMs`, `writeMs`: the budgets of `TargetTimeouts`; 0: none. */
   start(request: UpstreamRequest, handler: UpstreamHandler, readMs: number, writeMs: number): void {
     this.requests += 1;
     if (this.#state !== 'free' || this.#stream.destroyed) {
@@ -88,12 +87,10 @@ export class Upstream implements ResponseSink {
     if (this.#requestDone) this.#readDeadline.arm(readMs);
   }
 
-  /** Starts the wait for the response before the request is complete: for a request that expects `100 Continue`. */
   awaitResponse(): void {
     this.#readDeadline.arm(this.#readMs);
   }
 
-  /** Sends a piece of the body. False: wait for `upstreamDrain`. */
   write(chunk: Buffer): boolean {
     if (this.#state !== 'busy') return true;
     this.#readDeadline.disarm();
@@ -115,7 +112,7 @@ export class Upstream implements ResponseSink {
     return room;
   }
 
-  /** The body is complete. Trailers go with chunks only. */
+  /** Trailers go with chunks only. */
   finish(trailers: readonly string[]): void {
     if (this.#state !== 'busy') return;
     if (this.#chunked) {
@@ -136,7 +133,6 @@ export class Upstream implements ResponseSink {
     this.#stream.resume();
   }
 
-  /** Cuts the connection: the target sees a reset. The handler is not told. */
   fail(error: Error): void {
     this.#handler = null;
     this.#close();
@@ -149,7 +145,6 @@ export class Upstream implements ResponseSink {
     this.#endGently();
   }
 
-  /** Hands the stream over after a 101, paused; what came behind the 101 is in front of what it will give. */
   release(): Duplex {
     this.#state = 'released';
     this.#handler = null;

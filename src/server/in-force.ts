@@ -1,7 +1,7 @@
 import { Certificates } from './certificates.ts';
 import type { ServerChange } from './change.ts';
 import { DomainTable } from './domain-table.ts';
-import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
+import type { ResolvedServerOptions } from './resolve-options.ts';
 
 /** What a server runs with at this moment. Its parts look here whenever they need a value, and keep none. */
 export class InForce {
@@ -9,7 +9,7 @@ export class InForce {
   readonly options: ResolvedServerOptions;
   readonly domains = (): DomainTable => this.#domains;
   readonly certificates = (): Certificates => this.#certificates;
-  #domains: DomainTable;
+  readonly #domains: DomainTable;
   #certificates: Certificates;
 
   /** Fails with `config-invalid` where a certificate cannot be used. */
@@ -29,18 +29,16 @@ export class InForce {
       : this.#certificates;
     const fixed = changes.flatMap((change) => (change.type === 'restart-required' ? [change.key] : []));
     const kept = Object.fromEntries(Object.entries(this.options).filter(([key]) => fixed.includes(key)));
-    const domains = this.#follow(changes, next);
+    const gone = changes.flatMap((change) => (change.type === 'domain-removed' ? [change.domain] : []));
+    const come = changes.flatMap((change) => (isNews(change) ? [change.domain] : []));
+    this.#domains.change(gone, come, next.inactive);
+    // Domains that did not change stay the same objects: what was worked out for them holds.
+    const domains = next.domains.map((domain) => this.#domains.find(domain.name) ?? domain);
     Object.assign(this.options, next, kept, { observer: this.options.observer, domains });
     this.#certificates = certificates;
-    this.#domains = new DomainTable(domains, next.inactive);
   }
+}
 
-  /** Domains that did not change stay the same objects: what was worked out for them holds. */
-  #follow(changes: readonly ServerChange[], next: ResolvedServerOptions): readonly ResolvedDomain[] {
-    const changed = new Set<ResolvedDomain>();
-    for (const change of changes) {
-      if (change.type === 'domain-added' || change.type === 'domain-changed') changed.add(change.domain);
-    }
-    return next.domains.map((domain) => (changed.has(domain) ? domain : this.#domains.find(domain.name)) ?? domain);
-  }
+function isNews(change: ServerChange) {
+  return change.type === 'domain-added' || change.type === 'domain-changed';
 }

@@ -54,7 +54,7 @@ describe('an agent goes over to other options', () => {
         await events.until('tunnel-opened', 1);
         assert.equal(await reached(server), 'one');
         const { changes } = await agent.apply({ domains: [at(two.port)] });
-        assert.deepEqual(changes, [{ what: 'domain', action: 'changed', name: 'www.test', keys: ['target'] }]);
+        assert.deepEqual(changes, [{ what: 'domain', action: 'changed', name: 'www.test', keys: ['targets'] }]);
         assert.equal(await reached(server), 'two');
         assert.equal(server.handshakes.length, 1);
         assert.equal(events.of('tunnel-closed').length, 0);

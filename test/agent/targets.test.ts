@@ -4,14 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
+import type { DomainTargets } from '../../src/agent/domain-targets.ts';
+import { ExchangeServer } from '../../src/agent/exchange-server.ts';
 import { joinStream } from '../../src/agent/join.ts';
-import type { ResolvedTarget } from '../../src/agent/resolve-options.ts';
-import { meansTarget } from '../../src/agent/targets.ts';
+import type { ResolvedTarget } from '../../src/agent/resolve-routes.ts';
+import { BackdialError } from '../../src/core/errors.ts';
 import type { TunnelInfo, Way } from '../../src/core/events.ts';
 import { issueCertificate, testAuthority } from '../support/certificates.ts';
 import { EventLog } from '../support/event-log.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { type RawTarget, startRawTarget } from '../support/raw-target.ts';
+import { testRoute, testTargets } from '../support/routes.ts';
 import { type TurnedPair, turnedPair } from '../support/turned-pair.ts';
 import { eventually, within } from '../support/within.ts';
 
@@ -26,12 +29,16 @@ async function withTarget(
   connectTimeoutMs = 2_000,
 ): Promise<void> {
   const events = new EventLog();
-  const options = { target, connectTimeoutMs, timeouts: TIMEOUTS, observer: events.observer, exchanges: null };
+  const { observer } = events;
+  const targets = testTargets([testRoute(target)]);
+  const reading = { exchanges: new ExchangeServer(), tellsExchanges: false };
+  const options = { targets, connectTimeoutMs, timeouts: TIMEOUTS, observer, ...reading };
   const pair = await turnedPair((stream) => void joinStream(stream, TUNNEL, options));
   try {
     await body(pair, events);
   } finally {
     pair.close();
+    targets.close();
   }
 }
 
@@ -57,21 +64,46 @@ async function withRawTarget(tls: boolean, body: (target: RawTarget) => Promise<
   }
 }
 
-describe('which streams mean the target', () => {
-  const cases: ReadonlyArray<[authority: string, way: Way, target: boolean]> = [
-    ['www.test', 'proxy', true],
-    ['one.www.test:80', 'proxy', true],
-    ['www.test:443', 'https', true],
-    ['www.test:8443', 'https', true],
-    ['www.test:8443', 'tls', true],
-    ['www.test:5432', 'library', false],
-    ['www.test:5432', 'tcp', true],
-    ['www.test:', 'library', false],
-    ['www.test:443:443', 'library', false],
+const DATABASE: ResolvedTarget = { kind: 'tcp', host: '127.0.0.1', port: 5_432 };
+
+/** Where a stream goes: `target`, `exchanges`, `database`, or the code of the refusal. */
+function destination(targets: DomainTargets, authority: string, way: Way): string {
+  try {
+    const found = targets.wayOf({ authority, way, client: null, transaction: '' });
+    if (found.kind === 'exchanges') return 'exchanges';
+    return found.group.members[0]?.target === DATABASE ? 'database' : 'target';
+  } catch (error) {
+    return error instanceof BackdialError ? error.code : assert.fail(String(error));
+  }
+}
+
+describe('where streams go', () => {
+  const one = testRoute(tcp(1));
+  const cases: ReadonlyArray<[authority: string, way: Way, plain: string, filtered: string, none: string]> = [
+    ['www.test', 'proxy', 'target', 'no-route', 'no-route'],
+    ['one.www.test:80', 'proxy', 'target', 'no-route', 'no-route'],
+    ['www.test:443', 'https', 'exchanges', 'exchanges', 'no-route'],
+    ['www.test:8443', 'https', 'exchanges', 'exchanges', 'no-route'],
+    ['www.test:5432', 'https', 'exchanges', 'exchanges', 'no-route'],
+    ['www.test:8443', 'tls', 'target', 'no-route', 'no-route'],
+    ['www.test:443', 'tcp', 'target', 'no-route', 'no-route'],
+    ['www.test:22', 'tcp', 'target', 'no-route', 'no-route'],
+    ['www.test:22', 'library', 'port-unknown', 'port-unknown', 'port-unknown'],
+    ['www.test:5432', 'tcp', 'database', 'database', 'database'],
+    ['www.test:5432', 'library', 'database', 'database', 'database'],
+    ['www.test:', 'library', 'port-unknown', 'port-unknown', 'port-unknown'],
+    ['www.test:443:443', 'library', 'port-unknown', 'port-unknown', 'port-unknown'],
   ];
-  for (const [authority, way, expected] of cases) {
-    test(`${authority} by ${way}: ${expected}`, () => {
-      assert.equal(meansTarget({ authority, way, client: null, transaction: '' }), expected);
+  const ports = { 5432: DATABASE };
+  for (const [authority, way, plain, filtered, none] of cases) {
+    test(`${authority} by ${way}: ${plain}; with a filter ${filtered}; without targets ${none}`, () => {
+      assert.equal(destination(testTargets([one], { ports }), authority, way), plain);
+      assert.equal(destination(testTargets([], { ports }), authority, way), none);
+      const filters = [{ path: '^/' }, { method: 'GET' }, { host: 'target' }, { query: { a: null } }];
+      for (const filter of filters) {
+        assert.equal(destination(testTargets([{ ...one, ...filter }], { ports }), authority, way), filtered);
+      }
+      assert.equal(destination(testTargets([one, one], { ports }), authority, way), filtered);
     });
   }
 });

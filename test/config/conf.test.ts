@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import JSON5 from 'json5';
 import { resolveAgentOptions } from '../../src/agent/resolve-options.ts';
-import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TLS_KEYS, targetKeys } from '../../src/config/agent-keys.ts';
+import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TARGET_KEYS, TLS_KEYS } from '../../src/config/agent-keys.ts';
 import { CLIENTS_KEYS } from '../../src/config/clients.ts';
 import { loadAgent } from '../../src/config/load-agent.ts';
 import { loadServer } from '../../src/config/load-server.ts';
@@ -63,7 +63,7 @@ describe('conf/', () => {
       [agent, AGENT_KEYS],
       [agent.log as object, AGENT_LOG_KEYS],
       [domain, AGENT_DOMAIN_KEYS],
-      [target, targetKeys('/')],
+      [target, TARGET_KEYS],
       [target.tls, TLS_KEYS],
     ];
     for (const [object, keys] of shown) assert.deepEqual(Object.keys(object).sort(), keysOf(keys));

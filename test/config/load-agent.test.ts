@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { resolveAgentOptions } from '../../src/agent/resolve-options.ts';
 import { type AgentConfig, loadAgent } from '../../src/config/load-agent.ts';
 import { formatProblem } from '../../src/config/problems.ts';
 import { testAuthority } from '../support/certificates.ts';
@@ -8,6 +9,28 @@ import { type FolderFiles, withFolder } from '../support/with-folder.ts';
 const SECRET = 'a secret of a test, long enough';
 const PIN = `sha256/${'A'.repeat(43)}=`;
 const domain = (more: string) => `{ active: true, secret: "${SECRET}", ${more} }`;
+
+/** What one of `targets` may not have, beside its target. */
+const TARGET_WRONGS: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
+  ['an empty name', 'name: ""', /targets\[0\]\.name: found ""; allowed: 1 to 64/],
+  ['a path that is no expression', 'path: "^/(a"', /1:89: targets\[0\]\.path: the regular expression has a \( without/],
+  [
+    'a path of exponential size',
+    'path: "((a{50}){50}){50}"',
+    /targets\[0\]\.path: the regular expression is too large/,
+  ],
+  ['a method with lookahead', 'method: "(?=G)"', /targets\[0\]\.method: the regular expression has a group of a kind/],
+  ['a rewrite without a path', 'method: "GET", rewrite: "/"', /rewrite: the replacement replaces what `path` matches/],
+  [
+    'a rewrite with an unknown group',
+    'path: "^/", rewrite: "/$1"',
+    /rewrite: the replacement has \$1, which is no group/,
+  ],
+  ['a query that is a text', 'query: "a=b"', /query: found "a=b"; allowed: an object such as/],
+  ['a query with a number', 'query: { a: 1 }', /query: found an object; allowed: an object such as/],
+  ['a host with a blank', 'host: "a b"', /host: found "a b"; allowed: "forwarded", "target", or a host/],
+  ['a PROXY protocol of the future', 'proxyProtocol: 3', /proxyProtocol: found 3; allowed: 1, 2 or null/],
+];
 
 async function load(files: FolderFiles) {
   return withFolder({ 'domains/.keep': '', 'agent.json5': '{}', ...files }, async (folder) => {
@@ -46,7 +69,8 @@ describe("an agent's configuration", () => {
     const [wild, db] = options.domains;
     assert.equal(wild?.secret.reveal(), SECRET);
     assert.equal(db?.secret.reveal(), SECRET);
-    const socket = db?.target.kind === 'unix' ? db.target.path : '';
+    const target = db?.targets?.[0]?.target ?? assert.fail();
+    const socket = 'kind' in target && target.kind === 'unix' ? target.path : '';
     assert.match(socket, /\/domains\/db\.sock$/);
     assert.deepEqual(options, {
       connectTimeoutMs: 1_000,
@@ -65,13 +89,66 @@ describe("an agent's configuration", () => {
           instance: 'web-1',
           connections: 4,
           concurrency: 50,
-          target: { kind: 'https', host: 'nas.lan', port: 443, verify: false, ca },
+          targets: [{ target: { kind: 'https', host: 'nas.lan', port: 443, verify: false, ca } }],
+          ports: {},
         },
-        { name: 'db', secret: db?.secret, remote: ['db:443'], target: { kind: 'unix', path: socket } },
+        {
+          name: 'db',
+          secret: db?.secret,
+          remote: ['db:443'],
+          targets: [{ target: { kind: 'unix', path: socket } }],
+          ports: {},
+        },
       ],
     });
     assert.deepEqual(log, { level: 'warn', system: ['console'], access: ['console'], disconnected: false });
     assert.deepEqual(inactive, ['off']);
+  });
+
+  it('has routes', async () => {
+    const { options } = await config({
+      'ca.pem': testAuthority().cert,
+      'domains/www.json5': domain(`
+        targets: [
+          { name: "api", method: "^(GET|HEAD)$", path: "^/api/(.*)", rewrite: "/$1", target: "unix:api.sock",
+            query: { key: "a b", debug: null }, host: "target", proxyProtocol: 2 },
+          { path: null, host: "static.lan:8080", tls: { ca: "../ca.pem" },
+            target: [3000, { url: "https://nas.lan", weight: 3 }, { url: "tcp://nas:1" }] },
+        ],
+        ports: { "5432": "127.0.0.1:5432", "22": 22 }
+      `),
+    });
+    const [given] = options.domains;
+    const [api, rest] = given?.targets ?? [];
+    assert.ok(api !== undefined && 'kind' in api.target && api.target.kind === 'unix');
+    assert.deepEqual(api, {
+      name: 'api',
+      method: '^(GET|HEAD)$',
+      path: '^/api/(.*)',
+      rewrite: '/$1',
+      target: { kind: 'unix', path: api.target.path },
+      query: { key: 'a b', debug: null },
+      host: 'target',
+      proxyProtocol: 2,
+    });
+    assert.deepEqual(rest, {
+      host: 'static.lan:8080',
+      target: [
+        { target: { kind: 'tcp', host: 'localhost', port: 3_000 } },
+        { target: { kind: 'https', host: 'nas.lan', port: 443, ca: testAuthority().cert }, weight: 3 },
+        { target: { kind: 'tcp', host: 'nas', port: 1 } },
+      ],
+    });
+    assert.deepEqual(given?.ports, {
+      22: { kind: 'tcp', host: 'localhost', port: 22 },
+      5432: { kind: 'tcp', host: '127.0.0.1', port: 5_432 },
+    });
+    assert.equal(resolveAgentOptions(options).domains[0]?.streamPerVisitor, true);
+  });
+
+  it('may have ports alone', async () => {
+    const { options } = await config({ 'domains/db.json5': domain('ports: { "5432": 5432 }') });
+    assert.deepEqual(options.domains[0]?.targets, []);
   });
 
   const wrongs: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
@@ -84,7 +161,6 @@ describe("an agent's configuration", () => {
     ['a list of secrets', `{ secret: ["${SECRET}"] }`, /1:11: secret: found a list; allowed: a text or "@file"/],
     ['no target', `{ active: true, secret: "${SECRET}" }`, /1:1: targets: found nothing; allowed: one entry such as/],
     ['an empty list of targets', '{ targets: [] }', /1:12: targets: found nothing/],
-    ['two targets', domain('targets: [{ target: 1 }, { target: 2 }]'), /1:85: targets\[1\]: found a second entry/],
     [
       'a target without its address',
       domain('targets: [{}]'),
@@ -93,12 +169,7 @@ describe("an agent's configuration", () => {
     [
       'a target that is a text',
       domain('targets: "3000"'),
-      /1:69: targets: found "3000"; allowed: an object with the keys target, tls/,
-    ],
-    [
-      'a route',
-      domain('targets: { target: 1, path: "^/" }'),
-      /targets\.path: this version does not support the key yet; allowed: target, tls/,
+      /1:69: targets: found "3000"; allowed: an object with the keys name, method, path, target, /,
     ],
     [
       'credentials in a target',
@@ -135,7 +206,26 @@ describe("an agent's configuration", () => {
       domain('targets: { target: 1 }, remote: []'),
       /remote: found an empty list; allowed: at least one server/,
     ],
-    ['ports', domain('targets: { target: 1 }, ports: {}'), /ports: this version does not support the key yet/],
+    ...TARGET_WRONGS.map(
+      ([title, text, problem]) => [title, domain(`targets: [{ target: 1, ${text} }]`), problem] as const,
+    ),
+    ['an empty weighted list', domain('targets: { target: [] }'), /targets\.target: found an empty list/],
+    [
+      'a weight of 0',
+      domain('targets: { target: [{ url: 1, weight: 0 }] }'),
+      /target\[0\]\.weight: found 0; allowed: /,
+    ],
+    ['a weight without a URL', domain('targets: { target: [{ weight: 1 }] }'), /target\[0\]\.url: found nothing/],
+    [
+      'a wrong URL in a list',
+      domain('targets: { target: [1, "ftp://h"] }'),
+      /target\[1\]: found "ftp:\/\/h"; allowed: /,
+    ],
+    ['ports in a list', domain('ports: [5432]'), /ports: found a list; allowed: an object such as/],
+    ['a port that is none', domain('ports: { "70000": 1 }'), /1:69: ports\.70000: found "70000"; allowed: a port/],
+    ['a port of HTTP', domain('ports: { "443": 1 }'), /ports\.443: port 443 always means `targets`/],
+    ['a port to nowhere', domain('ports: { "22": "x" }'), /1:75: ports\.22: found "x"; allowed: "http:/],
+    ['a bare number as a port', domain('ports: { 22: 22 }'), /a number as a key is written in quotes/],
   ];
   for (const [title, text, problem] of wrongs) {
     it(`may not have ${title}`, async () => {

@@ -234,6 +234,16 @@ describe('the folder of domains', () => {
     );
   });
 
+  it('may not have `listen` for a wildcard', async () => {
+    const { problems } = await load({
+      'server.json5': '{}',
+      'domains/_.example.json5': `{ active: true, secret: "${SECRET}", listen: 5432 }`,
+    });
+    assert.deepEqual(problems, [
+      'domains/_.example.json5:1:68: listen: found in the file of a wildcard; TCP visitors name no host: allowed in files of one domain',
+    ]);
+  });
+
   it('may not give one address to two listeners', async () => {
     const { problems } = await load({
       'server.json5': '{ listen: "0.0.0.0:8443", redirect: "0.0.0.0:8443" }',

@@ -121,15 +121,16 @@ describe('a pattern', () => {
     sources.push('(?:a?){60}a{60}', '(.*)(.*)(.*)(.*)(.*)(.*)(.*)(.*)!');
     for (const source of sources) {
       const compiled = pattern(source);
-      for (const unit of ['a', 'ab', 'xa/', '/']) {
-        for (const length of [30, 1_000, 64_000, 1_000_000]) {
+      for (const unit of ['a', 'ab', 'xa/']) {
+        for (const length of [1_000, 64_000, 1_000_000]) {
           const text = `${unit.repeat(length / unit.length)}!`;
-          // CPU time, and the best of some: other processes may hold the machine.
-          const took = Array.from({ length: 5 }, () => {
-            const began = process.cpuUsage();
+          // The best of some, of this thread's own time: other processes may hold the machine.
+          const took = Array.from({ length: 3 }, () => {
+            const began = process.threadCpuUsage();
             compiled.test(text);
             compiled.exec(text);
-            return process.cpuUsage(began).user / 2_000;
+            const { user, system } = process.threadCpuUsage(began);
+            return (user + system) / 2_000;
           });
           assert.ok(Math.min(...took) < 10, `${source} with ${length} of ${unit}: ${took} ms`);
         }

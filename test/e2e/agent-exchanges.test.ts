@@ -115,24 +115,19 @@ describe('an agent that parses exchanges', () => {
     );
   });
 
-  test('says so, in time, when the target will not take another request', () =>
+  test('a target that will not take another request costs no stream', () =>
     withTarget(
       (incoming, response) =>
         response.setHeader('Connection', incoming.url === '/last' ? 'close' : 'keep-alive').end('x'),
       async (tunnel) => {
         const stream = await tunnel.server.dial(DOMAIN, { way: 'https' });
         const answers = new Inbox(stream);
-        const ended = once(stream, 'end');
-        for (const [path, connection] of [
-          ['/', 'keep-alive'],
-          ['/last', 'close'],
-        ]) {
+        for (const path of ['/', '/last', '/']) {
           stream.write(`GET ${path} HTTP/1.1\r\nHost: ${DOMAIN}\r\n\r\n`);
           const head = await answers.receivedText('\r\n\r\nx');
           answers.drop(head.length + 5);
-          assert.match(`${head}\r\n`, new RegExp(`\r\nConnection: ${connection}\r\n`));
+          assert.match(`${head}\r\n`, /^HTTP\/1\.1 200 OK\r\n(?:.*\r\n)*Connection: keep-alive\r\n/);
         }
-        await within('the end of the stream', ended);
         stream.end();
       },
     ));

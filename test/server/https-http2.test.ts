@@ -235,6 +235,24 @@ test('an upload that was answered in full is recorded as done; one whose visitor
   });
 });
 
+test('a visitor that takes an early answer and leaves in mid-upload is recorded at once, and holds no stream', async () => {
+  await withHttpsWay({}, async (kit) => {
+    const { session, close } = await http2Visitor(kit);
+    const upload = session.request({ ':method': 'POST', ':path': '/', ':authority': 'www.example.com' });
+    upload.on('error', () => {});
+    upload.write('abc');
+    const to = await kit.target.next();
+    await to.receivedText('abc');
+    await to.send('HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno');
+    upload.resume();
+    await within('the end of the answer', new Promise((resolve) => upload.once('end', resolve)));
+    close();
+    const { status, reason } = await kit.record();
+    assert.deepEqual({ status, reason }, { status: 413, reason: 'done' });
+    assert.equal((await to.ending).verdict, 'reset');
+  });
+});
+
 test('a session that says nothing is closed after the read time-out; one without streams after the idle time-out', async () => {
   await withHttpsWay({ server: { readTimeoutMs: 150, idleTimeoutMs: 250 } }, async (kit) => {
     const silent = await http2Visitor(kit);

@@ -15,7 +15,7 @@ const ARROWS: Readonly<
   tunnel: { rooms: ['core', 'net'] },
   registry: { rooms: ['core', 'net', 'tunnel'] },
   server: { rooms: ['core', 'net', 'tunnel', 'registry'], packages: ['undici', 'ipaddr.js', 'sha512-crypt-ts'] },
-  agent: { rooms: ['core', 'net', 'tunnel'], packages: ['undici'] },
+  agent: { rooms: ['core', 'net', 'tunnel'], packages: ['http2-wrapper'] },
   pki: { rooms: ['core'], packages: ['@peculiar/x509', 'reflect-metadata'] },
   config: {
     rooms: ['core'],

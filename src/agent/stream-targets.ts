@@ -1,0 +1,46 @@
+import { isIPv6 } from 'node:net';
+import { parseHostPort } from '../core/address.ts';
+import { proxyHeader } from '../net/proxy-protocol.ts';
+import type { StreamHead } from '../tunnel/types.ts';
+import type { DomainTargets } from './domain-targets.ts';
+import { TargetConnections } from './target-connections.ts';
+import type { GroupMember } from './target-group.ts';
+
+const HTTPS_PORT = 443;
+
+/**
+ * The connections that one stream may use: those of all, and, to targets that are told the visitor's address, its own. The
+ * server shares such a stream with no other visitor (`Backdial-Stream: visitor`).
+ */
+export class StreamTargets {
+  readonly #shared: DomainTargets;
+  readonly #head: StreamHead;
+  readonly #own = new Map<GroupMember, TargetConnections>();
+
+  constructor(shared: DomainTargets, head: StreamHead) {
+    this.#shared = shared;
+    this.#head = head;
+  }
+
+  connectionsTo(member: GroupMember, proxyProtocol: 1 | 2 | null): TargetConnections {
+    if (proxyProtocol === null) return this.#shared.connectionsTo(member);
+    const known = this.#own.get(member);
+    if (known !== undefined) return known;
+    const connections = new TargetConnections(member.target, headerOf(this.#head, proxyProtocol));
+    this.#own.set(member, connections);
+    return connections;
+  }
+
+  /** The stream is over. */
+  close(): void {
+    for (const connections of this.#own.values()) connections.close();
+  }
+}
+
+/** The visitor's own address; that of the front door is not known here, but for its port. */
+function headerOf({ client, authority }: StreamHead, version: 1 | 2): Buffer {
+  const visitor = client === null ? null : parseHostPort(client);
+  const source = visitor === null ? null : { address: visitor.host, port: visitor.port };
+  const address = source !== null && isIPv6(source.address) ? '::' : '0.0.0.0';
+  return proxyHeader(version, source, { address, port: parseHostPort(authority)?.port ?? HTTPS_PORT });
+}
