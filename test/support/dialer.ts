@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { DialOptions, Dialled as Opened } from '../../src/core/dial.ts';
-import type { TcpDialer } from '../../src/server/tcp-way.ts';
+import type { StreamDialer } from '../../src/server/byte-visits.ts';
 
 export interface Dialled {
   readonly name: string;
@@ -8,7 +8,7 @@ export interface Dialled {
 }
 
 /** A dialer that remembers what it was asked for and leaves the answer to the test. */
-export class FakeDialer implements TcpDialer {
+export class FakeDialer implements StreamDialer {
   readonly calls: Dialled[] = [];
   readonly #answer: (dialled: Dialled) => Promise<Duplex>;
 
