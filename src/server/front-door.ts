@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
@@ -8,14 +7,12 @@ import { type Listener, listenOn } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
 import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
 import { type PeekBudget, type Peeked, peekClientHello } from '../net/peek.ts';
-import { keepRawSocket } from '../net/reset.ts';
 import { Admission } from './admission.ts';
 import { Certificates } from './certificates.ts';
-import { clientSubject } from './client-certificate.ts';
 import type { DomainTable } from './domain-table.ts';
 import { type HelloRoute, helloRoute } from './hello-route.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
-import { TlsServers } from './tls-servers.ts';
+import { TlsTerminator } from './tls-terminator.ts';
 import { UncoveredDomains } from './uncovered-domains.ts';
 import type { VisitorConnection } from './visitor.ts';
 
@@ -70,31 +67,21 @@ export function createFrontDoor(options: FrontDoorOptions): FrontDoor {
 const PEEK_BUDGET_BYTES = 67_108_864;
 /** What is left for a handshake once the front door has stopped. */
 const STOPPED_HANDSHAKE_MS = 1_000;
-/** Of a TLS handshake where `readTimeoutMs` is 0. */
-const DEFAULT_HANDSHAKE_TIMEOUT_MS = 120_000;
 
-/** A connection from accept to the end of its TLS handshake. */
+/** A connection from accept to its hello. */
 interface Arrival {
   readonly raw: Socket;
   readonly remote: string;
   readonly acceptedAt: number;
-  /** Set while the TLS handshake runs. */
-  connection: VisitorConnection | null;
-  deadline: NodeJS.Timeout | undefined;
-  failure: { readonly reason: ErrorCode; readonly detail: string } | null;
 }
 
 class TlsFrontDoor implements FrontDoor {
   readonly #options: ResolvedServerOptions;
   readonly #domains: () => DomainTable;
-  readonly #onVisitor: FrontDoorOptions['onVisitor'];
   readonly #admission: Admission;
   readonly #certificates: () => Certificates;
   readonly #clientAuthorities: NonNullable<FrontDoorOptions['clientAuthorities']>;
-  /** Of the certificates that were in force at the last connection. */
-  #tls: TlsServers | null = null;
-  /** Carries an Arrival from the raw socket to the events of the TLS socket that `tls.Server` makes of it. */
-  readonly #arrivals = new AsyncLocalStorage<Arrival>();
+  readonly #terminator: TlsTerminator;
   readonly #budget: PeekBudget = { remaining: PEEK_BUDGET_BYTES };
   readonly #listeners = new ListenerSet();
   readonly #uncovered: UncoveredDomains;
@@ -107,11 +94,20 @@ class TlsFrontDoor implements FrontDoor {
     this.#clientAuthorities = clientAuthorities;
     this.#options = options;
     this.#domains = domains;
-    this.#onVisitor = onVisitor;
     this.#admission = admission ?? new Admission(options);
     this.#uncovered = new UncoveredDomains(options.observer);
     const own = certificates === undefined ? new Certificates(options.certificates) : null;
     this.#certificates = certificates ?? (() => own as Certificates);
+    this.#terminator = new TlsTerminator({
+      certificates: this.#certificates,
+      onVisitor: (tlsSocket, connection) => {
+        this.#arriving.delete(connection.raw);
+        onVisitor(tlsSocket, connection);
+      },
+      onFailure: ({ remote, name }, failure) => {
+        if (!this.#stopped) this.#admission.refused({ remote, name, ...failure });
+      },
+    });
   }
 
   get addresses(): readonly SocketAddress[] {
@@ -177,24 +173,13 @@ class TlsFrontDoor implements FrontDoor {
     return this.#listeners.close((raw) => raw.destroy());
   }
 
-  #tlsServers(): TlsServers {
-    const certificates = this.#certificates();
-    if (this.#tls?.certificates !== certificates) {
-      const onSecure = (tlsSocket: TLSSocket) => this.#tlsServerOnSecure(tlsSocket);
-      const onClientError = (error: NodeJS.ErrnoException) => this.#tlsServerOnClientError(error);
-      this.#tls = new TlsServers(certificates, { onSecure, onClientError }, this.#tls);
-    }
-    return this.#tls;
-  }
-
   #listenerOnSocket(raw: Socket, group: ListenerGroup): void {
     const remote = this.#admission.admit(raw);
     if (remote === null) return;
-    const acceptedAt = performance.now();
-    const arrival: Arrival = { raw, remote, acceptedAt, connection: null, deadline: undefined, failure: null };
+    const arrival: Arrival = { raw, remote, acceptedAt: performance.now() };
     group.addSocket(raw);
     this.#arriving.add(raw);
-    raw.once('close', () => this.#rawOnClose(arrival));
+    raw.once('close', () => this.#arriving.delete(raw));
     peekClientHello(raw, { deadlineMs: this.#options.readTimeoutMs, budget: this.#budget }, (peeked) =>
       this.#peekOnEnd(arrival, peeked),
     );
@@ -230,49 +215,8 @@ class TlsFrontDoor implements FrontDoor {
   }
 
   #terminate(arrival: Arrival, name: string | null, certificate: number): void {
-    const { raw, remote, acceptedAt } = arrival;
-    const timeoutMs = this.#options.readTimeoutMs || DEFAULT_HANDSHAKE_TIMEOUT_MS;
-    const clientAuthorities = name === null ? null : this.#clientAuthorities(name, remote);
-    arrival.connection = { raw, name, remote, acceptedAt, clientAuthorities, clientSubject: null };
-    const left = Math.max(1, timeoutMs - (performance.now() - acceptedAt));
-    arrival.deadline = setTimeout(() => {
-      const detail = `no TLS handshake within ${timeoutMs} ms`;
-      arrival.failure = { reason: 'hello-timeout', detail };
-      raw.destroy();
-    }, left);
-    arrival.deadline.unref();
-    // A TLSSocket copies it; with true, a FIN right after the hello would leave the connection open for ever.
-    raw.allowHalfOpen = false;
-    this.#arrivals.run(arrival, () => this.#tlsServers().of(certificate, clientAuthorities).emit('connection', raw));
-  }
-
-  #tlsServerOnSecure(tlsSocket: TLSSocket): void {
-    tlsSocket.on('error', tlsSocketOnError);
-    const arrival = this.#arrivals.getStore();
-    const connection = arrival?.connection;
-    if (arrival === undefined || connection === null || connection === undefined) {
-      tlsSocket.destroy();
-      return;
-    }
-    clearTimeout(arrival.deadline);
-    arrival.connection = null;
-    this.#arriving.delete(arrival.raw);
-    keepRawSocket(tlsSocket, arrival.raw);
-    const isAsked = connection.clientAuthorities !== null;
-    this.#onVisitor(tlsSocket, isAsked ? { ...connection, clientSubject: clientSubject(tlsSocket) } : connection);
-  }
-
-  #tlsServerOnClientError(error: NodeJS.ErrnoException): void {
-    const arrival = this.#arrivals.getStore();
-    if (arrival !== undefined) arrival.failure ??= { reason: 'visitor-tls', detail: error.code ?? error.message };
-  }
-
-  #rawOnClose(arrival: Arrival): void {
-    this.#arriving.delete(arrival.raw);
-    clearTimeout(arrival.deadline);
-    if (arrival.connection === null || this.#stopped) return;
-    const failure = arrival.failure ?? { reason: 'visitor-tls', detail: 'the visitor went away during the handshake' };
-    this.#admission.refused({ remote: arrival.remote, name: arrival.connection.name, ...failure });
+    const clientAuthorities = name === null ? null : this.#clientAuthorities(name, arrival.remote);
+    this.#terminator.start({ ...arrival, name, certificate, clientAuthorities }, this.#options.readTimeoutMs);
   }
 }
 
@@ -280,6 +224,3 @@ const REASON_OF_ALERT: Partial<Record<Alert, ErrorCode>> = {
   [ALERT.userCanceled]: 'hello-timeout',
   [ALERT.internalError]: 'connection-limit',
 };
-
-/** What an error means is told by `close`; without a listener a reset between two owners would end the process. */
-function tlsSocketOnError(): void {}
