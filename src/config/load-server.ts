@@ -147,12 +147,14 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
     section.problem('found none; an active domain needs one, or nobody could serve it', ['secret']);
   }
   const networks = section.child('networks');
+  const forward = section.child('forward');
   const clients = await readClients(section.child('clients'), folder);
   const options: DomainOptions = Object.freeze({
     ...renamed(fields, DOMAIN_OPTIONS),
     name,
     secrets,
     ...(networks === null ? {} : { networks: readNetworks(networks) }),
+    ...(forward === null ? {} : { forward: readNetworks(forward) }),
     ...(clients === null ? {} : { clients }),
   });
   refuseUnaskable(section, options);

@@ -69,6 +69,7 @@ const DOMAIN_SCHEMA = z.strictObject({
   listen: tcpAddresses(),
   concurrency: concurrency(),
   balance: oneOf('round-robin', 'least-streams', 'random'),
+  forward: anything(),
   // null: as in the server's file.
   bodySize: orNull(size()),
   transaction: orNull(flag()),
@@ -79,7 +80,7 @@ const DOMAIN_SCHEMA = z.strictObject({
 /** The keys of a server's domain file (design 6.3). */
 export const SERVER_DOMAIN_KEYS = {
   schema: DOMAIN_SCHEMA,
-  notYet: ['certificates', 'tls', 'target', 'proxyProtocol', 'forward', 'grants'],
+  notYet: ['certificates', 'tls', 'target', 'proxyProtocol', 'grants'],
 } satisfies Keys<typeof DOMAIN_SCHEMA>;
 
 /** A host of a certificate in canonical form; null when it is none. */

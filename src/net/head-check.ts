@@ -25,6 +25,8 @@ export interface RequestHead {
   readonly trailers: boolean;
   /** All `Via` values, joined; empty without any. */
   readonly via: string;
+  /** All values of an X-Forwarded-For that the rules drop, joined; empty without any. `Connection` does not take it away. */
+  readonly forwardedFor: string;
   readonly userAgent: string | null;
   readonly referer: string | null;
 }
@@ -75,6 +77,7 @@ class Collected {
   upgrade: string | null = null;
   te = '';
   via = '';
+  forwardedFor = '';
   cookieAt = -1;
   userAgent: string | null = null;
   referer: string | null = null;
@@ -199,6 +202,9 @@ function collect(
       case FIELD.referer:
         got.referer = value;
         break;
+      case FIELD.forwardedFor:
+        got.forwardedFor = got.forwardedFor === '' ? value : `${got.forwardedFor}, ${value}`;
+        continue;
       case FIELD.hop:
       case FIELD.drop:
         continue;
@@ -272,6 +278,7 @@ function finish(got: Collected, line: Line): RequestHead | ErrorCode {
     upgrade,
     trailers: got.te !== '' && connectionTokens(got.te).includes('trailers'),
     via: got.via === '' ? '' : got.via.slice(1),
+    forwardedFor: got.forwardedFor,
     userAgent: got.userAgent,
     referer: got.referer,
   };

@@ -19,6 +19,8 @@ export const FIELD = {
   drop: 14,
   /** Not a token of RFC 9110, section 5.6.2. */
   bad: 15,
+  /** X-Forwarded-For where it is dropped: kept beside the head, for whoever sent it may be believed. */
+  forwardedFor: 16,
 } as const;
 
 export type Field = (typeof FIELD)[keyof typeof FIELD];
@@ -98,6 +100,7 @@ export class HeaderRules {
     const lower = name.toLowerCase();
     const { drop = [], dropPrefixes = [], dropUnderscore = false } = this.#options;
     if (dropUnderscore && lower.includes('_')) return FIELD.drop;
+    if (lower === 'x-forwarded-for' && drop.includes(lower)) return FIELD.forwardedFor;
     if (drop.includes(lower) || dropPrefixes.some((prefix) => lower.startsWith(prefix))) return FIELD.drop;
     return KNOWN.get(lower) ?? FIELD.pass;
   }

@@ -97,7 +97,7 @@ export class ExchangeForwarder {
       } catch (thrown) {
         const error = asBackdialError(thrown, 'internal');
         if (error.code !== 'stream-limit') throw error;
-        const carrier = pools.carrierWithFree([head.host, policy.name], visit.connection);
+        const carrier = pools.carrierWithFree([head.host, policy.name], visit);
         if (carrier !== null) return carrier;
         if (waitedMs >= maxWaitMs) throw error;
       }
@@ -122,13 +122,13 @@ export class ExchangeForwarder {
     const { request } = plan;
     if (fresh || request.upgrade) return null;
     const repeatable = isIdempotent(request.method) && isBodyless(plan);
-    return this.#forwarder.pools.take(carrier, visit.connection, repeatable ? undefined : FRESH_MS);
+    return this.#forwarder.pools.take(carrier, visit, repeatable ? undefined : FRESH_MS);
   }
 
   #open({ visit, head, plan }: ForwardOrder, carrier: Carrier, watch: VisitorWatch): Promise<Upstream> {
     const { pools } = this.#forwarder;
-    const { connection, transaction } = visit;
-    const wish = { carrier, connection, authority: head.authority, transaction, signal: watch.hold() };
+    const { transaction } = visit;
+    const wish = { carrier, visitor: visit, authority: head.authority, transaction, signal: watch.hold() };
     return plan.request.upgrade ? pools.openAlone(wish) : pools.open(wish);
   }
 

@@ -13,7 +13,7 @@ import { reach } from './reach.ts';
 import { hasLoop, requestHeaders, TARGET_RULES, upgradeHeaders, VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
 import type { UpgradeJoiner } from './upgrade-joiner.ts';
-import { recordVisit, type Visit, type VisitEnd } from './visit.ts';
+import { type Arrival, recordVisit, type Visit, type VisitEnd } from './visit.ts';
 import type { AccessControl, DomainAccess } from './visitor-access.ts';
 
 /** Codes after which everyone gets the answer that gives nothing away (design 6.5). */
@@ -50,8 +50,9 @@ export class ExchangeRouter {
   }
 
   /** Answers a visit and records it. Resolves when the exchange is over; never rejects. */
-  async serve(visit: Visit): Promise<void> {
+  async serve(arrival: Arrival): Promise<void> {
     const { observer } = this.#router.options;
+    const visit = this.#recognise(arrival);
     let end: VisitEnd;
     try {
       end = await this.#route(visit);
@@ -67,23 +68,34 @@ export class ExchangeRouter {
   }
 
   /** Answers a refused handshake as a path that nobody serves; the gate has told the observer why. */
-  decline(visit: Visit): void {
-    const { head, connection } = visit;
-    const policy = typeof head === 'string' ? null : reach(this.#router, connection, head.host).policy;
+  decline(arrival: Arrival): void {
+    const visit = this.#recognise(arrival);
+    const { head } = visit;
+    const policy = typeof head === 'string' ? null : reach(this.#router, visit, head.host).policy;
     this.#refuse(visit, new BackdialError('domain-unserved'), policy);
+  }
+
+  /** The policy of the request's own host says whose word about the visitor is believed. */
+  #recognise(arrival: Arrival): Visit {
+    const { head, connection } = arrival;
+    const { domains, access } = this.#router;
+    const policy = typeof head === 'string' ? null : domains().find(head.host);
+    const given = typeof head === 'string' ? '' : head.forwardedFor;
+    const { remote, forwardedFor } = access.of(policy).senderOf(connection.remote, given);
+    return { ...arrival, remote, forwardedFor };
   }
 
   #route(visit: Visit): Promise<VisitEnd> | VisitEnd {
     const { head } = visit;
     if (typeof head === 'string') return this.#refuse(visit, new BackdialError(head), null);
-    const { refusal, policy } = reach(this.#router, visit.connection, head.host);
+    const { refusal, policy } = reach(this.#router, visit, head.host);
     if (refusal !== null) return this.#refuse(visit, new BackdialError(refusal, head.host), policy);
     const access = this.#router.access.of(policy);
     return access.asksLogin ? this.#logIn(visit, head, policy, access) : this.#pass(visit, head, policy);
   }
 
   async #logIn(visit: Visit, head: RequestHead, policy: ResolvedDomain, access: DomainAccess): Promise<VisitEnd> {
-    const refusal = await access.login(visit.connection.remote, fieldValues(head.headers, 'authorization'));
+    const refusal = await access.login(visit.remote, fieldValues(head.headers, 'authorization'));
     if (refusal !== null) return this.#refuse(visit, refusal.error, policy, refusal.headers);
     // What opened this door is not for the target to see.
     return this.#pass(visit, { ...head, headers: removeNamed(head.headers, ['authorization']) }, policy);
@@ -127,11 +139,12 @@ export class ExchangeRouter {
   }
 
   #plan(visit: Visit, head: RequestHead, policy: ResolvedDomain, key: string | null): ForwardPlan {
-    const { connection, transaction, exchange } = visit;
+    const { connection, forwardedFor, transaction, exchange } = visit;
     const { version } = exchange;
     const { options, bodyRateWindowMs } = this.#router;
+    const serverName = options.name;
     const expects = fieldValue(head.headers, 'expect')?.toLowerCase() === '100-continue';
-    const headers = requestHeaders(head, { connection, version, transaction, serverName: options.name });
+    const headers = requestHeaders(head, { connection, forwardedFor, version, transaction, serverName });
     // HTTP/1.0 has no upgrades; and with a body node:http gave the request to the normal path.
     const upgrade = head.upgrade !== null && visit.upgradable;
     if (upgrade) upgradeHeaders(headers, head.upgrade ?? '', key);

@@ -10,7 +10,7 @@ import type { ExchangeRouter } from './exchange-router.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
-import { recordUnread, type Visit } from './visit.ts';
+import { type Arrival, recordUnread } from './visit.ts';
 import type { VisitorConnection } from './visitor.ts';
 
 /** Finer than any deadline that it serves; it walks over all connections. */
@@ -250,7 +250,7 @@ function visitOf(
   exchange: Http1Exchange,
   connection: VisitorConnection,
   upgradable: boolean,
-): Visit {
+): Arrival {
   const { method = '', url = '', httpVersion, rawHeaders } = request;
   return {
     exchange,

@@ -48,6 +48,11 @@ export interface DomainOptions {
   readonly secrets: readonly Secret[];
   /** Networks that its agents may come from. Default none: anywhere. */
   readonly networks?: readonly Network[];
+  /**
+   * Networks of proxies whose X-Forwarded-For is believed: whom it names counts as the visitor. The list is then passed on, with
+   * the proxy's address at its end. Default none: the visitor is who connects, whatever X-Forwarded-For says.
+   */
+  readonly forward?: readonly Network[];
   /** Which visitors reach it. Default: all. */
   readonly clients?: ClientOptions;
   /** TCP listeners of the domain. Default none. */

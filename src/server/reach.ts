@@ -3,7 +3,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { Certificates } from './certificates.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { ResolvedDomain } from './resolve-options.ts';
-import type { VisitorConnection } from './visitor.ts';
+import type { Visit } from './visit.ts';
 import type { AccessControl } from './visitor-access.ts';
 
 /** What is looked at to find what a visitor reaches. */
@@ -20,13 +20,13 @@ export type Reached =
   | { readonly refusal: ErrorCode; readonly policy: ResolvedDomain | null };
 
 /**
- * What a visitor's connection reaches under a host name (canonical): its own policy decides, whatever the connection's SNI
+ * What a visitor reaches under a host name (canonical): its own policy decides, whatever the connection's SNI
  * was (design, section 8, point 3). `misdirected` is for connections that were made under other terms; it is told also of
  * names that nobody serves, so that it tells nobody which do (6.5).
  */
 export function reach(
   { domains, access, carriers, certificates }: ReachOptions,
-  { name, remote, clientAuthorities, clientSubject }: VisitorConnection,
+  { connection: { name, clientAuthorities, clientSubject }, remote }: Pick<Visit, 'connection' | 'remote'>,
   host: string,
 ): Reached {
   if (name !== host && isOtherEntry(certificates(), name, host)) return { refusal: 'misdirected', policy: null };

@@ -1,11 +1,17 @@
-import { peerAddress } from '../core/address.ts';
 import type { RequestHead } from '../net/head-check.ts';
 import { fieldValue, HeaderRules } from '../net/header-rules.ts';
 import type { VisitorConnection } from './visitor.ts';
 
 /** What visitors may not say: it is this server's to say, or would be taken for its word (design, section 8, point 2). */
 export const VISITOR_RULES = new HeaderRules({
-  drop: ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-proto', 'x-transaction-id'],
+  drop: [
+    'forwarded',
+    'x-forwarded-for',
+    'x-forwarded-host',
+    'x-forwarded-port',
+    'x-forwarded-proto',
+    'x-transaction-id',
+  ],
   dropPrefixes: ['x-client-cert-', 'backdial-'],
   dropUnderscore: true,
 });
@@ -19,6 +25,8 @@ const EXPECTS_BODY = new Set(['POST', 'PUT', 'PATCH']);
 /** Who asks, how, and under which id. */
 export interface RequestOrigin {
   readonly connection: VisitorConnection;
+  /** The value of X-Forwarded-For. */
+  readonly forwardedFor: string;
   readonly version: '1.0' | '1.1' | '2';
   readonly transaction: string;
   /** This server's name, for Via. */
@@ -31,7 +39,7 @@ export interface RequestOrigin {
  */
 export function requestHeaders(head: RequestHead, origin: RequestOrigin): string[] {
   const { headers, framing, method } = head;
-  const { connection, version, transaction, serverName } = origin;
+  const { connection, forwardedFor, version, transaction, serverName } = origin;
   if (version === '2') {
     if (framing === 'chunked') headers.push('Transfer-Encoding', 'chunked');
     else if (framing === 'none' && EXPECTS_BODY.has(method) && fieldValue(headers, 'content-length') === null) {
@@ -40,7 +48,7 @@ export function requestHeaders(head: RequestHead, origin: RequestOrigin): string
   }
   headers.push(
     'X-Forwarded-For',
-    peerAddress(connection.remote) ?? connection.remote,
+    forwardedFor,
     'X-Forwarded-Host',
     head.authority,
     'X-Forwarded-Port',

@@ -15,10 +15,11 @@ export function resolveClients({ name, clients = {} }: DomainOptions): ResolvedC
 
 /** What is wrong with who may come to a domain, agents and visitors; every problem. */
 export function clientProblems(domain: DomainOptions): string[] {
-  const { listen = [], networks = [] } = domain;
+  const { listen = [], networks = [], forward = [] } = domain;
   const clients = resolveClients(domain);
   const problems = [
     ...networks.map((network) => faultOf('networks', networkFault(network))),
+    ...forward.map((network) => faultOf('forward', networkFault(network))),
     ...clients.networks.map((network) => faultOf('clients.networks', networkFault(network))),
     ...clients.ranges.map((entry) => faultOf('clients.ranges', timeRangeFault(entry))),
     ...clients.credentials.map(({ login }) => faultOf('clients.credentials', loginFault(login))),

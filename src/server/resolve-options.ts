@@ -26,7 +26,13 @@ const DEFAULTS = {
   observer: (() => {}) as Observer,
 } as const;
 
-const DOMAIN_DEFAULTS = { networks: [], listen: [], concurrency: 1_000, balance: 'round-robin' as Balance } as const;
+const DOMAIN_DEFAULTS = {
+  networks: [],
+  forward: [],
+  listen: [],
+  concurrency: 1_000,
+  balance: 'round-robin' as Balance,
+} as const;
 
 /** A domain with every value decided. */
 export type ResolvedDomain = Readonly<Required<Omit<DomainOptions, 'clients'>>> & {

@@ -2,22 +2,31 @@ import type { Carrier } from '../core/dial.ts';
 import { Upstream } from '../net/upstream.ts';
 import { UpstreamPool } from '../net/upstream-pool.ts';
 import { TARGET_RULES } from './request-headers.ts';
+import type { Visit } from './visit.ts';
 import type { VisitorConnection } from './visitor.ts';
 
 /** For which request a stream is wanted. */
 export interface StreamWish {
   readonly carrier: Carrier;
-  readonly connection: VisitorConnection;
+  readonly visitor: PooledVisitor;
   /** `domain[:port]` as the visitor asked for it. */
   readonly authority: string;
   readonly transaction: string;
   readonly signal: AbortSignal;
 }
 
+/** For whom streams are kept: a connection, and who asks on it, who can change where a proxy is believed. */
+export type PooledVisitor = Pick<Visit, 'connection' | 'remote'>;
+
+interface VisitorPool {
+  readonly remote: string;
+  readonly pool: UpstreamPool;
+}
+
 /** The kept-alive streams of one carrier; a pool for each visitor's connection where the agent asked for that. */
 interface CarrierPools {
   readonly shared: UpstreamPool;
-  readonly byVisitor: Map<VisitorConnection, UpstreamPool>;
+  readonly byVisitor: Map<VisitorConnection, VisitorPool>;
 }
 
 /**
@@ -32,23 +41,22 @@ export class UpstreamPools {
   readonly #ofVisitor = new WeakMap<VisitorConnection, Set<CarrierPools>>();
 
   /** A free stream that was used within `maxFreeMs`, or null. */
-  take(carrier: Carrier, connection: VisitorConnection, maxFreeMs?: number): Upstream | null {
+  take(carrier: Carrier, visitor: PooledVisitor, maxFreeMs?: number): Upstream | null {
     const pools = this.#pools.get(carrier);
     if (pools === undefined) return null;
-    const pool = carrier.streamPerVisitor ? pools.byVisitor.get(connection) : pools.shared;
-    return pool?.take(maxFreeMs) ?? null;
+    return poolOf(pools, carrier, visitor)?.take(maxFreeMs) ?? null;
   }
 
   /** Opens a stream that the pool keeps once it is free. Fails with a BackdialError. */
   async open(wish: StreamWish): Promise<Upstream> {
     const upstream = await this.openAlone(wish);
-    this.#poolFor(wish.carrier, wish.connection).adopt(upstream);
+    this.#poolFor(wish.carrier, wish.visitor).adopt(upstream);
     return upstream;
   }
 
   /** Opens a stream that belongs to one exchange only. Fails with a BackdialError. */
-  async openAlone({ carrier, authority, transaction, connection, signal }: StreamWish): Promise<Upstream> {
-    const options = { way: 'https', transaction, client: connection.remote, signal } as const;
+  async openAlone({ carrier, authority, transaction, visitor, signal }: StreamWish): Promise<Upstream> {
+    const options = { way: 'https', transaction, client: visitor.remote, signal } as const;
     return new Upstream(await carrier.open(authority, options), TARGET_RULES);
   }
 
@@ -56,13 +64,14 @@ export class UpstreamPools {
    * A carrier of one of these domains that has a free stream for this visitor. Where streams are not shared, free ones of
    * other visitors are ended instead, so that there will be room.
    */
-  carrierWithFree(domains: readonly string[], connection: VisitorConnection): Carrier | null {
+  carrierWithFree(domains: readonly string[], visitor: PooledVisitor): Carrier | null {
     for (const domain of domains) {
       for (const carrier of this.#carriers.get(domain) ?? []) {
         const pools = this.#pools.get(carrier);
-        const pool = carrier.streamPerVisitor ? pools?.byVisitor.get(connection) : pools?.shared;
+        if (pools === undefined) continue;
+        const pool = poolOf(pools, carrier, visitor);
         if (pool !== undefined && pool.freeCount > 0) return carrier;
-        for (const other of pools?.byVisitor.values() ?? []) if (other.endOldest()) return null;
+        for (const { pool: other } of pools.byVisitor.values()) if (other.endOldest()) return null;
       }
     }
     return null;
@@ -71,23 +80,23 @@ export class UpstreamPools {
   /** The visitor's connection closed: streams of its own are of no use to others. */
   forget(connection: VisitorConnection): void {
     for (const pools of this.#ofVisitor.get(connection) ?? []) {
-      pools.byVisitor.get(connection)?.close();
+      pools.byVisitor.get(connection)?.pool.close();
       pools.byVisitor.delete(connection);
     }
     this.#ofVisitor.delete(connection);
   }
 
-  #poolFor(carrier: Carrier, connection: VisitorConnection): UpstreamPool {
+  #poolFor(carrier: Carrier, visitor: PooledVisitor): UpstreamPool {
     const pools = this.#poolsOf(carrier);
-    if (!carrier.streamPerVisitor) return pools.shared;
-    let pool = pools.byVisitor.get(connection);
-    if (pool === undefined) {
-      pool = new UpstreamPool();
-      if (carrier.leaving.aborted) pool.close();
-      pools.byVisitor.set(connection, pool);
-      const known = this.#ofVisitor.get(connection) ?? new Set();
-      this.#ofVisitor.set(connection, known.add(pools));
-    }
+    const known = poolOf(pools, carrier, visitor);
+    if (known !== undefined) return known;
+    const { connection, remote } = visitor;
+    pools.byVisitor.get(connection)?.pool.close();
+    const pool = new UpstreamPool();
+    if (carrier.leaving.aborted) pool.close();
+    pools.byVisitor.set(connection, { remote, pool });
+    const all = this.#ofVisitor.get(connection) ?? new Set();
+    this.#ofVisitor.set(connection, all.add(pools));
     return pool;
   }
 
@@ -98,7 +107,7 @@ export class UpstreamPools {
     const close = (): void => {
       this.#list(carrier, false);
       pools.shared.close();
-      for (const pool of pools.byVisitor.values()) pool.close();
+      for (const { pool } of pools.byVisitor.values()) pool.close();
     };
     if (carrier.leaving.aborted) close();
     else {
@@ -116,4 +125,15 @@ export class UpstreamPools {
     if (known.size === 0) this.#carriers.delete(carrier.domain);
     else this.#carriers.set(carrier.domain, known);
   }
+}
+
+/** The pool of a visitor; undefined where it has none yet: one that was made for another behind the same proxy does not count. */
+function poolOf(
+  pools: CarrierPools,
+  carrier: Carrier,
+  { connection, remote }: PooledVisitor,
+): UpstreamPool | undefined {
+  if (!carrier.streamPerVisitor) return pools.shared;
+  const own = pools.byVisitor.get(connection);
+  return own?.remote === remote ? own.pool : undefined;
 }

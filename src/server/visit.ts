@@ -3,10 +3,11 @@ import type { BackdialError, ErrorCode } from '../core/errors.ts';
 import type { Observer, StreamEnd } from '../core/events.ts';
 import type { Exchange } from '../net/exchange.ts';
 import type { RequestHead } from '../net/head-check.ts';
+import type { RequestSender } from './believed-visitor.ts';
 import type { VisitorConnection } from './visitor.ts';
 
-/** One request of a visitor, from its head to its one record in the access log. */
-export interface Visit {
+/** One request of a visitor as it arrives. */
+export interface Arrival {
   readonly exchange: Exchange;
   readonly connection: VisitorConnection;
   /** As sent, also where the head is refused. */
@@ -21,6 +22,9 @@ export interface Visit {
   /** The visitor's connection (or HTTP/2 stream) can become another protocol's. */
   readonly upgradable: boolean;
 }
+
+/** The request of a visitor who was recognised, until its one record in the access log. */
+export interface Visit extends Arrival, RequestSender {}
 
 /** What only the end of a visit knows. */
 export interface VisitEnd {
@@ -51,7 +55,7 @@ export function recordVisit(observer: Observer, visit: Visit, end: VisitEnd): vo
       in: end.bytesIn,
       out: end.bytesOut,
       durationMs: Math.round((performance.timeOrigin + performance.now() - visit.start) * 10) / 10,
-      remote: visit.connection.remote,
+      remote: visit.remote,
       ua: head?.userAgent ?? null,
       referer: head?.referer ?? null,
     },

@@ -2,6 +2,7 @@ import { peerAddress } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { parseTimeRange, type TimeRange } from '../core/time-range.ts';
 import { NetworkList } from '../net/networks.ts';
+import { believedVisitor, type RequestSender } from './believed-visitor.ts';
 import { CredentialTable, type Login, parseBasic } from './credentials.ts';
 import type { FailureLimiter } from './failure-limiter.ts';
 import type { ResolvedDomain } from './resolve-options.ts';
@@ -30,6 +31,8 @@ export interface AccessDeps {
 export interface DomainAccess {
   /** True when agents may come from the peer's address (`ip:port`). */
   admitsAgent(remote: string): boolean;
+  /** Who sends a request that came from `peer` (`ip:port`) with this X-Forwarded-For. */
+  senderOf(peer: string, forwardedFor: string): RequestSender;
   /** What every way in asks first: `networks`, then `ranges`. Null: the visitor may go on. */
   refusal(remote: string): PlaceRefusal | null;
   /** True when visitors must log in. */
@@ -64,10 +67,11 @@ export class AccessControl {
   }
 }
 
-type AccessRules = Pick<ResolvedDomain, 'networks' | 'clients'>;
+type AccessRules = Pick<ResolvedDomain, 'networks' | 'clients' | 'forward'>;
 
 const NOBODY: AccessRules = {
   networks: [],
+  forward: [],
   clients: { networks: [], ranges: [], credentials: [], banner: '', certificates: null },
 };
 /** What is asked where nothing is configured: the answer is not used, its time is. */
@@ -85,16 +89,18 @@ class CheckedAccess implements DomainAccess {
   readonly #now: () => number;
   readonly #agents: NetworkList | null;
   readonly #networks: NetworkList | null;
+  readonly #proxies: NetworkList | null;
   readonly #ranges: readonly TimeRange[] | null;
   readonly #credentials: CredentialTable;
   readonly #challenge: string;
   /** Logins that are being checked, by address and Authorization: a browser asks for many things at once. */
   readonly #underWay = new Map<string, Promise<LoginRefusal | null>>();
 
-  constructor({ networks, clients }: AccessRules, deps: AccessDeps) {
+  constructor({ networks, clients, forward }: AccessRules, deps: AccessDeps) {
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
     this.#agents = networks.length === 0 ? null : new NetworkList(networks);
+    this.#proxies = forward.length === 0 ? null : new NetworkList(forward);
     this.#networks = clients.networks.length === 0 ? null : new NetworkList(clients.networks);
     this.#ranges = clients.ranges.length === 0 ? null : clients.ranges.map(parseTimeRange);
     this.#credentials = new CredentialTable(clients.credentials, deps.secrets);
@@ -104,6 +110,10 @@ class CheckedAccess implements DomainAccess {
 
   admitsAgent(remote: string): boolean {
     return this.#agents?.has(peerAddress(remote)) ?? true;
+  }
+
+  senderOf(peer: string, forwardedFor: string): RequestSender {
+    return believedVisitor(this.#proxies, peer, forwardedFor);
   }
 
   refusal(remote: string): PlaceRefusal | null {

@@ -16,8 +16,9 @@ const ALLOWED = '192.0.2.7';
 const OPTIONS = {
   domains: {
     [OPEN]: '',
-    'net.example.com': `networks: "127.0.0.0/8", clients: { networks: "${ALLOWED}" }`,
-    'login.example.com': 'clients: { credentials: "user:password" }',
+    // A proxy that is believed, but from which nobody comes here.
+    'net.example.com': `networks: "127.0.0.0/8", forward: "192.0.2.0/24", clients: { networks: "${ALLOWED}" }`,
+    'login.example.com': 'forward: "192.0.2.0/24", clients: { credentials: "user:password" }',
     // Whoever serves `net.example.com` as the instance `one` must not be reached under this policy.
     '*.net.example.com': '',
     '*.login.example.com': '',
@@ -279,6 +280,67 @@ describe('a filter of networks or of credentials', () => {
         assert.match(request.values('x-transaction-id').join(), /^[0-9a-f-]{36}$/);
         assert.doesNotMatch(request.rawHeaders.join('\n'), /192\.0\.2\.7/);
       }
+    });
+  });
+
+  it('is not passed behind a believed proxy by what visitors write to the left of what the proxy saw', async () => {
+    const domains = { 'net.example.com': `forward: ["127.0.0.1", "10.0.0.0/8"], clients: { networks: "${ALLOWED}" }` };
+    const saw = '198.51.100.77';
+    const lists = [
+      [saw],
+      [`${ALLOWED}, ${saw}`],
+      [ALLOWED, saw],
+      [`${ALLOWED}, ${saw}, 10.0.0.1`],
+      [`${ALLOWED},${saw},`],
+      [`${ALLOWED}, unknown`],
+      [`${ALLOWED}, ${saw}:443`],
+      [`${ALLOWED}, [2001:db8::1]`],
+      [`${ALLOWED} , \t${saw}`],
+      [`for=${ALLOWED}`],
+      [`"${ALLOWED}"`],
+      [`${ALLOWED};${saw}`],
+      [`${ALLOWED}/32`],
+      [''],
+    ];
+    await withAccess({ domains }, async (kit) => {
+      for (const list of lists) {
+        const lines = list.map((value) => `X-Forwarded-For: ${value}`);
+        for (const more of [[], ['Connection: close, X-Forwarded-For'], [`Forwarded: for=${ALLOWED}`]]) {
+          const text = await kit.raw('net.example.com', get('net.example.com', ...lines, ...more));
+          assert.match(text, /^HTTP\/1\.1 404 /, lines.join());
+        }
+        const ways = lines.flatMap((line) => ['--header', line.replace(/: $/, ';')]);
+        assert.equal((await kit.curl('net.example.com', '/', '--http2', ...ways)).status, 404, lines.join());
+      }
+      assert.deepEqual(kit.seen, []);
+    });
+  });
+
+  it('is passed by the visitor whom a believed proxy names, and the target learns of the whole way', async () => {
+    const domains = { 'net.example.com': `forward: ["127.0.0.1", "10.0.0.0/8"], clients: { networks: "${ALLOWED}" }` };
+    await withAccess({ domains }, async ({ curl, seen, events }) => {
+      const list = `203.0.113.9, ${ALLOWED}, 10.0.0.1`;
+      for (const version of ['--http1.1', '--http2']) {
+        const { status } = await curl('net.example.com', '/', version, '--header', `X-Forwarded-For: ${list}`);
+        assert.equal(status, 200);
+        const { record } = await events.wait('access');
+        assert.equal(record.remote, `${ALLOWED}:0`);
+      }
+      assert.equal(seen.length, 2);
+      for (const request of seen) assert.deepEqual(request.values('x-forwarded-for'), [`${list}, 127.0.0.1`]);
+    });
+  });
+
+  it('counts wrong logins behind a believed proxy by visitor', async () => {
+    const domains = { 'login.example.com': 'forward: "127.0.0.1", clients: { credentials: "user:password" }' };
+    await withAccess({ domains }, async ({ curl }) => {
+      const attempt = async (visitor: string, password: string) => {
+        const flags = ['--header', `X-Forwarded-For: ${visitor}`, '--user', `user:${password}`];
+        return (await curl('login.example.com', '/', ...flags)).status;
+      };
+      for (let i = 0; i < 10; i += 1) assert.equal(await attempt('192.0.2.1', `wrong ${i}`), 401);
+      assert.equal(await attempt('192.0.2.1', 'wrong'), 429);
+      assert.equal(await attempt('192.0.2.2', 'password'), 200);
     });
   });
 });

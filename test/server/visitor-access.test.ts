@@ -216,13 +216,18 @@ describe('access to a domain', () => {
     });
 
     it('that nobody has takes as long to refuse as one with a wrong password', async () => {
-      const slow = [credential('slow', hashSecret('x', { rounds: 20_000 })), credential('plain', 'password1')];
+      const slow = [credential('slow', hashSecret('x', { rounds: 10_000 })), credential('plain', 'password1')];
       const { login } = control({ credentials: slow });
       await login(basic('slow:warm the worker up'));
+      // The least of three: what other work of the machine adds is not looked at.
       const timed = async (text: string) => {
-        const start = performance.now();
-        assert.equal(await login(basic(text)), 'credentials-wrong');
-        return performance.now() - start;
+        let least = Number.POSITIVE_INFINITY;
+        for (let i = 0; i < 3; i += 1) {
+          const start = performance.now();
+          assert.equal(await login(basic(`${text} ${i}`)), 'credentials-wrong');
+          least = Math.min(least, performance.now() - start);
+        }
+        return least;
       };
       const known = await timed('slow:wrong');
       for (const other of [await timed('nobody:wrong'), await timed('plain:wrong')]) {

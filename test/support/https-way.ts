@@ -1,5 +1,6 @@
 import * as net from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { peerAddress } from '../../src/core/address.ts';
 import type { Carrier, CarrierSource, DialOptions, TargetTimeouts } from '../../src/core/dial.ts';
 import { BackdialError } from '../../src/core/errors.ts';
 import type { AccessRecord, BackdialEvent } from '../../src/core/events.ts';
@@ -60,6 +61,7 @@ export class FakeCarrier implements Carrier {
 /** Everyone may come. */
 const OPEN_ACCESS: DomainAccess = {
   admitsAgent: () => true,
+  senderOf: (remote) => ({ remote, forwardedFor: peerAddress(remote) ?? remote }),
   refusal: () => null,
   asksLogin: false,
   login: () => Promise.resolve(null),
