@@ -55,7 +55,7 @@ async function openRaw({ remote, address, proxy }: ServerRoute, options: OpenOpt
  * Why the server is not trusted, and what to do; null when it is. Everything that was configured has to hold: a pin is
  * enough alone, together with `ca` both are asked for.
  */
-function distrust(socket: TLSSocket, host: string, trust: ServerTrust): string | null {
+export function distrust(socket: TLSSocket, host: string, trust: ServerTrust): string | null {
   if (trust.pin !== null) {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return `it showed no certificate; the pin expected is ${trust.pin}`;

@@ -272,7 +272,8 @@ function leavingOf(tunnel: AgentTunnel): Promise<void> {
   });
 }
 
-function authorizationOf(domain: ResolvedAgentDomain): string {
+/** What a domain's agent shows a server in `Authorization`. */
+export function authorizationOf(domain: Pick<ResolvedAgentDomain, 'secret' | 'identity'>): string {
   const secret = domain.secret.reveal();
   if (domain.identity === null) return `Bearer ${secret}`;
   return `Basic ${Buffer.from(`${domain.identity}:${secret}`, 'utf8').toString('base64')}`;

@@ -42,6 +42,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/check.ts')).checkCommand,
   },
   {
+    command: 'doctor [target]',
+    describe: 'Find out why an agent does not come up',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
+  {
     command: 'domain',
     describe: 'Add a domain to a server, with a fresh secret',
     load: async () => (await import('./commands/domain.ts')).domainCommand,

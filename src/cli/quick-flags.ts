@@ -31,8 +31,18 @@ export interface QuickArguments {
 
 /** Adds TARGET and the shared flags to a command. */
 export function quickFlags(parser: Argv): Argv {
+  return serverOptions(
+    parser.positional('target', {
+      type: 'string',
+      describe: 'PORT, HOST:PORT, unix:/path or a URL',
+      demandOption: true,
+    }),
+  );
+}
+
+/** Adds the shared flags to a command. */
+export function serverOptions(parser: Argv): Argv {
   return parser
-    .positional('target', { type: 'string', describe: 'PORT, HOST:PORT, unix:/path or a URL', demandOption: true })
     .options(QUICK_FLAGS)
     .requiresArg(Object.entries(QUICK_FLAGS).flatMap(([name, flag]) => (flag.type === 'string' ? [name] : [])));
 }

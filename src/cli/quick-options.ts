@@ -17,14 +17,38 @@ export interface QuickOptions {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What the flags and the environment say of a server and who claims a domain there; null where they say nothing. */
+export interface ServerFlags {
+  readonly server: string;
+  readonly name: string | null;
+  readonly secret: Secret | null;
+  /** The rest, as a domain's options. */
+  readonly more: Pick<AgentDomainOptions, 'identity' | 'insecure' | 'ca' | 'pin' | 'instance'>;
+  readonly warnings: readonly string[];
+}
+
 /**
  * Flags first, then the environment. Fails with `usage` when the server, the domain or the secret is missing and with
  * `input-invalid` when a value is wrong.
  */
 export function quickOptions(flags: QuickArguments, target: TargetAddress, env: Environment): QuickOptions {
+  const { server, name, secret, more, warnings } = serverFlags(flags, env);
+  const domain = {
+    name: required(name, '--domain', 'DOMAIN'),
+    secret: required(secret, '--secret-file', 'SECRET_FILE, BACKDIAL_SECRET'),
+    target,
+    remote: [server],
+    ...more,
+  };
+  return { server, warnings, domain };
+}
+
+/** As {@link quickOptions}, but only the server is needed. */
+export function serverFlags(flags: QuickArguments, env: Environment): ServerFlags {
   const warnings: string[] = [];
   const server = parseServer(required(flags.server ?? variable(env, 'SERVER'), '--server', 'SERVER'));
-  const name = parseDomain(required(flags.domain ?? variable(env, 'DOMAIN'), '--domain', 'DOMAIN'));
+  const named = flags.domain ?? variable(env, 'DOMAIN');
+  const name = named === undefined ? null : parseDomain(named);
   const secret = readSecret(flags, env, warnings);
   const pin = flags.pin ?? variable(env, 'PIN');
   const instance = flags.instance ?? variable(env, 'INSTANCE');
@@ -34,21 +58,14 @@ export function quickOptions(flags: QuickArguments, target: TargetAddress, env: 
   if (instance !== undefined && (instance.includes('.') || !isCanonicalName(instance))) {
     throw new BackdialError('input-invalid', `the instance \`${instance}\`: one label of a-z, 0-9 and - is allowed`);
   }
-  return {
-    server,
-    warnings,
-    domain: {
-      name,
-      secret,
-      target,
-      remote: [server],
-      ...(flags.identity === undefined ? {} : { identity: flags.identity }),
-      ...(flags.insecure === true ? { insecure: true } : {}),
-      ...(flags.ca === undefined ? {} : { ca: readText(flags.ca, '--ca') }),
-      ...(pin === undefined ? {} : { pin }),
-      ...(instance === undefined ? {} : { instance }),
-    },
+  const more = {
+    ...(flags.identity === undefined ? {} : { identity: flags.identity }),
+    ...(flags.insecure === true ? { insecure: true } : {}),
+    ...(flags.ca === undefined ? {} : { ca: readText(flags.ca, '--ca') }),
+    ...(pin === undefined ? {} : { pin }),
+    ...(instance === undefined ? {} : { instance }),
   };
+  return { server, name, secret, more, warnings };
 }
 
 /** An empty variable counts as none: that is how compose files and shells leave one out. */
@@ -57,8 +74,9 @@ function variable(env: Environment, name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-function required(value: string | undefined, flag: string, name: string): string {
-  if (value === undefined) throw new BackdialError('usage', `${flag} is missing (or BACKDIAL_${name})`);
+function required<T>(value: T | null | undefined, flag: string, name: string): T {
+  if (value === undefined || value === null)
+    throw new BackdialError('usage', `${flag} is missing (or BACKDIAL_${name})`);
   return value;
 }
 
@@ -74,7 +92,7 @@ function parseDomain(text: string): string {
   return name;
 }
 
-function readSecret(flags: QuickArguments, env: Environment, warnings: string[]): Secret {
+function readSecret(flags: QuickArguments, env: Environment, warnings: string[]): Secret | null {
   if (flags.secret !== undefined && flags.secretFile !== undefined) {
     throw new BackdialError('usage', '--secret and --secret-file were both given; one is enough');
   }
@@ -83,9 +101,7 @@ function readSecret(flags: QuickArguments, env: Environment, warnings: string[])
   }
   const file = flags.secretFile ?? (variable(env, 'SECRET') === undefined ? variable(env, 'SECRET_FILE') : undefined);
   const value = flags.secret ?? (file === undefined ? variable(env, 'SECRET') : readSecretFile(file, warnings));
-  if (value === undefined) {
-    throw new BackdialError('usage', '--secret-file is missing (or BACKDIAL_SECRET_FILE, BACKDIAL_SECRET)');
-  }
+  if (value === undefined) return null;
   const fault = secretFault(value);
   if (fault !== null) throw new BackdialError('input-invalid', `the secret ${fault}`);
   if (isWeakSecret(value)) warnings.push('the secret is short; 16 characters or more are advised');

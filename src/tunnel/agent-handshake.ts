@@ -8,8 +8,8 @@ export interface UpgradeRequest {
   /** `Host`: the server's name, with its port unless 443. */
   readonly host: string;
   readonly service: string;
-  /** The whole value of `Authorization`, UTF-8. */
-  readonly authorization: string;
+  /** The whole value of `Authorization`, UTF-8; null: none is sent. */
+  readonly authorization: string | null;
   readonly domain: string;
   readonly instance: string;
   readonly slot: number;
@@ -26,6 +26,14 @@ export interface UpgradeAnswer {
   readonly workers: number;
 }
 
+/** What bounds a handshake, and who is told how it was refused. */
+export interface UpgradeOptions {
+  readonly signal?: AbortSignal;
+  readonly timeoutMs: number;
+  /** Called with the head of an answer other than 101, before the refusal is thrown. */
+  readonly onRefusal?: (response: IncomingMessage) => void;
+}
+
 /**
  * Asks a server to turn the connection around. Sends nothing after the request until the `101` (RFC 9931); bytes that
  * came with it are put back on the socket. The deadline starts with the call and ends with the response head.
@@ -36,7 +44,7 @@ export interface UpgradeAnswer {
 export function requestUpgrade(
   socket: TLSSocket,
   request: UpgradeRequest,
-  options: { signal?: AbortSignal; timeoutMs: number },
+  options: UpgradeOptions,
 ): Promise<UpgradeAnswer> {
   return new Promise((resolve, reject) => {
     let settled = false;
@@ -74,6 +82,7 @@ export function requestUpgrade(
     });
     client.on('response', (response: IncomingMessage) => {
       response.resume();
+      options.onRefusal?.(response);
       fail(new BackdialError('handshake-refused', `${request.host} answered ${response.statusCode} instead of 101`));
     });
     client.on('upgrade', (response: IncomingMessage, _socket: Duplex, head: Buffer) => {
@@ -97,13 +106,15 @@ function upgradeHeaders(request: UpgradeRequest): string[] {
     ['Connection', 'Upgrade'],
     ['Upgrade', 'ptth'],
     ['ALPN', 'h2'],
-    // Header values travel as latin1; this way the bytes on the wire are the secret's UTF-8.
-    ['Authorization', Buffer.from(request.authorization, 'utf8').toString('latin1')],
     ['Backdial-Domain', request.domain],
     ['Backdial-Instance', request.instance],
     ['Backdial-Slot', String(request.slot)],
     ['User-Agent', `backdial/${request.version}`],
   ];
+  if (request.authorization !== null) {
+    // Header values travel as latin1; this way the bytes on the wire are the secret's UTF-8.
+    headers.push(['Authorization', Buffer.from(request.authorization, 'utf8').toString('latin1')]);
+  }
   if (request.streamPerVisitor) headers.push(['Backdial-Stream', 'visitor']);
   return headers.flat();
 }

@@ -1,0 +1,146 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { authorizationOf } from '../../agent/link.ts';
+import { asBackdialError, type BackdialError } from '../../core/errors.ts';
+import { VERSION } from '../../core/version.ts';
+import { requestUpgrade, type UpgradeAnswer } from '../../tunnel/agent-handshake.ts';
+import { probeTunnel } from '../../tunnel/agent-probe.ts';
+import { STEP_TIMEOUT_MS } from './address-checks.ts';
+import { reportClock } from './clock-check.ts';
+import type { Findings } from './findings.ts';
+import { type Claim, doctorInstance, type ServerSubject } from './subject.ts';
+
+/** A connection to a server, and whether it has proved who it is. */
+export interface Way {
+  readonly trusted: boolean;
+  connect(): Promise<TLSSocket>;
+}
+
+/** How a handshake went. */
+interface Attempt {
+  /** Where the server answered 101: the connection, which is the caller's now. */
+  readonly accepted: { readonly socket: TLSSocket; readonly answer: UpgradeAnswer } | null;
+  readonly error: BackdialError | null;
+  /** Of the answer that was no 101. */
+  readonly refusal: { readonly status: number; readonly headers: IncomingHttpHeaders } | null;
+}
+
+/**
+ * The upgrade, the clock, and for each domain its secret and HTTP/2 behind it. The first handshake shows no secret: what it
+ * gets tells who answers there, and it may go to a server that is not trusted.
+ */
+export async function checkHandshakes(findings: Findings, server: ServerSubject, way: Way): Promise<void> {
+  const [first] = server.claims;
+  if (first === undefined) return;
+  const bare = await attempt(server, { ...first, secret: null }, way);
+  reportClock(findings, bare.refusal?.headers.date);
+  bare.accepted?.socket.destroy();
+  let upgradeReported = false;
+  for (const claim of server.claims) {
+    const shown = way.trusted && claim.secret !== null ? await attempt(server, claim, way) : null;
+    if (!upgradeReported) reportUpgrade(findings, shown ?? bare);
+    upgradeReported = true;
+    if (shown === null) {
+      const reason = way.trusted ? 'give --domain and --secret-file' : 'it is not sent to a server that is not trusted';
+      findings.skip('secret', `not tried: ${reason}`);
+    } else {
+      await reportSecret(findings, claim, shown);
+    }
+  }
+}
+
+async function attempt(server: ServerSubject, claim: Claim, way: Way): Promise<Attempt> {
+  let refusal: Attempt['refusal'] = null;
+  const onRefusal = ({ statusCode = 0, headers }: IncomingMessage) => {
+    refusal = { status: statusCode, headers };
+  };
+  const request = {
+    host: server.remote.label.replace(/:443$/, ''),
+    service: server.service,
+    authorization: claim.secret === null ? null : authorizationOf({ secret: claim.secret, identity: claim.identity }),
+    domain: claim.domain,
+    instance: doctorInstance(),
+    slot: 0,
+    streamPerVisitor: false,
+    version: VERSION,
+  };
+  try {
+    const socket = await way.connect();
+    const answer = await requestUpgrade(socket, request, { timeoutMs: STEP_TIMEOUT_MS, onRefusal });
+    return { accepted: { socket, answer }, error: null, refusal: null };
+  } catch (error) {
+    return { accepted: null, error: asBackdialError(error, 'server-unreachable'), refusal };
+  }
+}
+
+function reportUpgrade(findings: Findings, { accepted, error, refusal }: Attempt): void {
+  if (accepted !== null) {
+    findings.ok('upgrade', `101: the server${nodeOf(accepted.answer)} turned the connection around`);
+  } else if (refusal === null) {
+    const advice = 'something in between passes TLS but not this request, or no Backdial server answers at this port';
+    findings.fail('upgrade', `the handshake got no answer: ${error?.message ?? 'the connection ended'}`, advice);
+  } else {
+    const { message, advice } = judge(refusal.status, refusal.headers);
+    if (advice === null) findings.ok('upgrade', message);
+    else findings.fail('upgrade', message, advice);
+  }
+}
+
+/** Fields that proxies, content networks and other web servers add, and that Backdial never makes itself. */
+const FOREIGN = ['via', 'server', 'x-cache', 'cf-ray', 'x-served-by', 'x-amz-cf-id', 'x-powered-by'] as const;
+
+/**
+ * What an answer other than 101 shows of who gave it. A Backdial server that has seen `Upgrade` on its service path ends the
+ * connection with its refusal; one to which the request came as a plain GET keeps it.
+ */
+function judge(status: number, headers: IncomingHttpHeaders): { message: string; advice: string | null } {
+  const foreign = FOREIGN.find((name) => headers[name] !== undefined);
+  const ended = headers.connection?.toLowerCase() === 'close';
+  if (ended && foreign === undefined) {
+    return { message: `the request arrived as it was sent (answered ${status})`, advice: null };
+  }
+  const sign = foreign === undefined ? 'the connection was kept' : `\`${foreign}: ${String(headers[foreign])}\``;
+  if (headers['x-transaction-id'] !== undefined) {
+    return {
+      message: `answered ${status} by a Backdial server that saw no \`Upgrade\` (${sign}): something in between strips it`,
+      advice:
+        'the CDN, load balancer or proxy in front has to pass `Connection: Upgrade` and `Upgrade: ptth` on, or TCP as it is; ' +
+        'else dial the server at an address that leads past it',
+    };
+  }
+  return {
+    message: `answered ${status} by something else than a Backdial server (${sign})`,
+    advice:
+      'check the address, the port and `service`. A CDN, load balancer or proxy in front has to pass `Connection: Upgrade` and ' +
+      '`Upgrade: ptth` on, or TCP as it is',
+  };
+}
+
+async function reportSecret(findings: Findings, { domain }: Claim, { accepted, refusal }: Attempt): Promise<void> {
+  if (accepted === null) {
+    if (refusal === null || judge(refusal.status, refusal.headers).advice !== null) {
+      findings.skip('secret', `${domain}: not tried, for the handshake did not reach the server`);
+      return;
+    }
+    findings.fail(
+      'secret',
+      `${domain}: refused (answered ${refusal.status})`,
+      `the server tells the reason to its own log only. Either the secret is none of ${domain}, or the server does not know ` +
+        `${domain} (there: backdial domain add ${domain} -c FILE), or its file is not \`active\`, or its \`networks\` or grants ` +
+        'do not allow this agent',
+    );
+    return;
+  }
+  findings.ok('secret', `${domain}: accepted`);
+  try {
+    const rttMs = await probeTunnel(accepted.socket, STEP_TIMEOUT_MS);
+    findings.ok('http2', `${domain}: a PING came back after ${rttMs.toFixed(1)} ms`);
+  } catch (error) {
+    const advice = 'something in between passes the upgrade but not what follows: let it pass the connection as TCP';
+    findings.fail('http2', `${domain}: ${error instanceof Error ? error.message : String(error)}`, advice);
+  }
+}
+
+function nodeOf({ node }: UpgradeAnswer): string {
+  return node === null ? '' : ` (${node})`;
+}

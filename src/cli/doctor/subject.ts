@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type Remote,
+  type ResolvedAgentOptions,
+  resolveAgentOptions,
+  type ServerTrust,
+} from '../../agent/resolve-options.ts';
+import type { ResolvedTarget } from '../../agent/resolve-routes.ts';
+import { kindOf } from '../../config/kind.ts';
+import { formatAddress } from '../../core/address.ts';
+import { BackdialError } from '../../core/errors.ts';
+import { Secret } from '../../core/secret.ts';
+import { loadAgentConfig } from '../load-config.ts';
+import type { QuickArguments } from '../quick-flags.ts';
+import { serverFlags } from '../quick-options.ts';
+import { targetArgument } from '../target.ts';
+
+/** A domain as the doctor claims it. */
+export interface Claim {
+  readonly domain: string;
+  /** Null: none is known, so that it cannot be shown. */
+  readonly secret: Secret | null;
+  readonly identity: string | null;
+}
+
+/** A server, and the domains that are claimed there on the same terms. */
+export interface ServerSubject {
+  readonly remote: Remote;
+  readonly service: string;
+  readonly trust: ServerTrust;
+  readonly claims: readonly Claim[];
+}
+
+export interface TargetSubject {
+  readonly domain: string;
+  readonly target: ResolvedTarget;
+}
+
+/** All that is to be looked at. */
+export interface Subject {
+  readonly servers: readonly ServerSubject[];
+  readonly targets: readonly TargetSubject[];
+  readonly connectTimeoutMs: number;
+  readonly warnings: readonly string[];
+}
+
+/** A name that no domain has: stands for one where none is given. */
+const NO_DOMAIN = 'doctor.invalid';
+
+/** An instance of its own: no tunnel of a running agent is replaced by it. */
+export function doctorInstance(): string {
+  return `doctor-${randomBytes(4).toString('hex')}`;
+}
+
+/** From an agent's file. Fails with `config-invalid` after naming every problem. */
+export async function subjectOfFile(file: string): Promise<Subject> {
+  if ((await kindOf(file)) === 'server') {
+    throw new BackdialError(
+      'input-invalid',
+      `${file} is a server's; the doctor looks from an agent's side. \`backdial check -c ${file}\` checks a server's file`,
+    );
+  }
+  const { options, inactive } = await loadAgentConfig(file);
+  const warnings = inactive.map((name) => `${name} has a file but is not active`);
+  if (options.domains.length === 0) throw new BackdialError('input-invalid', `${file}: no domain is active`);
+  return subjectOf(resolveAgentOptions({ ...options, proxyEnvironment: process.env }), true, warnings);
+}
+
+/** From the command line and the environment. */
+export function subjectOfFlags(flags: QuickArguments, env: NodeJS.ProcessEnv): Subject {
+  const { server, name, secret, more, warnings } = serverFlags(flags, env);
+  const target = flags.target === undefined ? null : targetArgument(flags.target);
+  const resolved = resolveAgentOptions({
+    proxyEnvironment: env,
+    domains: [
+      {
+        name: name ?? NO_DOMAIN,
+        secret: secret ?? new Secret('none'),
+        remote: [server],
+        target: target ?? { kind: 'unix', path: '/' },
+        ...more,
+      },
+    ],
+  });
+  const subject = subjectOf(resolved, name !== null && secret !== null, warnings);
+  return target === null ? { ...subject, targets: [] } : subject;
+}
+
+function subjectOf(options: ResolvedAgentOptions, hasSecret: boolean, warnings: readonly string[]): Subject {
+  const servers = new Map<string, ServerSubject & { readonly claims: Claim[] }>();
+  const targets = new Map<string, TargetSubject>();
+  for (const domain of options.domains) {
+    const { service, trust, identity } = domain;
+    const claim = { domain: domain.name, secret: hasSecret ? domain.secret : null, identity };
+    for (const remote of domain.remotes) {
+      const key = JSON.stringify([remote.label, service, trust]);
+      const known = servers.get(key);
+      if (known === undefined) servers.set(key, { remote, service, trust, claims: [claim] });
+      else known.claims.push(claim);
+    }
+    const own = [
+      ...domain.targets.flatMap((route) => route.targets.map(({ target }) => target)),
+      ...Object.values(domain.ports),
+    ];
+    for (const target of own) {
+      targets.set(`${domain.name} ${target.kind} ${formatAddress(target)}`, { domain: domain.name, target });
+    }
+  }
+  return {
+    servers: [...servers.values()],
+    targets: [...targets.values()],
+    connectTimeoutMs: options.connectTimeoutMs,
+    warnings,
+  };
+}
