@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { COMMANDS } from '../src/cli/command-table.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TARGET_KEYS, TLS_KEYS, weightedKeys } from '../src/config/agent-keys.ts';
+import { apiKeys } from '../src/config/api-settings.ts';
 import { CLIENTS_KEYS } from '../src/config/clients.ts';
 import { LOG_FILE_KEYS, syslogKeys } from '../src/config/log-destinations.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from '../src/config/log-settings.ts';
@@ -35,6 +36,7 @@ describe('README', () => {
       'Keys of `targets`': TARGET_KEYS.schema,
       'Keys of a target in a list': weightedKeys('/').schema,
       'Keys of `tls`': TLS_KEYS.schema,
+      'Keys of `admin` and `api`': apiKeys('/').schema,
       'Keys of `log`': SERVER_LOG_KEYS.schema,
       'Keys of a log file': LOG_FILE_KEYS.schema,
       'Keys of a syslog receiver': syslogKeys('/').schema,

@@ -1,43 +1,54 @@
+import type { ApiSettings } from '../config/api-settings.ts';
 import type { LogSettings } from '../config/log-settings.ts';
 import { sameValue } from '../core/same-value.ts';
 import type { AppliedChange, ApplyResult } from '../index.ts';
 import type { Logs } from '../log/open-logs.ts';
 import type { LevelFlags } from './log-level.ts';
+import type { ProgramApi } from './program-api.ts';
 import { withLevel } from './start-logs.ts';
 
-/** What of a configuration concerns the program itself: its logs, and the folder where it keeps what outlives it. */
+/** What of a configuration concerns the program itself: its logs, its API, and the folder where it keeps what outlives it. */
 export interface ProgramConfig {
   readonly log: LogSettings;
   readonly state: string;
+  readonly api: ApiSettings | null;
+}
+
+/** What follows them. */
+export interface ProgramParts {
+  readonly logs: Logs;
+  readonly flags: LevelFlags;
+  readonly api: ProgramApi;
 }
 
 /** Follows those as server and agent follow the rest. */
 export class ProgramSettings {
-  readonly #logs: Logs;
-  readonly #flags: LevelFlags;
+  readonly #parts: ProgramParts;
   readonly #state: string;
   #log: LogSettings;
 
-  constructor({ log, state }: ProgramConfig, logs: Logs, flags: LevelFlags) {
-    this.#logs = logs;
-    this.#flags = flags;
+  constructor({ log, state }: Pick<ProgramConfig, 'log' | 'state'>, parts: ProgramParts) {
+    this.#parts = parts;
     this.#log = log;
     this.#state = state;
   }
 
   /** Goes over to them; gives the result of the rest with what changed here. */
-  async apply({ log, state }: ProgramConfig, rest: ApplyResult): Promise<ApplyResult> {
+  async apply({ log, state, api }: ProgramConfig, rest: ApplyResult): Promise<ApplyResult> {
     const changes: AppliedChange[] = [];
+    const { logs, flags } = this.#parts;
     if (!sameValue(this.#log, log)) {
-      await this.#logs.apply(withLevel(log, this.#flags));
+      await logs.apply(withLevel(log, flags));
       this.#log = log;
       changes.push({ what: 'option', key: 'log' });
     }
+    const { changed, failures } = await this.#parts.api.apply(api);
+    if (changed) changes.push({ what: 'option', key: this.#parts.api.key });
     const fixed = state === this.#state ? [] : ['state'];
     return {
       changes: [...rest.changes, ...changes],
       restartRequired: [...rest.restartRequired, ...fixed],
-      failures: rest.failures,
+      failures: [...rest.failures, ...failures],
     };
   }
 }

@@ -6,6 +6,7 @@ import { type AgentOptions, createAgent } from '../index.ts';
 import { collectBulkGarbage } from './bulk-garbage.ts';
 import { reportLoaded } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
+import { ProgramApi } from './program-api.ts';
 import { ProgramSettings } from './program-settings.ts';
 import { Reloader } from './reload.ts';
 import { shrinkHeap } from './shrink-heap.ts';
@@ -38,12 +39,14 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
       observer: logs.observer,
     });
     const agent = createAgent(optionsOf(config));
+    const api = new ProgramApi({ key: 'api', logs, routes: [] });
+    await api.start(config.api);
     agent.start();
     agent.ready.then(
       () => logs.system.info({ domains: domains.length }, `ready; domains served: ${domains.length}`),
       () => {},
     );
-    const program = new ProgramSettings(config, logs, flags);
+    const program = new ProgramSettings(config, { logs, flags, api });
     const apply = async (next: AgentConfig) => program.apply(next, await agent.apply(optionsOf(next)));
     const reloader = new Reloader({ logs, load, apply, keyOf: agentKeyOf });
     hangup = reloader.hangup;
@@ -53,9 +56,11 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
       (options) => agent.close(options),
       () => {
         void reloader.close();
+        api.drain();
         logs.system.info('draining; a second signal ends it at once');
       },
     );
+    await api.close();
     logs.system.info('ended');
   } finally {
     await logs.close();

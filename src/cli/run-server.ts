@@ -6,6 +6,7 @@ import type { Logs } from '../log/open-logs.ts';
 import { collectBulkGarbage } from './bulk-garbage.ts';
 import { reportLoaded } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
+import { ProgramApi } from './program-api.ts';
 import { ProgramSettings } from './program-settings.ts';
 import { Reloader } from './reload.ts';
 import { keepSelfSigned } from './self-signed.ts';
@@ -30,8 +31,12 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     const optionsOf = optionsMaker(config.state, logs);
     const server = createServer(await optionsOf(config));
     await server.listen();
-    const program = new ProgramSettings(config, logs, flags);
-    const apply = async (next: ServerConfig) => program.apply(next, await server.apply(await optionsOf(next)));
+    const { name } = config.options;
+    const api = new ProgramApi({ key: 'admin', logs, names: name === undefined ? [] : [name], routes: [] });
+    await api.start(config.admin);
+    const program = new ProgramSettings(config, { logs, flags, api });
+    const apply = async (next: ServerConfig) =>
+      program.apply({ ...next, api: next.admin }, await server.apply(await optionsOf(next)));
     const reloader = new Reloader({ logs, load, apply, keyOf: serverKeyOf });
     hangup = reloader.hangup;
     await reloader.start(first);
@@ -45,9 +50,11 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
       (options) => server.close(options),
       () => {
         void reloader.close();
+        api.drain();
         logs.system.info('draining: no new connections; a second signal ends it at once');
       },
     );
+    await api.close();
     logs.system.info('ended');
   } finally {
     await logs.close();

@@ -13,6 +13,7 @@ const AGENT_SCHEMA = z.strictObject({
   connectTimeout: someDuration(),
   readTimeout: duration(),
   writeTimeout: duration(),
+  api: anything(),
   drain: duration(),
   log: anything(),
 });
@@ -20,7 +21,7 @@ const AGENT_SCHEMA = z.strictObject({
 /** The keys of an agent's file (design 6.4). */
 export const AGENT_KEYS = {
   schema: AGENT_SCHEMA,
-  notYet: ['tunnelMemory', 'memory', 'api'],
+  notYet: ['tunnelMemory', 'memory'],
 } satisfies Keys<typeof AGENT_SCHEMA>;
 
 const DOMAIN_SCHEMA = z.strictObject({

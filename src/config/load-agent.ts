@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { AgentDomainOptions, AgentOptions } from '../agent/options.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS } from './agent-keys.ts';
+import { type ApiSettings, readApi } from './api-settings.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
 import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, withFiles } from './loaded.ts';
@@ -19,6 +20,8 @@ export interface AgentConfig {
   readonly inactive: readonly string[];
   /** Folder for what must outlive a restart; absolute. It need not exist. */
   readonly state: string;
+  /** Null: there is no API. */
+  readonly api: ApiSettings | null;
   readonly log: LogSettings;
 }
 
@@ -71,6 +74,7 @@ async function loadMain(
     section.problem("a file with this key is a server's; run `backdial server` with it", ['listen'], 'key');
   }
   const log = await readLog(section.child('log'), AGENT_LOG_KEYS, resolve(dirname(file)));
+  const api = await readApi(section.child('api'), resolve(dirname(file)));
   const domains: AgentDomainOptions[] = [];
   const inactive: string[] = [];
   const files = await listDomainFiles(domainFolder(file, fields.domains), section, findings);
@@ -85,6 +89,7 @@ async function loadMain(
     options: { ...renamed(fields, OPTIONS), domains },
     inactive,
     state: stateFolder(file, fields.state, options),
+    api,
     log,
   });
 }

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import type { CertificateOptions, DomainOptions, ServerOptions } from '../server/options.ts';
+import { type ApiSettings, readApi } from './api-settings.ts';
 import { readClients } from './clients.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
@@ -21,6 +22,8 @@ export interface ServerConfig {
   readonly inactive: readonly string[];
   /** Folder for what must outlive a restart; absolute. It need not exist. */
   readonly state: string;
+  /** Null: there is no admin API. */
+  readonly admin: ApiSettings | null;
   readonly log: LogSettings;
 }
 
@@ -82,9 +85,11 @@ async function loadMain(
   if (listen.length === 0) section.problem('found an empty list; allowed: at least one address', ['listen']);
   const certificates = await readCertificates(section, resolve(dirname(file)));
   const log = await readLog(section.child('log'), SERVER_LOG_KEYS, resolve(dirname(file)));
+  const admin = await readApi(section.child('admin'), resolve(dirname(file)));
   const claims = new Claims(findings);
   claims.add(listen, 'the front door', section.place(['listen']));
   claims.add(fields.redirect ?? [], '`redirect`', section.place(['redirect']));
+  claims.add(admin?.listen ?? [], '`admin`', section.place(['admin', 'listen']));
   const domains: DomainOptions[] = [];
   const inactive: string[] = [];
   const files = await listDomainFiles(folder, section, findings);
@@ -103,6 +108,7 @@ async function loadMain(
     options: { ...renamed(fields, OPTIONS), listen, certificates, domains, inactive },
     inactive,
     state: stateFolder(file, fields.state, options),
+    admin,
     log,
   });
 }

@@ -35,6 +35,7 @@ function serverSchema(folder: string) {
     unavailable: stealthStatus(),
     transaction: flag(),
     redirect: orNull(tcpAddresses()),
+    admin: anything(),
     drain: duration(),
     log: anything(),
   });
@@ -42,7 +43,7 @@ function serverSchema(folder: string) {
 
 /** The keys of a server's file (design 6.2); relative paths are relative to `folder`. */
 export function serverKeys(folder: string): Keys<ReturnType<typeof serverSchema>> {
-  const notYet = ['admin', 'proxy', 'sni', 'grants', 'registry', 'workers', 'tunnelMemory', 'memory'];
+  const notYet = ['proxy', 'sni', 'grants', 'registry', 'workers', 'tunnelMemory', 'memory'];
   return { schema: serverSchema(folder), notYet };
 }
 

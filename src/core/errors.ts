@@ -121,6 +121,11 @@ export const ERRORS = {
     exitCode: 4,
     retryable: true,
   }),
+  // The API of a server (`admin`) or an agent (`api`).
+  'api-token': entry("the API's token is missing or wrong", 401, 'http_request_denied', { exitCode: 1 }),
+  'api-foreign': entry('the API does not answer who asks like this', 403, 'http_request_denied', { exitCode: 1 }),
+  'api-not-found': entry('the API has no such thing', 404, 'destination_not_found', { exitCode: 1 }),
+  'api-value': entry('a value is not allowed', 422, 'http_request_error', { exitCode: 1 }),
   // The program.
   'config-invalid': entry('the configuration is invalid', 500, 'proxy_configuration_error', { exitCode: 1 }),
   'input-invalid': entry('the input is invalid', 400, 'http_request_error', { exitCode: 1 }),

@@ -25,7 +25,7 @@ const ENDS: Readonly<Record<TunnelEnd, string>> = {
   shutdown: 'this process is stopping',
 };
 
-const PURPOSES = { 'front-door': 'front door', tcp: 'TCP', redirect: 'redirect to https' } as const;
+const PURPOSES = { 'front-door': 'front door', tcp: 'TCP', redirect: 'redirect to https', api: 'API' } as const;
 
 /** Turns events into log lines. The level follows the impact: see {@link endLevel}. */
 export function createLogObserver({ system, access }: LogObserverOptions): Observer {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { loadServer, type ServerConfig } from '../../src/config/load-server.ts';
 import { formatProblem } from '../../src/config/problems.ts';
+import { SERVER_DOMAIN_KEYS, serverKeys } from '../../src/config/server-keys.ts';
 import { issueCertificate, testCertificate } from '../support/certificates.ts';
 import { type FolderFiles, withFolder } from '../support/with-folder.ts';
 
@@ -126,11 +127,8 @@ describe("a server's configuration", () => {
     ]);
   });
 
-  const SERVER_ALLOWED =
-    'allowed: listen, certificates, domains, name, state, service, headersSize, bodySize, idleTimeout, readTimeout, ' +
-    'writeTimeout, connections, connectionsPerAddress, unavailable, transaction, redirect, drain, log';
-  const DOMAIN_ALLOWED =
-    'allowed: active, secret, networks, listen, concurrency, balance, bodySize, transaction, unavailable, clients';
+  const SERVER_ALLOWED = `allowed: ${Object.keys(serverKeys('/').schema.shape).join(', ')}`;
+  const DOMAIN_ALLOWED = `allowed: ${Object.keys(SERVER_DOMAIN_KEYS.schema.shape).join(', ')}`;
 
   it('names neither secrets nor credentials in any message', async () => {
     const { problems, warnings } = await load({
