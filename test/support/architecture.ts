@@ -26,8 +26,19 @@ const ARROWS: Readonly<
   cli: {
     rooms: ['core', 'net', 'pki', 'config', 'log', 'index.ts'],
     types: ['src/server/options.ts', 'src/agent/options.ts'],
-    // Server and agent are driven through src/index.ts; this is for \`backdial password\`.
-    files: ['src/server/sha512-crypt.ts'],
+    // Server and agent are driven through src/index.ts; this is for \`backdial password\`, and for \`backdial doctor\`, which goes
+    // the way of an agent step by step.
+    files: [
+      'src/server/sha512-crypt.ts',
+      'src/agent/dial-server.ts',
+      'src/agent/link.ts',
+      'src/agent/resolve-options.ts',
+      'src/agent/resolve-routes.ts',
+      'src/agent/resolver.ts',
+      'src/agent/targets.ts',
+      'src/tunnel/agent-handshake.ts',
+      'src/tunnel/agent-probe.ts',
+    ],
     packages: ['yargs'],
   },
   'index.ts': { rooms: ['core', 'server', 'agent'] },

@@ -5,12 +5,9 @@ import { BackdialError } from '../../core/errors.ts';
 import { connectThroughProxy, type HttpProxy } from '../../net/http-proxy.ts';
 import { connectSocket, startTls } from '../../net/open-socket.ts';
 import { checkCertificate } from './certificate-checks.ts';
-import { type Finding, Findings } from './findings.ts';
+import { type Finding, Findings, STEP_TIMEOUT_MS } from './findings.ts';
 import { checkHandshakes } from './handshake-checks.ts';
 import type { ServerSubject } from './subject.ts';
-
-/** Each connection, and what is asked on it, has this long. */
-export const STEP_TIMEOUT_MS = 8_000;
 
 /** One way to a server. */
 export interface ServerPath {

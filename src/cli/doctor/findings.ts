@@ -1,3 +1,6 @@
+/** Each connection, and what is asked on it, has this long, ms. */
+export const STEP_TIMEOUT_MS = 8_000;
+
 /** What is looked at, in the order in which it matters. */
 export type Step =
   | 'options'

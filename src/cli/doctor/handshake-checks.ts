@@ -5,9 +5,8 @@ import { asBackdialError, type BackdialError } from '../../core/errors.ts';
 import { VERSION } from '../../core/version.ts';
 import { requestUpgrade, type UpgradeAnswer } from '../../tunnel/agent-handshake.ts';
 import { probeTunnel } from '../../tunnel/agent-probe.ts';
-import { STEP_TIMEOUT_MS } from './address-checks.ts';
 import { reportClock } from './clock-check.ts';
-import type { Findings } from './findings.ts';
+import { type Findings, STEP_TIMEOUT_MS } from './findings.ts';
 import { type Claim, doctorInstance, type ServerSubject } from './subject.ts';
 
 /** A connection to a server, and whether it has proved who it is. */
