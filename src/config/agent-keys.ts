@@ -2,12 +2,27 @@ import { z } from 'zod';
 import { parseHostPort } from '../core/address.ts';
 import { canonicalName, isCanonicalName } from '../core/host-name.ts';
 import { parseRemote } from './addresses.ts';
-import { anything, count, duration, field, flag, listOf, orNull, pathText, someDuration, text } from './fields.ts';
+import {
+  anything,
+  count,
+  duration,
+  field,
+  flag,
+  listOf,
+  orNull,
+  pathText,
+  schemaName,
+  someDuration,
+  TEXT,
+  TEXT_OR_PORT,
+  text,
+} from './fields.ts';
 import { isObject, type Keys } from './section.ts';
 import { servicePath } from './server-keys.ts';
 import { parseTarget, TARGET_ALLOWED } from './target.ts';
 
 const AGENT_SCHEMA = z.strictObject({
+  $schema: schemaName(),
   domains: pathText(),
   state: orNull(pathText()),
   connectTimeout: someDuration(),
@@ -25,6 +40,7 @@ export const AGENT_KEYS = {
 } satisfies Keys<typeof AGENT_SCHEMA>;
 
 const DOMAIN_SCHEMA = z.strictObject({
+  $schema: schemaName(),
   active: flag(),
   secret: anything(),
   identity: orNull(
@@ -33,10 +49,14 @@ const DOMAIN_SCHEMA = z.strictObject({
     ),
   ),
   remote: orNull(
-    listOf('"host" or "host:port"', (value) => {
-      const remote = parseRemote(value);
-      return remote === null ? null : [remote];
-    }),
+    listOf(
+      '"host" or "host:port"',
+      (value) => {
+        const remote = parseRemote(value);
+        return remote === null ? null : [remote];
+      },
+      TEXT,
+    ),
   ),
   service: servicePath(),
   insecure: flag(),
@@ -71,9 +91,14 @@ const TARGET_SCHEMA = z.strictObject({
   path: orNull(text('a regular expression, or null', (value) => value)),
   target: anything(),
   rewrite: orNull(text('a text such as "/$1", or null', (value) => value)),
-  query: field('an object such as { key: "value", other: null }', readQuery),
+  query: field('an object such as { key: "value", other: null }', readQuery, {
+    type: 'object',
+    additionalProperties: { type: ['string', 'null'] },
+  }),
   host: text('"forwarded", "target", or a host with or without port', (value) => (isHost(value) ? value : null)),
-  proxyProtocol: orNull(field('1, 2 or null', (value) => (value === 1 || value === 2 ? value : null))),
+  proxyProtocol: orNull(
+    field('1, 2 or null', (value) => (value === 1 || value === 2 ? value : null), { enum: [1, 2] }),
+  ),
   tls: anything(),
 });
 
@@ -84,7 +109,7 @@ export const TARGET_KEYS = { schema: TARGET_SCHEMA, notYet: [], required: ['targ
 
 function weightedSchema(folder: string) {
   return z.strictObject({
-    url: field(TARGET_ALLOWED, (value) => parseTarget(value, folder)),
+    url: field(TARGET_ALLOWED, (value) => parseTarget(value, folder), TEXT_OR_PORT),
     weight: count(1, 1_000),
   });
 }

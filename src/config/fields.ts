@@ -1,6 +1,21 @@
 import { z } from 'zod';
 import { parseDuration, parseSize } from './units.ts';
 
+/** A part of a JSON Schema: what editors are told of a value. */
+export type JsonShape = Readonly<Record<string, unknown>>;
+
+/** What editors are told of the fields below, whose own checks no JSON Schema can say. By the type that a field is made of. */
+export const FIELD_SHAPES = new WeakMap<z.core.$ZodType, JsonShape>();
+
+function shaped<T extends z.ZodType>(type: T, shape: JsonShape): T {
+  FIELD_SHAPES.set(type, shape);
+  return type;
+}
+
+function shapeOf(type: z.core.$ZodType): JsonShape {
+  return FIELD_SHAPES.get(type) ?? {};
+}
+
 /** What a value of a file was, for a message: short, and without the credentials that a URL may hold. */
 function describe(value: unknown): string {
   if (value === undefined) return 'nothing';
@@ -16,9 +31,12 @@ export function mismatch(found: unknown, allowed: string): string {
   return `found ${describe(found)}; allowed: ${allowed}`;
 }
 
-/** A value of a file: `read` gives what it means, null when it is wrong; `allowed` then tells the user. */
-export function field<T>(allowed: string, read: (value: unknown) => T | null) {
-  return z
+/**
+ * A value of a file: `read` gives what it means, null when it is wrong; `allowed` then tells the user, `shape` editors. A shape
+ * may allow what `read` refuses, never the other way round.
+ */
+export function field<T>(allowed: string, read: (value: unknown) => T | null, shape: JsonShape = {}) {
+  const type = z
     .unknown()
     .transform((value, context): T => {
       const meaning = read(value);
@@ -27,38 +45,54 @@ export function field<T>(allowed: string, read: (value: unknown) => T | null) {
       return z.NEVER;
     })
     .optional();
+  return shaped(type, shape);
 }
 
 /** A field that may be null, which means its default as if it were not there. */
 export function orNull<T extends z.ZodType>(inner: T) {
-  return z.preprocess((value) => (value === null ? undefined : value), inner);
+  const type = z.preprocess((value) => (value === null ? undefined : value), inner);
+  return shaped(type, { anyOf: [shapeOf(inner), { type: 'null' }] });
 }
 
 /** A list of at most 1,000, or one value; each value may mean several things. */
-export function listOf<T>(allowed: string, read: (value: unknown) => readonly T[] | null) {
+export function listOf<T>(allowed: string, read: (value: unknown) => readonly T[] | null, shape: JsonShape = {}) {
   const items = z.array(field(allowed, read)).max(1_000, 'found more than 1000 entries');
-  return z
+  const type = z
     .preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), items.optional())
     .transform((lists) => lists?.flatMap((list) => list ?? []));
+  return shaped(type, oneOrMany(shape));
 }
+
+/** Wherever a list is taken, one value is too. */
+export function oneOrMany(shape: JsonShape): JsonShape {
+  return { anyOf: [{ type: 'array', items: shape }, shape] };
+}
+
+export const TEXT: JsonShape = { type: 'string' };
+export const TEXT_OR_PORT: JsonShape = { anyOf: [TEXT, { type: 'integer', minimum: 1, maximum: 65_535 }] };
 
 /** Any value at all; what reads it says what is allowed. */
 export const anything = () => z.unknown().optional();
 
-export const flag = () => field('true or false', (value) => (typeof value === 'boolean' ? value : null));
+export const flag = () =>
+  field('true or false', (value) => (typeof value === 'boolean' ? value : null), { type: 'boolean' });
 
 /** A whole number without unit. */
 export function count(least: number, most: number) {
   const read = (value: unknown) =>
     typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : null;
-  return field(`a whole number from ${least} to ${most}`, read);
+  return field(`a whole number from ${least} to ${most}`, read, { type: 'integer', minimum: least, maximum: most });
 }
 
-export const duration = () => field('a duration such as "65s" (ms, s, m, h or d; at most 24d), or 0', parseDuration);
+const DURATION: JsonShape = { anyOf: [{ type: 'string', pattern: '^(\\d{1,16} ?(ms|s|m|h|d)|0)$' }, { const: 0 }] };
+const SIZE: JsonShape = { anyOf: [{ type: 'string', pattern: '^(\\d{1,16} ?(k|M|G|kB|MB|GB)|0)$' }, { const: 0 }] };
+
+export const duration = () =>
+  field('a duration such as "65s" (ms, s, m, h or d; at most 24d), or 0', parseDuration, DURATION);
 
 /** A duration that may not be 0. */
 export const someDuration = () =>
-  field('a duration such as "5s" (ms, s, m, h or d; at most 24d)', (value) => parseDuration(value) || null);
+  field('a duration such as "5s" (ms, s, m, h or d; at most 24d)', (value) => parseDuration(value) || null, DURATION);
 
 /** Bytes. */
 export function size(least = 0, most = Number.MAX_SAFE_INTEGER, limits = ', or 0') {
@@ -66,19 +100,22 @@ export function size(least = 0, most = Number.MAX_SAFE_INTEGER, limits = ', or 0
     const bytes = parseSize(value);
     return bytes === null || bytes < least || bytes > most ? null : bytes;
   };
-  return field(`a size such as "64kB" (k, M, G: 1000; kB, MB, GB: 1024)${limits}`, read);
+  return field(`a size such as "64kB" (k, M, G: 1000; kB, MB, GB: 1024)${limits}`, read, SIZE);
 }
 
 /** One of some words. */
 export function oneOf<const T extends string>(...words: readonly T[]) {
   const read = (value: unknown) => words.find((word) => word === value) ?? null;
-  return field(words.map((word) => JSON.stringify(word)).join(', '), read);
+  return field(words.map((word) => JSON.stringify(word)).join(', '), read, { enum: words });
 }
 
 /** A string that `read` understands. */
 export function text<T>(allowed: string, read: (value: string) => T | null) {
-  return field(allowed, (value) => (typeof value === 'string' ? read(value) : null));
+  return field(allowed, (value) => (typeof value === 'string' ? read(value) : null), TEXT);
 }
+
+/** `$schema` of a file: for editors alone. */
+export const schemaName = () => text('a text: where the JSON Schema of this file is', (value) => value);
 
 /** A folder, or another path; relative ones are made absolute by who knows the file. */
 export const pathText = () => text('a path', (value) => (value === '' || value.includes('\0') ? null : value));

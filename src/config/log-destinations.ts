@@ -26,7 +26,7 @@ const FILE_SCHEMA = z.strictObject({
   file: text('a path; its last part may hold %Y, %Y%m, %Y%m%d or %Y%m%d%H in any order', (value) =>
     isFilePattern(value) ? value : null,
   ),
-  rotate: listOf('"daily", a size from 1k such as "100MB", or null', parseRotate),
+  rotate: listOf('"daily", a size from 1k such as "100MB", or null', parseRotate, { type: ['string', 'null'] }),
   keep: count(0, 100_000),
   gzip: flag(),
 });

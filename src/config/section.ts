@@ -68,7 +68,8 @@ export class Section {
   /** Reads this section as an object. Everything wrong with it is a problem; what is right is given all the same. */
   read<S extends z.ZodObject>({ schema, notYet, required = [] }: Keys<S>): Understood<S> {
     const { value } = this;
-    const allowed = Object.keys(schema.shape);
+    // `$schema` is for editors: nobody looks for it.
+    const allowed = Object.keys(schema.shape).filter((key) => key !== '$schema');
     if (!isObject(value)) {
       this.problem(mismatch(value, `an object with the keys ${allowed.join(', ')}`));
       return {};

@@ -1,12 +1,26 @@
 import { z } from 'zod';
 import { isCanonicalName, toDomain } from '../core/host-name.ts';
 import { parseListen, parseTcpListen } from './addresses.ts';
-import { anything, count, duration, flag, listOf, oneOf, orNull, pathText, size, text } from './fields.ts';
+import {
+  anything,
+  count,
+  duration,
+  flag,
+  listOf,
+  oneOf,
+  orNull,
+  pathText,
+  schemaName,
+  size,
+  TEXT,
+  TEXT_OR_PORT,
+  text,
+} from './fields.ts';
 import type { Keys } from './section.ts';
 
 const MANY = 1_000_000;
 
-const tcpAddresses = () => listOf('"host:port", "[v6]:port" or a port', parseTcpListen);
+const tcpAddresses = () => listOf('"host:port", "[v6]:port" or a port', parseTcpListen, TEXT_OR_PORT);
 
 /** A path of HTTP, and nothing that must be escaped in one. */
 export const servicePath = () =>
@@ -19,6 +33,7 @@ const concurrency = () => count(1, MANY);
 
 function serverSchema(folder: string) {
   return z.strictObject({
+    $schema: schemaName(),
     listen: listOf('"host:port", "[v6]:port", a port or "unix:/path"', (value) => parseListen(value, folder)),
     certificates: anything(),
     domains: pathText(),
@@ -48,10 +63,14 @@ export function serverKeys(folder: string): Keys<ReturnType<typeof serverSchema>
 }
 
 const CERTIFICATE_SCHEMA = z.strictObject({
-  hosts: listOf('an exact name, "*.suffix", "/regex/" or "*"', (value) => {
-    const pattern = typeof value === 'string' ? parseHostPattern(value) : null;
-    return pattern === null ? null : [pattern];
-  }),
+  hosts: listOf(
+    'an exact name, "*.suffix", "/regex/" or "*"',
+    (value) => {
+      const pattern = typeof value === 'string' ? parseHostPattern(value) : null;
+      return pattern === null ? null : [pattern];
+    },
+    TEXT,
+  ),
   cert: pathText(),
   key: pathText(),
 });
@@ -64,6 +83,7 @@ export const CERTIFICATE_KEYS = {
 } satisfies Keys<typeof CERTIFICATE_SCHEMA>;
 
 const DOMAIN_SCHEMA = z.strictObject({
+  $schema: schemaName(),
   active: flag(),
   secret: anything(),
   networks: anything(),
