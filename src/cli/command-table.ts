@@ -62,6 +62,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/hostname.ts')).hostnameCommand,
   },
   {
+    command: 'pki <kind> [certificates..]',
+    describe: 'Make an authority and certificates, or revoke one',
+    load: async () => (await import('./commands/pki.ts')).pkiCommand,
+  },
+  {
     command: 'completion [shell]',
     describe: 'Print a completion script for bash or zsh',
     load: async () => (await import('./commands/completion.ts')).completionCommand,

@@ -89,7 +89,7 @@ function withRest(argv: Parameters<CommandModule['handler']>[0], command: string
 function failure(message: string | null, error: Error | undefined, args: readonly string[]): Error {
   if (error instanceof BackdialError || (error && message === null)) return error;
   const names = COMMANDS.map((entry) => entry.command.split(' ')[0] ?? '');
-  const command = names.find((name) => args.includes(name));
+  const command = args.find((argument) => names.includes(argument));
   const unknown = command === undefined ? args.find((argument) => !argument.startsWith('-')) : undefined;
   if (unknown !== undefined) {
     const meant = nearest(unknown, names);
