@@ -53,6 +53,13 @@ export function createAgent(options: AgentOptions, internals: Partial<AgentInter
   return new DiallingAgent(resolveAgentOptions(options), { ...DEFAULT_INTERNALS, ...internals });
 }
 
+/** What streams are joined with, besides the targets of their domain. */
+const OF_STREAMS: ReadonlySet<string> = new Set<keyof ResolvedAgentOptions>([
+  'readTimeoutMs',
+  'writeTimeoutMs',
+  'exchanges',
+]);
+
 class DiallingAgent implements Agent {
   readonly ready: Promise<void>;
   /** In force at this moment; one object for ever. */
@@ -111,6 +118,8 @@ class DiallingAgent implements Agent {
     else if (change.type === 'domain-changed') {
       if (!change.before.trust.insecure) this.#warnInsecure(change.domain);
       this.#domains.get(change.domain.name)?.change(change.domain, change.relink);
+    } else if (change.type === 'setting-changed' && OF_STREAMS.has(change.key)) {
+      for (const served of this.#domains.values()) served.outdateStreams();
     }
   }
 

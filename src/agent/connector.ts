@@ -57,6 +57,11 @@ export class Connector {
     }
   }
 
+  /** The targets changed: no stream that is open now is to be used for another exchange. */
+  outdateStreams(): void {
+    for (const groups of this.#groups.values()) for (const group of groups.values()) group.outdateStreams();
+  }
+
   /**
    * Stops watching and dialling, drains every tunnel; resolves when nothing is left. `drainMs` 0: cut at once, also what
    * drains already.

@@ -95,9 +95,9 @@ async function connectFor(
     return group.open((member) => own.connectionsTo(member, proxyProtocol).connect(bounds), signal);
   }
   const { only } = way;
-  if (only === null) return null;
-  // With several targets each exchange is to find its own.
-  const splices = !tellsExchanges && only.isPlain && only.group.members.length === 1;
+  // With several targets each exchange is to find its own: connecting to one here would take its turn.
+  if (only === null || only.group.members.length > 1) return null;
+  const splices = !tellsExchanges && only.isPlain;
   return only.group.open(async (member) => {
     const connections = own.connectionsTo(member, only.proxyProtocol);
     if (splices) return connections.connectUnlessHttp2(bounds);

@@ -29,6 +29,10 @@ export class LinkGroup {
     this.#grow(this.#options.domain.connections);
   }
 
+  outdateStreams(): void {
+    for (const link of this.#links.keys()) link.outdateStreams();
+  }
+
   /** Drains every link; resolves when nothing is left of them and their slots are free. May be called again. */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;

@@ -95,6 +95,11 @@ export class Link {
     await Promise.all(this.#closing);
   }
 
+  /** The targets changed: see {@link AgentTunnel.outdateStreams}. */
+  outdateStreams(): void {
+    this.#live?.tunnel.outdateStreams();
+  }
+
   /** Gives the current tunnel up and dials again at once, to reach another process of the server. */
   redial(): void {
     if (this.#live === null) return;

@@ -44,14 +44,17 @@ export class ServedDomain {
   }
 
   /**
-   * Serves the domain in another way. Streams to come follow at once. With `relink` new tunnels are made; the old ones are
+   * Serves the domain in another way. Streams to come follow at once, and exchanges to come use no stream of before. With `relink` new tunnels are made; the old ones are
    * kept until the new ones are up, however long that takes, and drain then.
    */
   change(domain: ResolvedAgentDomain, relink: boolean): void {
     this.#domain = domain;
     this.#targets.close();
     this.#targets = new DomainTargets(domain, this.#options.observer);
-    if (!relink) return;
+    if (!relink) {
+      this.outdateStreams();
+      return;
+    }
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
     const former = this.#connector;
@@ -60,6 +63,11 @@ export class ServedDomain {
     if (!former.snapshots.some(({ state }) => state === 'live')) void this.#leave(former);
     this.#connector = this.#newConnector();
     this.#connector.start();
+  }
+
+  /** Something that streams were joined with changed: no exchange to come uses one of before. */
+  outdateStreams(): void {
+    this.#connector.outdateStreams();
   }
 
   /** Drains all tunnels; resolves when nothing is left. `drainMs` 0: cut at once, also what drains already. */

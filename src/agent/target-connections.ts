@@ -103,8 +103,9 @@ export class TargetConnections {
     this.#sessions.close();
   }
 
+  /** A pool that is closed ends what becomes free. */
   #adopted(upstream: Upstream): Upstream {
-    if (!this.#closed) this.#pool.adopt(upstream);
+    this.#pool.adopt(upstream);
     return upstream;
   }
 

@@ -4,8 +4,8 @@ import type { ResolvedTarget } from './resolve-routes.ts';
 /** How long a target that failed is avoided at first, and at most, ms; it doubles from one failure to the next. */
 const FIRST_WAIT_MS = 1_000;
 const MAX_WAIT_MS = 30_000;
-/** Targets that are tried for one stream or exchange: each may take the whole time-out. */
-const MAX_TRIES = 3;
+/** One stream or exchange tries no further target after this long, ms: each may take the whole time-out. */
+const TRYING_MS = 2_000;
 
 /** One target of a group. */
 export interface GroupMember {
@@ -62,6 +62,7 @@ export class TargetGroup {
    */
   async open<T>(open: (member: GroupMember) => Promise<T>, signal: AbortSignal): Promise<T> {
     const tried = new Set<Member>();
+    const began = performance.now();
     for (;;) {
       const member = this.#next(tried);
       tried.add(member);
@@ -73,7 +74,7 @@ export class TargetGroup {
         member.probing = false;
         signal.throwIfAborted();
         this.#failed(member, asBackdialError(thrown, 'internal'));
-        if (tried.size >= Math.min(this.#members.length, MAX_TRIES)) throw thrown;
+        if (tried.size >= this.#members.length || performance.now() - began > TRYING_MS) throw thrown;
       }
     }
   }
@@ -96,6 +97,8 @@ export class TargetGroup {
   }
 
   #failed(member: Member, error: BackdialError): void {
+    // Those that were tried at the same time say nothing more: a hundred of them are one failure.
+    if (member.avoidUntil > performance.now()) return;
     const waitMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** member.failures);
     member.failures += 1;
     member.avoidUntil = performance.now() + waitMs;

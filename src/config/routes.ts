@@ -37,7 +37,7 @@ export function readPorts(section: Section | null, folder: string): Record<numbe
   const ports: Record<number, TargetAddress> = {};
   if (section === null) return ports;
   const { value } = section;
-  const allowed = 'an object such as { "5432": "127.0.0.1:5432" }';
+  const allowed = 'an object such as { 5432: "127.0.0.1:5432" }';
   if (!isObject(value) || Object.keys(value).length > MAX_ENTRIES) {
     section.problem(mismatch(value, isObject(value) ? `${allowed}, of at most ${MAX_ENTRIES} ports` : allowed));
     return ports;

@@ -1,6 +1,7 @@
 import { type DocumentNode, type MemberNode, parse, type ValueNode } from '@humanwhocodes/momoa';
 import JSON5 from 'json5';
 import type { Findings } from './findings.ts';
+import { keyInFile, withKeysInFile, withNamesForNumbers } from './number-keys.ts';
 import { formatKeyPath, type KeyPath } from './problems.ts';
 
 /** A place in a file, both from 1. */
@@ -30,14 +31,23 @@ export async function openSource(file: string, findings: Findings): Promise<Sour
 /** Parses the text of a configuration file, as {@link openSource} does. */
 export function parseSource(file: string, text: string, findings: Findings): Source | null {
   try {
-    // JSON5 gives the value and the better messages, Momoa the positions.
-    const value: unknown = JSON5.parse(text);
-    const document = parse(text, { mode: 'json5' });
+    const { value, document } = read(text);
     findRepeatedKeys(file, document, findings);
     return { file, value, locate: (path, what) => locate(document, path, what) };
   } catch (error) {
     findings.problem({ file, ...positionOf(error), key: '', message: `not valid JSON5: ${reasonOf(error)}` });
     return null;
+  }
+}
+
+/** JSON5 gives the value and the better messages, Momoa the positions. */
+function read(text: string): { value: unknown; document: DocumentNode } {
+  try {
+    return { value: JSON5.parse(text), document: parse(text, { mode: 'json5' }) };
+  } catch (error) {
+    const named = /invalid character '\d'/.test(String(error)) ? withNamesForNumbers(text) : null;
+    if (named === null) throw error;
+    return { value: withKeysInFile(JSON5.parse(named)), document: parse(named, { mode: 'json5' }) };
   }
 }
 
@@ -54,17 +64,14 @@ function atLeastOne(value: unknown): number {
 function reasonOf(error: unknown): string {
   if (error instanceof RangeError) return 'nested too deeply';
   const message = error instanceof Error ? error.message : String(error);
-  const isNumber = /invalid character '\d'/.test(message);
-  const hint = isNumber ? '; a number as a key is written in quotes' : '';
   return message
     .replace(/^JSON5: /, '')
     .replace(/ at \d+:\d+$/, '')
-    .replace(/\.? \(\d+:\d+\)$/, '')
-    .concat(hint);
+    .replace(/\.? \(\d+:\d+\)$/, '');
 }
 
 function nameOf(member: MemberNode): string {
-  return member.name.type === 'String' ? member.name.value : member.name.name;
+  return member.name.type === 'String' ? member.name.value : keyInFile(member.name.name);
 }
 
 function locate(document: DocumentNode, path: KeyPath, what: 'key' | 'value'): ReturnType<Source['locate']> {

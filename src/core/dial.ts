@@ -31,6 +31,8 @@ export interface Carrier {
   /** The agent asked that no stream be shared by two visitors (`Backdial-Stream: visitor`). */
   readonly streamPerVisitor: boolean;
   readonly timeouts: TargetTimeouts;
+  /** Rises when the agent's targets changed: a stream that was opened before serves no other exchange once it is free. */
+  readonly epoch: number;
   /** False once it drains or is lost: nothing new is to be opened here. */
   readonly usable: boolean;
   /** Aborted, once, when the carrier stops being usable: idle streams on it should be ended. */

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Carrier, CarrierSource, Dialer, Dialled, DialOptions } from '../core/dial.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
@@ -7,15 +8,26 @@ import type { DomainMatch, DomainTable } from './domain-table.ts';
 
 /** How many tunnels one dial may try. */
 const MAX_ATTEMPTS = 3;
+/** How long a dial waits for the room that free streams leave, and how often it looks, ms. */
+const ROOM_WAIT_MS = 2_000;
+const ROOM_POLL_MS = 20;
+
+/**
+ * Ends a stream that is kept for HTTP visitors to come, of one of these domains (and of one instance), so that there will be
+ * room for another. False: there is none.
+ */
+export type RoomMaker = (domains: readonly string[], instance: string | null) => boolean;
 
 /** Resolves names to tunnels; balancing and fail-over of dials live here (design, section 2). */
 export class TunnelDialer implements Dialer, CarrierSource {
   readonly #domains: () => DomainTable;
   readonly #registry: TunnelRegistry;
+  readonly #makeRoom: RoomMaker;
 
-  constructor(domains: () => DomainTable, registry: TunnelRegistry) {
+  constructor(domains: () => DomainTable, registry: TunnelRegistry, makeRoom: RoomMaker = () => false) {
     this.#domains = domains;
     this.#registry = registry;
+    this.#makeRoom = makeRoom;
   }
 
   pick(domain: string, except?: ReadonlySet<Carrier>): Carrier {
@@ -53,7 +65,7 @@ export class TunnelDialer implements Dialer, CarrierSource {
   async open(name: string, options: DialOptions): Promise<Dialled> {
     const { host, authority } = parseName(name);
     const tried = new Set<Carrier>();
-    let carrier = this.#pick(host, this.#domains().resolve(host));
+    let carrier = await this.#pickWithRoom(host, options.signal);
     for (;;) {
       try {
         return { stream: await carrier.open(authority, options), instance: carrier.instance };
@@ -63,6 +75,22 @@ export class TunnelDialer implements Dialer, CarrierSource {
         if (!error.entry.retryable || tried.size >= MAX_ATTEMPTS) throw error;
         carrier = this.#pickOther(host, tried, error);
       }
+    }
+  }
+
+  /** The first carrier. In full tunnels kept streams that nobody uses give way. */
+  async #pickWithRoom(host: string, signal: AbortSignal | undefined): Promise<Carrier> {
+    for (let waitedMs = 0; ; waitedMs += ROOM_POLL_MS) {
+      const match = this.#domains().resolve(host);
+      try {
+        return this.#pick(host, match);
+      } catch (thrown) {
+        if (match === null || asBackdialError(thrown, 'internal').code !== 'stream-limit') throw thrown;
+        const made = this.#makeRoom([match.domain, match.policy.name], match.instance);
+        if ((waitedMs === 0 && !made) || waitedMs >= ROOM_WAIT_MS) throw thrown;
+      }
+      await sleep(ROOM_POLL_MS, undefined, { ref: false });
+      if (signal?.aborted === true) throw new BackdialError('dial-aborted');
     }
   }
 

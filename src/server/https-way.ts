@@ -47,6 +47,8 @@ export interface HttpsWay {
   accept(tlsSocket: TLSSocket, connection: VisitorConnection): void;
   /** Takes over those of `options` of which Node keeps copies; for connections to come. */
   refresh(): void;
+  /** Ends a free stream of one of these domains, and of this instance if one is named; false where there is none. */
+  makeRoom(domains: readonly string[], instance: string | null): boolean;
   /** Closes what is idle at once; the rest ends with the answers that it waits for. Idempotent. */
   drain(): void;
   /** Drains, cuts what is left, resolves when all is closed. Idempotent. */
@@ -112,6 +114,10 @@ class TerminatedHttps implements HttpsWay {
   refresh(): void {
     this.#http1.refresh();
     this.#http2.refresh();
+  }
+
+  makeRoom(domains: readonly string[], instance: string | null): boolean {
+    return this.#pools.endFree(domains, instance);
   }
 
   drain(): void {

@@ -90,7 +90,7 @@ class TunnelServer implements Server {
     const access = new AccessControl({ secrets: this.#passwords, limiter: new FailureLimiter() });
     const streams = new DomainStreams();
     const registry = this.#registry;
-    const dialer = new TunnelDialer(domains, registry);
+    const dialer = new TunnelDialer(domains, registry, (names, instance) => this.#https.makeRoom(names, instance));
     const gate = new TunnelGate({
       options,
       domains,

@@ -25,7 +25,9 @@ interface VisitorPool {
 
 /** The kept-alive streams of one carrier; a pool for each visitor's connection where the agent asked for that. */
 interface CarrierPools {
-  readonly shared: UpstreamPool;
+  shared: UpstreamPool;
+  /** That of the carrier when the streams in here were opened. */
+  epoch: number;
   readonly byVisitor: Map<VisitorConnection, VisitorPool>;
 }
 
@@ -42,22 +44,27 @@ export class UpstreamPools {
 
   /** A free stream that was used within `maxFreeMs`, or null. */
   take(carrier: Carrier, visitor: PooledVisitor, maxFreeMs?: number): Upstream | null {
-    const pools = this.#pools.get(carrier);
+    const pools = this.#current(carrier);
     if (pools === undefined) return null;
     return poolOf(pools, carrier, visitor)?.take(maxFreeMs) ?? null;
   }
 
   /** Opens a stream that the pool keeps once it is free. Fails with a BackdialError. */
   async open(wish: StreamWish): Promise<Upstream> {
+    const { carrier, visitor } = wish;
+    const { epoch } = carrier;
     const upstream = await this.openAlone(wish);
-    this.#poolFor(wish.carrier, wish.visitor).adopt(upstream);
+    // The agent may have answered it with the targets of before.
+    if (carrier.epoch === epoch) this.#poolFor(carrier, visitor).adopt(upstream);
     return upstream;
   }
 
-  /** Opens a stream that belongs to one exchange only. Fails with a BackdialError. */
+  /** Opens a stream that belongs to one exchange only and ends with it. Fails with a BackdialError. */
   async openAlone({ carrier, authority, transaction, visitor, signal }: StreamWish): Promise<Upstream> {
     const options = { way: 'https', transaction, client: visitor.remote, signal } as const;
-    return new Upstream(await carrier.open(authority, options), TARGET_RULES);
+    const upstream = new Upstream(await carrier.open(authority, options), TARGET_RULES);
+    upstream.onFree = endFree;
+    return upstream;
   }
 
   /**
@@ -67,7 +74,7 @@ export class UpstreamPools {
   carrierWithFree(domains: readonly string[], visitor: PooledVisitor): Carrier | null {
     for (const domain of domains) {
       for (const carrier of this.#carriers.get(domain) ?? []) {
-        const pools = this.#pools.get(carrier);
+        const pools = this.#current(carrier);
         if (pools === undefined) continue;
         const pool = poolOf(pools, carrier, visitor);
         if (pool !== undefined && pool.freeCount > 0) return carrier;
@@ -75,6 +82,20 @@ export class UpstreamPools {
       }
     }
     return null;
+  }
+
+  /** Ends a free stream of one of these domains, and of this instance if one is named; false where there is none. */
+  endFree(domains: readonly string[], instance: string | null): boolean {
+    for (const domain of domains) {
+      for (const carrier of this.#carriers.get(domain) ?? []) {
+        if (instance !== null && carrier.instance !== instance) continue;
+        const pools = this.#current(carrier);
+        if (pools === undefined) continue;
+        if (pools.shared.endOldest()) return true;
+        for (const { pool } of pools.byVisitor.values()) if (pool.endOldest()) return true;
+      }
+    }
+    return false;
   }
 
   /** The visitor's connection closed: streams of its own are of no use to others. */
@@ -101,13 +122,12 @@ export class UpstreamPools {
   }
 
   #poolsOf(carrier: Carrier): CarrierPools {
-    const known = this.#pools.get(carrier);
+    const known = this.#current(carrier);
     if (known !== undefined) return known;
-    const pools: CarrierPools = { shared: new UpstreamPool(), byVisitor: new Map() };
+    const pools: CarrierPools = { shared: new UpstreamPool(), byVisitor: new Map(), epoch: carrier.epoch };
     const close = (): void => {
       this.#list(carrier, false);
-      pools.shared.close();
-      for (const { pool } of pools.byVisitor.values()) pool.close();
+      closeAll(pools);
     };
     if (carrier.leaving.aborted) close();
     else {
@@ -115,6 +135,18 @@ export class UpstreamPools {
       carrier.leaving.addEventListener('abort', close, { once: true });
     }
     this.#pools.set(carrier, pools);
+    return pools;
+  }
+
+  /** The pools of a carrier, empty where all that was in them is of an earlier epoch. */
+  #current(carrier: Carrier): CarrierPools | undefined {
+    const pools = this.#pools.get(carrier);
+    if (pools === undefined || pools.epoch === carrier.epoch) return pools;
+    closeAll(pools);
+    pools.byVisitor.clear();
+    pools.shared = new UpstreamPool();
+    if (carrier.leaving.aborted) pools.shared.close();
+    pools.epoch = carrier.epoch;
     return pools;
   }
 
@@ -136,4 +168,13 @@ function poolOf(
   if (!carrier.streamPerVisitor) return pools.shared;
   const own = pools.byVisitor.get(connection);
   return own?.remote === remote ? own.pool : undefined;
+}
+
+function closeAll({ shared, byVisitor }: CarrierPools): void {
+  shared.close();
+  for (const { pool } of byVisitor.values()) pool.close();
+}
+
+function endFree(upstream: Upstream): void {
+  upstream.end();
 }

@@ -7,7 +7,7 @@ import type { TunnelEnd, Way } from '../core/events.ts';
 import { watchLiveness } from './liveness.ts';
 import { SessionEnd } from './session-end.ts';
 import { serverSessionOptions } from './settings.ts';
-import { HEADER, type LivenessOptions, type StreamHead, type TunnelClosed } from './types.ts';
+import { HEADER, type LivenessOptions, OUTDATED, type StreamHead, type TunnelClosed } from './types.ts';
 import { type WindowStats, WindowTuner } from './windows.ts';
 
 /** A stream that the server opened and that waits for an answer: exactly one of `accept` and `refuse` is to be called. */
@@ -36,6 +36,8 @@ export interface AgentTunnel {
   readonly rttMs: number | null;
   readonly streamCount: number;
   readonly windows: WindowStats;
+  /** Tells the server not to use streams again that are open now: their targets are no more. */
+  outdateStreams(): void;
   /** GOAWAY, then the streams have until the deadline; resolves when the tunnel is over. */
   drain(deadlineMs: number): Promise<void>;
   /** Ends the tunnel at once. */
@@ -98,6 +100,9 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
     },
     get windows() {
       return windows.stats;
+    },
+    outdateStreams() {
+      if (!session.destroyed && !session.closed) session.altsvc(OUTDATED.value, OUTDATED.origin);
     },
     async drain(deadlineMs) {
       end.drain('drained', deadlineMs);

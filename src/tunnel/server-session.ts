@@ -13,7 +13,7 @@ import type { TunnelEnd, TunnelInfo } from '../core/events.ts';
 import { type Liveness, watchLiveness } from './liveness.ts';
 import { SessionEnd } from './session-end.ts';
 import { clientSessionOptions } from './settings.ts';
-import { HEADER, type LivenessOptions, type TunnelClosed } from './types.ts';
+import { HEADER, type LivenessOptions, OUTDATED, type TunnelClosed } from './types.ts';
 import { type WindowStats, WindowTuner } from './windows.ts';
 
 /** What an agent uses where it does not say. */
@@ -43,6 +43,7 @@ export class ServerTunnel implements Carrier {
   readonly #windows: WindowTuner;
   readonly #dialTimeoutMs: number;
   #timeouts = DEFAULT_TIMEOUTS;
+  #epoch = 0;
 
   constructor(socket: TLSSocket, options: ServerTunnelOptions) {
     this.info = options.info;
@@ -62,6 +63,9 @@ export class ServerTunnel implements Carrier {
       liveness: this.#liveness,
     });
     session.once('connect', () => this.#windows.start());
+    session.on('altsvc', (value) => {
+      if (value === OUTDATED.value) this.#epoch += 1;
+    });
     void this.#end.closed.then(() => {
       this.#liveness.stop();
       this.#windows.stop();
@@ -79,6 +83,9 @@ export class ServerTunnel implements Carrier {
   }
   get timeouts(): TargetTimeouts {
     return this.#timeouts;
+  }
+  get epoch(): number {
+    return this.#epoch;
   }
   get usable(): boolean {
     return !this.#end.leaving.aborted && !this.#session.destroyed && !this.#session.closed;

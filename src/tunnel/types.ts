@@ -33,6 +33,12 @@ export interface LivenessOptions {
 
 export const DEFAULT_LIVENESS: LivenessOptions = { pingIntervalMs: 5_000, pingTimeoutMs: 4_500 };
 
+/**
+ * What an agent says in an ALTSVC frame when its targets changed: what the server keeps of before is not valid any more (RFC
+ * 7838, section 3). Streams that are free are to be ended, and none that is open now is to be used for another exchange.
+ */
+export const OUTDATED = { value: 'clear', origin: 'https://targets' } as const;
+
 /** How a tunnel ended, and what the platform said. */
 export interface TunnelClosed {
   readonly reason: TunnelEnd;

@@ -147,8 +147,11 @@ describe("an agent's configuration", () => {
   });
 
   it('may have ports alone', async () => {
-    const { options } = await config({ 'domains/db.json5': domain('ports: { "5432": 5432 }') });
-    assert.deepEqual(options.domains[0]?.targets, []);
+    for (const ports of ['{ "5432": 5432 }', '{ 5432: 5432 }', "{ // 1: 2\n '5432' : 5432 }"]) {
+      const { options } = await config({ 'domains/db.json5': domain(`ports: ${ports}`) });
+      assert.deepEqual(options.domains[0]?.targets, []);
+      assert.deepEqual(options.domains[0]?.ports, { 5432: { kind: 'tcp', host: 'localhost', port: 5432 } });
+    }
   });
 
   const wrongs: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
@@ -225,7 +228,8 @@ describe("an agent's configuration", () => {
     ['a port that is none', domain('ports: { "70000": 1 }'), /1:69: ports\.70000: found "70000"; allowed: a port/],
     ['a port of HTTP', domain('ports: { "443": 1 }'), /ports\.443: port 443 always means `targets`/],
     ['a port to nowhere', domain('ports: { "22": "x" }'), /1:75: ports\.22: found "x"; allowed: "http:/],
-    ['a bare number as a port', domain('ports: { 22: 22 }'), /a number as a key is written in quotes/],
+    ['a number that is no port', domain('ports: { 70000: 1 }'), /1:69: ports\.70000: found "70000"; allowed: a port/],
+    ['a wrong target behind a number', domain('ports: { 22: "x" }'), /1:73: ports\.22: found "x"; allowed: "http:/],
   ];
   for (const [title, text, problem] of wrongs) {
     it(`may not have ${title}`, async () => {

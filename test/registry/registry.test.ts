@@ -13,6 +13,7 @@ function tunnel(domain: string, instance: string, slot = 0, more: Partial<Regist
     info: { id, domain, instance, slot, remote: '127.0.0.1:1', node: 'here' },
     streamPerVisitor: false,
     timeouts: { readMs: 0, writeMs: 0 },
+    epoch: 0,
     usable: true,
     leaving: new AbortController().signal,
     streamCount: 0,

@@ -125,13 +125,15 @@ async function startAgent(options: AccessOptions, port: number, target: TargetAd
   return agent;
 }
 
-function seenOf({ method = '', url = '', rawHeaders }: http.IncomingMessage): SeenRequest {
+/** What is told of a request. */
+export function seenOf({ method = '', url = '', rawHeaders }: http.IncomingMessage): SeenRequest {
   const values = (name: string) =>
     rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
   return { host: values('host').join(), method, path: url, rawHeaders, values };
 }
 
-function runCurl(port: number, host: string, path: string, flags: readonly string[]): Promise<CurlAnswer> {
+/** Runs curl for a host of the front door at `port`. */
+export function runCurl(port: number, host: string, path: string, flags: readonly string[]): Promise<CurlAnswer> {
   const base = ['--silent', '--include', '--noproxy', '*', '--max-time', '10', '--cacert', testAuthority().certFile];
   const args = [...base, '--connect-to', `::127.0.0.1:${port}`, ...flags, `https://${host}${path}`];
   return new Promise((resolve) => {

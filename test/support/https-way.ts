@@ -24,6 +24,7 @@ export class FakeCarrier implements Carrier {
   streamPerVisitor = false;
   timeouts: TargetTimeouts = { readMs: 0, writeMs: 0 };
   usable = true;
+  epoch = 0;
   /** Where streams lead; 0: `open` fails with `target-refused`. */
   port: number;
   readonly opened: { readonly authority: string; readonly options: DialOptions; readonly stream: net.Socket }[] = [];
