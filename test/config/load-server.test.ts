@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { loadServer, type ServerConfig } from '../../src/config/load-server.ts';
 import { formatProblem } from '../../src/config/problems.ts';
-import { SERVER_DOMAIN_KEYS, serverKeys } from '../../src/config/server-keys.ts';
+import { serverKeys } from '../../src/config/server-keys.ts';
 import { issueCertificate, testCertificate } from '../support/certificates.ts';
 import { type FolderFiles, withFolder } from '../support/with-folder.ts';
 
