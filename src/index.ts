@@ -22,6 +22,7 @@ export type {
   Way,
 } from './core/events.ts';
 export { Secret } from './core/secret.ts';
+export type { MemoryStats, TunnelStats } from './core/tunnel-stats.ts';
 export type {
   Balance,
   CertificateOptions,
@@ -30,4 +31,4 @@ export type {
   DomainOptions,
   ServerOptions,
 } from './server/options.ts';
-export { createServer, type Server, type ServerAddresses } from './server/server.ts';
+export { createServer, type LiveTunnel, type Server, type ServerAddresses } from './server/server.ts';

@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApplyResult } from '../core/apply-result.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { BackdialEvent, TunnelInfo } from '../core/events.ts';
+import type { MemoryStats } from '../core/tunnel-stats.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
+import { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { type AgentChange, diffAgentOptions, reportAgentChanges } from './change.ts';
 import type { DomainTargets } from './domain-targets.ts';
 import { ExchangeServer } from './exchange-server.ts';
@@ -22,6 +24,7 @@ export interface AgentState {
     /** One for each tunnel that is wanted; without an address to dial, none. */
     readonly links: readonly LinkSnapshot[];
   }>;
+  readonly memory: MemoryStats;
 }
 
 /** The private side: dials servers for ever and joins the streams that they open to local targets. */
@@ -64,6 +67,7 @@ class DiallingAgent implements Agent {
   readonly ready: Promise<void>;
   /** In force at this moment; one object for ever. */
   readonly #options: ResolvedAgentOptions;
+  readonly #budget: MemoryBudget;
   readonly #domains = new Map<string, ServedDomain>();
   /** Domains that were taken away and drain. */
   readonly #parting = new Set<ServedDomain>();
@@ -78,6 +82,7 @@ class DiallingAgent implements Agent {
 
   constructor(options: ResolvedAgentOptions, internals: AgentInternals) {
     this.#options = { ...options };
+    this.#budget = new MemoryBudget(this.#options);
     this.#awaited = new Set(options.domains.map(({ name }) => name));
     this.ready = this.#becomeReady.promise;
     // Whoever does not wait for it must not be ended by its rejection.
@@ -87,6 +92,7 @@ class DiallingAgent implements Agent {
       proxyEnvironment: options.proxyEnvironment,
       internals,
       settings: this.#options,
+      budget: this.#budget,
       observer: (event) => this.#observe(event),
       onStream: (targets, stream, tunnel) => this.#join(targets, stream, tunnel),
     };
@@ -148,6 +154,7 @@ class DiallingAgent implements Agent {
         instance,
         links: snapshots,
       })),
+      memory: this.#budget.stats,
     };
   }
 

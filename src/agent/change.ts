@@ -25,6 +25,7 @@ const KINDS = {
   writeTimeoutMs: 'setting',
   exchanges: 'setting',
   tunnelMemoryBytes: 'setting',
+  memoryBytes: 'setting',
   drainMs: 'setting',
   // That of a process never changes.
   proxyEnvironment: 'fixed',

@@ -2,6 +2,7 @@ import type { BackdialError } from '../core/errors.ts';
 import type { Observer, TunnelInfo } from '../core/events.ts';
 import { type Environment, proxyFor } from '../net/http-proxy.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
+import type { MemoryBudget } from '../tunnel/memory-budget.ts';
 import type { AgentInternals } from './internals.ts';
 import type { LinkSnapshot } from './link.ts';
 import { LinkGroup } from './link-group.ts';
@@ -16,7 +17,8 @@ export interface ConnectorOptions {
   readonly proxyEnvironment: Environment;
   readonly internals: AgentInternals;
   /** In force at the moment when they are looked at. `drainMs` starts when an address is gone. */
-  readonly settings: Pick<ResolvedAgentOptions, 'tunnelMemoryBytes' | 'drainMs'>;
+  readonly settings: Pick<ResolvedAgentOptions, 'drainMs'>;
+  readonly budget: MemoryBudget;
   readonly slots: SlotPool;
   readonly observer: Observer;
   onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
@@ -91,10 +93,10 @@ export class Connector {
   }
 
   #newGroup(remote: Remote, address: string | null): LinkGroup {
-    const { domain, internals, observer, onStream, proxyEnvironment, settings, slots } = this.#options;
+    const { domain, internals, observer, onStream, proxyEnvironment, budget, slots } = this.#options;
     const proxy = proxyFor(proxyEnvironment, remote.host, remote.port);
     const route = { remote, address, proxy };
-    return new LinkGroup({ domain, route, internals, observer, onStream, settings, slots });
+    return new LinkGroup({ domain, route, internals, observer, onStream, budget, slots });
   }
 
   #tellLookup(remote: Remote, error: BackdialError, attempt: number, retryInMs: number): void {

@@ -5,12 +5,14 @@ import { formatAddress } from '../core/address.ts';
 import { Backoff } from '../core/backoff.ts';
 import { asBackdialError, BackdialError, type ErrorCode } from '../core/errors.ts';
 import type { Observer, TunnelInfo } from '../core/events.ts';
+import type { TunnelStats } from '../core/tunnel-stats.ts';
 import { VERSION } from '../core/version.ts';
 import { requestUpgrade, type UpgradeAnswer } from '../tunnel/agent-handshake.ts';
 import { type AgentTunnel, type IncomingStream, serveTunnel } from '../tunnel/agent-session.ts';
+import type { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { dialServer, type ServerRoute } from './dial-server.ts';
 import type { AgentInternals } from './internals.ts';
-import type { ResolvedAgentDomain, ResolvedAgentOptions } from './resolve-options.ts';
+import type { ResolvedAgentDomain } from './resolve-options.ts';
 
 export type LinkState = 'waiting' | 'dialling' | 'live' | 'stopped';
 
@@ -20,8 +22,7 @@ export interface LinkOptions {
   readonly route: ServerRoute;
   readonly slot: number;
   readonly internals: AgentInternals;
-  /** `tunnelMemoryBytes` of the tunnels to come. */
-  readonly settings: Pick<ResolvedAgentOptions, 'tunnelMemoryBytes'>;
+  readonly budget: MemoryBudget;
   readonly observer: Observer;
   onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
   /** The link got a tunnel. */
@@ -41,6 +42,8 @@ export interface LinkSnapshot {
   /** The process that took the tunnel; null while there is none. */
   readonly node: string | null;
   readonly rttMs: number | null;
+  /** The current tunnel; null while there is none. */
+  readonly tunnel: (TunnelInfo & { readonly stats: TunnelStats }) | null;
   /** Why the last attempt failed; null once there is a tunnel. */
   readonly failure: ErrorCode | null;
 }
@@ -55,7 +58,7 @@ export class Link {
   readonly #closing = new Set<Promise<void>>();
   #state: LinkState = 'waiting';
   #since = Date.now();
-  #live: { tunnel: AgentTunnel; node: string | null } | null = null;
+  #live: { tunnel: AgentTunnel; info: TunnelInfo; node: string | null } | null = null;
   #failure: BackdialError | null = null;
   #running: Promise<void> | null = null;
 
@@ -79,6 +82,7 @@ export class Link {
       since: this.#since,
       node: this.node,
       rttMs: this.#live?.tunnel.rttMs ?? null,
+      tunnel: this.#live === null ? null : { ...this.#live.info, stats: this.#live.tunnel.stats },
       failure: this.#failure?.code ?? null,
     };
   }
@@ -194,11 +198,11 @@ export class Link {
     const tunnel = serveTunnel(socket, {
       concurrency: domain.concurrency,
       liveness: internals.liveness,
-      memoryBytes: this.#options.settings.tunnelMemoryBytes,
+      budget: this.#options.budget,
       onStream: (stream) => this.#options.onStream(stream, info),
     });
     this.#tunnels.add(tunnel);
-    this.#live = { tunnel, node: answer.node };
+    this.#live = { tunnel, info, node: answer.node };
     this.#failure = null;
     this.#enter('live');
     observer({ type: 'tunnel-opened', tunnel: info, peerVersion: null });

@@ -94,6 +94,8 @@ export interface AgentOptions {
   readonly proxyEnvironment?: Readonly<Record<string, string | undefined>>;
   /** What stalled readers may hold in one tunnel, bytes. Default 67,108,864. */
   readonly tunnelMemoryBytes?: number;
+  /** What they may hold in all tunnels together, bytes. Default 536,870,912. */
+  readonly memoryBytes?: number;
   /** Starts when `close()` is called; ends what is still open. Default 30,000. */
   readonly drainMs?: number;
   /** Gets every event. Default: none are told. */

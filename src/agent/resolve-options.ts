@@ -13,6 +13,7 @@ const DEFAULTS = {
   readTimeoutMs: 60_000,
   writeTimeoutMs: 20_000,
   tunnelMemoryBytes: 67_108_864,
+  memoryBytes: 536_870_912,
   drainMs: 30_000,
   exchanges: false,
   proxyEnvironment: {} as Readonly<Record<string, string | undefined>>,
@@ -63,6 +64,8 @@ export interface ResolvedAgentOptions extends Readonly<Required<Omit<AgentOption
   readonly domains: readonly ResolvedAgentDomain[];
 }
 
+const LEAST_MEMORY_BYTES = 1_000_000;
+
 /** Checks agent options, names every problem at once (`config-invalid`), fills in the defaults, freezes the result. */
 export function resolveAgentOptions(given: AgentOptions, { leastDomains = 1 } = {}): ResolvedAgentOptions {
   const problems: string[] = [];
@@ -71,14 +74,19 @@ export function resolveAgentOptions(given: AgentOptions, { leastDomains = 1 } = 
     readTimeoutMs: given.readTimeoutMs ?? DEFAULTS.readTimeoutMs,
     writeTimeoutMs: given.writeTimeoutMs ?? DEFAULTS.writeTimeoutMs,
     tunnelMemoryBytes: given.tunnelMemoryBytes ?? DEFAULTS.tunnelMemoryBytes,
+    memoryBytes: given.memoryBytes ?? DEFAULTS.memoryBytes,
     drainMs: given.drainMs ?? DEFAULTS.drainMs,
     exchanges: given.exchanges ?? DEFAULTS.exchanges,
     proxyEnvironment: Object.freeze({ ...(given.proxyEnvironment ?? DEFAULTS.proxyEnvironment) }),
     observer: given.observer ?? DEFAULTS.observer,
   };
   checkWhole(problems, 'connectTimeoutMs', options.connectTimeoutMs, 1);
-  for (const key of ['readTimeoutMs', 'writeTimeoutMs', 'tunnelMemoryBytes', 'drainMs'] as const)
-    checkWhole(problems, key, options[key], 0);
+  for (const key of ['readTimeoutMs', 'writeTimeoutMs', 'drainMs'] as const) checkWhole(problems, key, options[key], 0);
+  for (const key of ['tunnelMemoryBytes', 'memoryBytes'] as const) {
+    // With less no window would be left.
+    const fits = Number.isSafeInteger(options[key]) && options[key] >= LEAST_MEMORY_BYTES;
+    if (!fits) problems.push(`\`${key}\` must be a whole number of ${LEAST_MEMORY_BYTES} or more`);
+  }
   if (given.domains.length < leastDomains) problems.push('`domains` is empty; give at least one');
   const names = new Set<string>();
   const domains = given.domains.map((domain) => {

@@ -18,7 +18,7 @@ import {
   text,
 } from './fields.ts';
 import { isObject, type Keys } from './section.ts';
-import { servicePath } from './server-keys.ts';
+import { memory, servicePath } from './server-keys.ts';
 import { parseTarget, TARGET_ALLOWED } from './target.ts';
 
 const AGENT_SCHEMA = z.strictObject({
@@ -29,6 +29,8 @@ const AGENT_SCHEMA = z.strictObject({
   readTimeout: duration(),
   writeTimeout: duration(),
   api: anything(),
+  tunnelMemory: memory(),
+  memory: memory(),
   drain: duration(),
   log: anything(),
 });
@@ -36,7 +38,7 @@ const AGENT_SCHEMA = z.strictObject({
 /** The keys of an agent's file (design 6.4). */
 export const AGENT_KEYS = {
   schema: AGENT_SCHEMA,
-  notYet: ['tunnelMemory', 'memory'],
+  notYet: [],
 } satisfies Keys<typeof AGENT_SCHEMA>;
 
 const DOMAIN_SCHEMA = z.strictObject({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TARGET_KEYS, TLS_KEYS, weightedKeys } from './agent-keys.ts';
+import { apiKeys } from './api-settings.ts';
 import { CLIENTS_KEYS } from './clients.ts';
 import { FIELD_SHAPES, type JsonShape, oneOrMany, TEXT, TEXT_OR_PORT } from './fields.ts';
 import { LOG_FILE_KEYS, syslogKeys } from './log-destinations.ts';
@@ -34,15 +35,16 @@ export function fileSchemas(): readonly FileSchema[] {
     target: anyOf(TEXT_OR_PORT, { type: 'array', items: anyOf(TEXT_OR_PORT, objectOf(weightedKeys('/'))) }),
     tls: orNothing(objectOf(TLS_KEYS)),
   });
+  const api = orNothing(objectOf(apiKeys('/'), { token: orNothing(TEXT) }));
   const ports = orNothing({ type: 'object', additionalProperties: TEXT_OR_PORT });
   return [
-    file('server', 'server.json5', objectOf(serverKeys('/'), { certificates, log: log(SERVER_LOG_KEYS) })),
+    file('server', 'server.json5', objectOf(serverKeys('/'), { certificates, admin: api, log: log(SERVER_LOG_KEYS) })),
     file(
       'server-domain',
       'domains/www.example.com.json5',
       objectOf(SERVER_DOMAIN_KEYS, { secret: TEXTS, networks: TEXTS, forward: TEXTS, clients }),
     ),
-    file('agent', 'agent/agent.json5', objectOf(AGENT_KEYS, { log: log(AGENT_LOG_KEYS) })),
+    file('agent', 'agent/agent.json5', objectOf(AGENT_KEYS, { api, log: log(AGENT_LOG_KEYS) })),
     file(
       'agent-domain',
       'agent/domains/www.example.com.json5',

@@ -29,6 +29,8 @@ const OPTIONS = {
   connectTimeoutMs: 'connectTimeout',
   readTimeoutMs: 'readTimeout',
   writeTimeoutMs: 'writeTimeout',
+  tunnelMemoryBytes: 'tunnelMemory',
+  memoryBytes: 'memory',
   drainMs: 'drain',
 } as const;
 

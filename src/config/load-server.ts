@@ -45,6 +45,8 @@ const OPTIONS = {
   unavailableStatus: 'unavailable',
   transaction: 'transaction',
   redirect: 'redirect',
+  tunnelMemoryBytes: 'tunnelMemory',
+  memoryBytes: 'memory',
   drainMs: 'drain',
 } as const;
 

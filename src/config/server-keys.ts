@@ -28,6 +28,9 @@ export const servicePath = () =>
     /^\/[\w.~!$&'()*+,;=:@/-]*$/.test(value) ? value : null,
   );
 
+/** What stalled readers may hold. */
+export const memory = () => size(1_000_000, Number.MAX_SAFE_INTEGER, '; 1M or more');
+
 const stealthStatus = () => count(400, 599);
 const concurrency = () => count(1, MANY);
 
@@ -51,6 +54,8 @@ function serverSchema(folder: string) {
     transaction: flag(),
     redirect: orNull(tcpAddresses()),
     admin: anything(),
+    tunnelMemory: memory(),
+    memory: memory(),
     drain: duration(),
     log: anything(),
   });
@@ -58,7 +63,7 @@ function serverSchema(folder: string) {
 
 /** The keys of a server's file (design 6.2); relative paths are relative to `folder`. */
 export function serverKeys(folder: string): Keys<ReturnType<typeof serverSchema>> {
-  const notYet = ['proxy', 'sni', 'grants', 'registry', 'workers', 'tunnelMemory', 'memory'];
+  const notYet = ['proxy', 'sni', 'grants', 'registry', 'workers'];
   return { schema: serverSchema(folder), notYet };
 }
 

@@ -1,11 +1,13 @@
 import type { Carrier } from '../core/dial.ts';
 import type { TunnelEnd, TunnelInfo } from '../core/events.ts';
+import type { TunnelStats } from '../core/tunnel-stats.ts';
 
 /** A tunnel as the registry keeps it. */
 export interface RegisteredTunnel extends Carrier {
   readonly info: TunnelInfo;
   readonly streamCount: number;
   readonly streamLimit: number;
+  readonly stats: TunnelStats;
   drain(reason: TunnelEnd, deadlineMs: number): void;
 }
 

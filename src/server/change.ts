@@ -34,6 +34,7 @@ const KINDS = {
   unavailableStatus: 'setting',
   transaction: 'setting',
   tunnelMemoryBytes: 'setting',
+  memoryBytes: 'setting',
   drainMs: 'setting',
   inactive: 'setting',
   // The server's identity towards agents and visitors: they were told the old one.

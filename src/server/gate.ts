@@ -5,6 +5,7 @@ import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
 import type { TunnelRegistry } from '../registry/registry.ts';
+import type { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { answerHandshake, type HandshakeRequest, readHandshake } from '../tunnel/server-handshake.ts';
 import { ServerTunnel } from '../tunnel/server-session.ts';
 import type { LivenessOptions } from '../tunnel/types.ts';
@@ -32,6 +33,7 @@ export interface GateOptions {
   readonly secrets: SecretCheck;
   readonly access: Pick<AccessControl, 'of'>;
   readonly liveness: LivenessOptions;
+  readonly budget: MemoryBudget;
 }
 
 /** A tunnel, and what let it in. */
@@ -57,6 +59,17 @@ export class TunnelGate {
   async drain(deadlineMs: number): Promise<void> {
     for (const { tunnel } of this.#tunnels) tunnel.drain('drained', deadlineMs);
     await Promise.all(Array.from(this.#tunnels, ({ tunnel }) => tunnel.closed));
+  }
+
+  /** Tells the agent of one tunnel to leave; false where there is no such tunnel, or it is leaving already. */
+  drainTunnel(id: string, deadlineMs: number): boolean {
+    for (const { tunnel } of this.#tunnels) {
+      if (tunnel.id !== id || !tunnel.usable) continue;
+      this.#gate.options.observer({ type: 'tunnel-draining', tunnel: tunnel.info, reason: 'drained' });
+      tunnel.drain('drained', deadlineMs);
+      return true;
+    }
+    return false;
   }
 
   /** Ends every tunnel at once. */
@@ -160,7 +173,7 @@ export class TunnelGate {
       streamPerVisitor: head.streamPerVisitor,
       liveness: this.#gate.liveness,
       dialTimeoutMs: DIAL_TIMEOUT_MS,
-      memoryBytes: this.#gate.options.tunnelMemoryBytes,
+      budget: this.#gate.budget,
     });
     const admitted = { tunnel, handshake, policy };
     this.#tunnels.add(admitted);

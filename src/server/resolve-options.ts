@@ -22,9 +22,13 @@ const DEFAULTS = {
   redirect: [],
   inactive: [],
   tunnelMemoryBytes: 67_108_864,
+  memoryBytes: 536_870_912,
   drainMs: 30_000,
   observer: (() => {}) as Observer,
 } as const;
+
+/** With less no window would be left. */
+const LEAST_MEMORY_BYTES = 1_000_000;
 
 const DOMAIN_DEFAULTS = {
   networks: [],
@@ -55,6 +59,9 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     const value = base[key];
     if (!Number.isSafeInteger(value) || value < 0) problems.push(`\`${key}\` must be a whole number of 0 or more`);
   }
+  for (const key of ['tunnelMemoryBytes', 'memoryBytes'] as const) {
+    if (base[key] < LEAST_MEMORY_BYTES) problems.push(`\`${key}\` must be ${LEAST_MEMORY_BYTES} or more`);
+  }
   const names = new Set<string>();
   for (const domain of base.domains) {
     if (names.has(domain.name)) problems.push(`the domain ${domain.name} is given twice`);
@@ -80,6 +87,7 @@ const NUMBERS = [
   'maxConnectionsPerAddress',
   'unavailableStatus',
   'tunnelMemoryBytes',
+  'memoryBytes',
   'drainMs',
 ] as const;
 

@@ -5,7 +5,9 @@ import type { ApplyResult } from '../core/apply-result.ts';
 import type { DialOptions } from '../core/dial.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
+import type { MemoryStats, TunnelStats } from '../core/tunnel-stats.ts';
 import { TunnelRegistry } from '../registry/registry.ts';
+import { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { DEFAULT_LIVENESS, type LivenessOptions } from '../tunnel/types.ts';
 import { Admission } from './admission.ts';
 import { diffServerOptions } from './change.ts';
@@ -31,6 +33,12 @@ export interface ServerAddresses {
   readonly redirect: readonly SocketAddress[];
 }
 
+/** A tunnel that takes streams. */
+export interface LiveTunnel extends TunnelInfo {
+  /** What it shows now. Cheap: counters that are kept anyway, and one look at each open stream. */
+  stats(): TunnelStats;
+}
+
 /** One server process: front doors, tunnels, ways in. */
 export interface Server {
   /** Opens every listener; fails with `listen-failed`, and then none stays open. */
@@ -46,8 +54,12 @@ export interface Server {
    * To be called after `listen()`. One call is carried out after the other.
    */
   apply(next: ServerOptions): Promise<ApplyResult>;
-  /** The live tunnels. */
-  tunnels(): readonly TunnelInfo[];
+  /** The live tunnels; those that drain are not among them any more. */
+  tunnels(): readonly LiveTunnel[];
+  /** Tells the agent of one tunnel to leave; its streams have `drainMs` left. False where no live tunnel has the id. */
+  drainTunnel(id: string): boolean;
+  /** What stalled readers make this server hold. */
+  memory(): MemoryStats;
   /**
    * Stops listening at once, closes what is idle, lets the rest finish until `drainMs` (default: the option's; 0 ends it
    * now) and resolves when everything is closed. Idempotent; a later call with a shorter deadline takes effect.
@@ -68,6 +80,7 @@ export function createServer(given: ServerOptions, internals: Partial<ServerInte
 class TunnelServer implements Server {
   readonly #inForce: InForce;
   readonly #registry = new TunnelRegistry();
+  readonly #budget: MemoryBudget;
   readonly #dialer: TunnelDialer;
   readonly #secrets: SecretChecker;
   /** Of visitors; with a thread of its own, so that a storm of logins does not keep agents waiting. */
@@ -85,6 +98,7 @@ class TunnelServer implements Server {
   constructor(given: ResolvedServerOptions, internals: ServerInternals) {
     this.#inForce = new InForce(given);
     const { options, domains, certificates } = this.#inForce;
+    this.#budget = new MemoryBudget(options);
     this.#secrets = createSecretChecker({ lists: options.domains.map(({ secrets }) => secrets) });
     const admission = new Admission(options);
     const access = new AccessControl({ secrets: this.#passwords, limiter: new FailureLimiter() });
@@ -98,6 +112,7 @@ class TunnelServer implements Server {
       secrets: this.#secrets,
       access,
       liveness: internals.liveness,
+      budget: this.#budget,
     });
     const https = createHttpsWay({
       options,
@@ -170,8 +185,16 @@ class TunnelServer implements Server {
     return this.#dialer.dial(name, { way: 'library', transaction: randomUUID(), ...options });
   }
 
-  tunnels(): readonly TunnelInfo[] {
-    return Array.from(this.#registry.tunnels(), (tunnel) => tunnel.info);
+  tunnels(): readonly LiveTunnel[] {
+    return Array.from(this.#registry.tunnels(), (tunnel) => ({ ...tunnel.info, stats: () => tunnel.stats }));
+  }
+
+  drainTunnel(id: string): boolean {
+    return this.#gate.drainTunnel(id, this.#inForce.options.drainMs);
+  }
+
+  memory(): MemoryStats {
+    return this.#budget.stats;
   }
 
   close({ drainMs = this.#inForce.options.drainMs }: { drainMs?: number } = {}): Promise<void> {

@@ -4,11 +4,13 @@ import type { TLSSocket } from 'node:tls';
 import type { TargetTimeouts } from '../core/dial.ts';
 import { BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, Way } from '../core/events.ts';
+import type { TunnelStats } from '../core/tunnel-stats.ts';
 import { watchLiveness } from './liveness.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { SessionEnd } from './session-end.ts';
 import { serverSessionOptions } from './settings.ts';
 import { HEADER, type LivenessOptions, OUTDATED, type StreamHead, type TunnelClosed } from './types.ts';
-import { type WindowStats, WindowTuner } from './windows.ts';
+import { WindowTuner } from './windows.ts';
 
 /** A stream that the server opened and that waits for an answer: exactly one of `accept` and `refuse` is to be called. */
 export interface IncomingStream {
@@ -35,7 +37,7 @@ export interface AgentTunnel {
   /** Round trip of the last PING, ms; null before the first. */
   readonly rttMs: number | null;
   readonly streamCount: number;
-  readonly windows: WindowStats;
+  readonly stats: TunnelStats;
   /** Tells the server not to use streams again that are open now: their targets are no more. */
   outdateStreams(): void;
   /** GOAWAY, then the streams have until the deadline; resolves when the tunnel is over. */
@@ -48,8 +50,8 @@ export interface ServeTunnelOptions {
   /** SETTINGS_MAX_CONCURRENT_STREAMS. */
   readonly concurrency: number;
   readonly liveness: LivenessOptions;
-  /** What stalled readers may hold in this tunnel, bytes. */
-  readonly memoryBytes: number;
+  /** Of this tunnel and of those beside it. */
+  readonly budget: MemoryBudget;
   onStream(stream: IncomingStream): void;
 }
 
@@ -58,6 +60,7 @@ export interface ServeTunnelOptions {
  * socket. To be called after the `101`, with what followed it put back (`unshift`).
  */
 export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): AgentTunnel {
+  const openedAt = Date.now();
   const end = new SessionEnd(socket);
   const session = performServerHandshake(socket, serverSessionOptions(options.concurrency));
   end.watch(session);
@@ -67,7 +70,7 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
   });
   const windows = new WindowTuner(session, socket, {
     streams: end.streams,
-    memoryBytes: options.memoryBytes,
+    budget: options.budget,
     liveness,
   });
   windows.start();
@@ -98,8 +101,10 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
     get streamCount() {
       return end.streams.size;
     },
-    get windows() {
-      return windows.stats;
+    get stats() {
+      const { bytesRead: receivedBytes, bytesWritten: sentBytes } = socket;
+      const { rttMs } = liveness;
+      return { openedAt, rttMs, streams: end.streams.size, ...windows.stats, receivedBytes, sentBytes };
     },
     outdateStreams() {
       if (!session.destroyed && !session.closed) session.altsvc(OUTDATED.value, OUTDATED.origin);

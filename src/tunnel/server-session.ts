@@ -10,11 +10,13 @@ import type { TLSSocket } from 'node:tls';
 import type { Carrier, DialOptions, TargetTimeouts } from '../core/dial.ts';
 import { BackdialError, type ErrorCode, isErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, TunnelInfo } from '../core/events.ts';
+import type { TunnelStats } from '../core/tunnel-stats.ts';
 import { type Liveness, watchLiveness } from './liveness.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { SessionEnd } from './session-end.ts';
 import { clientSessionOptions } from './settings.ts';
 import { HEADER, type LivenessOptions, OUTDATED, type TunnelClosed } from './types.ts';
-import { type WindowStats, WindowTuner } from './windows.ts';
+import { WindowTuner } from './windows.ts';
 
 /** What an agent uses where it does not say. */
 const DEFAULT_TIMEOUTS: TargetTimeouts = { readMs: 60_000, writeMs: 20_000 };
@@ -26,8 +28,8 @@ export interface ServerTunnelOptions {
   readonly liveness: LivenessOptions;
   /** Starts with `open`; ends with the agent's answer. Above the agent's own budget for its target. */
   readonly dialTimeoutMs: number;
-  /** What stalled readers may hold in this tunnel, bytes. */
-  readonly memoryBytes: number;
+  /** Of this tunnel and of those beside it. */
+  readonly budget: MemoryBudget;
 }
 
 /**
@@ -37,6 +39,8 @@ export interface ServerTunnelOptions {
 export class ServerTunnel implements Carrier {
   readonly info: TunnelInfo;
   readonly streamPerVisitor: boolean;
+  readonly #openedAt = Date.now();
+  readonly #socket: TLSSocket;
   readonly #session: ClientHttp2Session;
   readonly #end: SessionEnd;
   readonly #liveness: Liveness;
@@ -49,6 +53,7 @@ export class ServerTunnel implements Carrier {
     this.info = options.info;
     this.streamPerVisitor = options.streamPerVisitor;
     this.#dialTimeoutMs = options.dialTimeoutMs;
+    this.#socket = socket;
     this.#end = new SessionEnd(socket);
     const session = connect('http://agent', { ...clientSessionOptions(), createConnection: () => socket });
     this.#end.watch(session);
@@ -59,7 +64,7 @@ export class ServerTunnel implements Carrier {
     });
     this.#windows = new WindowTuner(session, socket, {
       streams: this.#end.streams,
-      memoryBytes: options.memoryBytes,
+      budget: options.budget,
       liveness: this.#liveness,
     });
     session.once('connect', () => this.#windows.start());
@@ -108,8 +113,10 @@ export class ServerTunnel implements Carrier {
   get rttMs(): number | null {
     return this.#liveness.rttMs;
   }
-  get windows(): WindowStats {
-    return this.#windows.stats;
+  get stats(): TunnelStats {
+    const { bytesRead: receivedBytes, bytesWritten: sentBytes } = this.#socket;
+    const { rttMs, streamCount: streams } = this;
+    return { openedAt: this.#openedAt, rttMs, streams, ...this.#windows.stats, receivedBytes, sentBytes };
   }
 
   open(authority: string, options: DialOptions): Promise<Duplex> {

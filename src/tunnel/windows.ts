@@ -1,6 +1,7 @@
 import type { Http2Session, Http2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Liveness } from './liveness.ts';
+import type { Holder, MemoryBudget } from './memory-budget.ts';
 
 /** Window of one stream at the start, bytes. */
 export const FIRST_STREAM_WINDOW_BYTES = 256 * 1024;
@@ -47,8 +48,7 @@ const RATE_SAMPLES = 40;
 export interface WindowTunerOptions {
   /** The streams that the tunnel carries now. */
   readonly streams: ReadonlySet<Http2Stream>;
-  /** The tunnel's budget (`tunnelMemory`), bytes. */
-  readonly memoryBytes: number;
+  readonly budget: MemoryBudget;
   readonly liveness: Liveness;
 }
 
@@ -56,6 +56,8 @@ export interface WindowTunerOptions {
 export interface WindowStats {
   /** Window of each stream, bytes. */
   readonly streamWindowBytes: number;
+  /** Window of all streams together, bytes. */
+  readonly tunnelWindowBytes: number;
   /** Received and not yet taken by a reader, bytes. */
   readonly heldBytes: number;
 }
@@ -64,19 +66,21 @@ export interface WindowStats {
  * Lets the windows of one side of a tunnel follow the path (design, section 3.4): what a sender may have under way is three
  * times the best received rate times the least round trip, and four times the present window while the rate is the
  * window's doing. A stream's window is at most its share of the tunnel's memory, whatever the path: the sum of what
- * stalled readers can hold is bounded by that.
+ * stalled readers can hold is bounded by that. It is small where the process's budget is nearly held.
  *
  * Samples are PINGs, taken only while bytes arrive; a tunnel that sleeps costs one look at a counter.
  */
-export class WindowTuner {
+export class WindowTuner implements Holder {
   readonly #session: Http2Session;
   readonly #socket: Socket;
   readonly #streams: ReadonlySet<Http2Stream>;
-  readonly #memoryBytes: number;
+  readonly #budget: MemoryBudget;
   readonly #liveness: Liveness;
   #streamWindow = FIRST_STREAM_WINDOW_BYTES;
   #tunnelWindow = FIRST_TUNNEL_WINDOW_BYTES;
   #seenBytes = 0;
+  /** Held bytes, as the budget knows them. */
+  #noted = 0;
   #awake = false;
   #quietSamples = 0;
   /** Since the window moved, or the tunnel woke. */
@@ -97,13 +101,18 @@ export class WindowTuner {
     this.#session = session;
     this.#socket = socket;
     this.#streams = options.streams;
-    this.#memoryBytes = options.memoryBytes;
+    this.#budget = options.budget;
     this.#liveness = options.liveness;
+    this.#budget.add(this);
     lookAt(this);
   }
 
   get stats(): WindowStats {
-    return { streamWindowBytes: this.#streamWindow, heldBytes: this.#heldBytes() };
+    return {
+      streamWindowBytes: this.#streamWindow,
+      tunnelWindowBytes: this.#tunnelWindow,
+      heldBytes: this.#heldBytes(),
+    };
   }
 
   /** To be called once the session is connected: each side raises the window on which it receives. */
@@ -117,8 +126,14 @@ export class WindowTuner {
     if (this.#streamWindow > largest) this.#apply(largest);
   }
 
+  budgetOnMove(): void {
+    const window = Math.min(this.#largestWindow(), Math.max(FIRST_STREAM_WINDOW_BYTES, this.#streamWindow));
+    if (window !== this.#streamWindow) this.#apply(window);
+  }
+
   stop(): void {
     this.#stopped = true;
+    this.#budget.remove(this);
     sleeping.delete(this);
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
@@ -126,6 +141,8 @@ export class WindowTuner {
   /** Wakes the tuner when bytes arrived since the last look. */
   look(): void {
     const bytes = this.#socket.bytesRead;
+    if (bytes === this.#seenBytes && this.#noted === 0) return;
+    this.#note();
     if (bytes - this.#seenBytes >= WAKING_BYTES) this.#wake();
     this.#seenBytes = bytes;
   }
@@ -166,7 +183,7 @@ export class WindowTuner {
 
   #judge(bytes: number, durationMs: number): void {
     const quiet = bytes < WAKING_BYTES;
-    const held = this.#heldBytes();
+    const held = this.#note();
     this.#noteRoundTrip(durationMs, quiet && held === 0);
     const underWay = this.#bestRate * Math.max(LEAST_RTT_MS, this.#leastRttMs);
     // Where bytes wait for their readers the window is not what limits the rate.
@@ -211,12 +228,20 @@ export class WindowTuner {
     return bytes;
   }
 
+  /** Tells the budget what is held, and gives it. */
+  #note(): number {
+    this.#noted = this.#heldBytes();
+    this.#budget.note(this, this.#noted);
+    return this.#noted;
+  }
+
   #largestWindow(): number {
     const streams = Math.max(1, this.#streams.size);
-    const share = this.#memoryBytes / streams / (streams > FEW_STREAMS ? 2 : 1);
+    const share = this.#budget.tunnelBytes / streams / (streams > FEW_STREAMS ? 2 : 1);
     // A power of two, so that it moves with every doubling of the streams and not with every stream.
     const bound = 2 ** Math.floor(Math.log2(share));
-    return Math.max(LEAST_STREAM_WINDOW_BYTES, Math.min(LARGEST_STREAM_WINDOW_BYTES, bound));
+    const own = Math.max(LEAST_STREAM_WINDOW_BYTES, Math.min(LARGEST_STREAM_WINDOW_BYTES, bound));
+    return Math.min(own, this.#budget.largestWindowBytes);
   }
 
   /** One SETTINGS in flight at a time. */
@@ -227,7 +252,7 @@ export class WindowTuner {
     this.#streamWindow = streamWindow;
     this.#session.settings({ initialWindowSize: streamWindow }, () => {
       this.#settling = false;
-      this.streamAdded();
+      this.budgetOnMove();
     });
     const tunnelWindow = Math.min(LARGEST_TUNNEL_WINDOW_BYTES, TUNNEL_WINDOW_STREAMS * streamWindow);
     if (tunnelWindow <= this.#tunnelWindow) return;

@@ -18,6 +18,9 @@ function tunnel(domain: string, instance: string, slot = 0, more: Partial<Regist
     leaving: new AbortController().signal,
     streamCount: 0,
     streamLimit: 10,
+    get stats(): never {
+      throw new Error('not asked here');
+    },
     open: () => Promise.reject(new Error('not opened here')),
     drain: () => {},
     ...more,

@@ -1,6 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { MemoryBudget } from '../../src/tunnel/memory-budget.ts';
 import { answerHandshake, type HandshakeRequest, readHandshake } from '../../src/tunnel/server-handshake.ts';
 import { ServerTunnel } from '../../src/tunnel/server-session.ts';
 import { DEFAULT_LIVENESS } from '../../src/tunnel/types.ts';
@@ -114,7 +115,7 @@ export class FakeServer {
           streamPerVisitor: false,
           liveness: DEFAULT_LIVENESS,
           dialTimeoutMs: 5_000,
-          memoryBytes: 67_108_864,
+          budget: new MemoryBudget({ tunnelMemoryBytes: 67_108_864, memoryBytes: 536_870_912 }),
         }),
       );
     });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, connect as netConnect, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type AgentTunnel, type IncomingStream, serveTunnel } from '../../src/tunnel/agent-session.ts';
+import { MemoryBudget } from '../../src/tunnel/memory-budget.ts';
 import { ServerTunnel } from '../../src/tunnel/server-session.ts';
 import { DEFAULT_LIVENESS, type LivenessOptions } from '../../src/tunnel/types.ts';
 import { testAuthority, testCertificate } from './certificates.ts';
@@ -22,6 +23,8 @@ export async function turnedPair(
   onStream: (stream: IncomingStream) => void,
   options: {
     memoryBytes?: number;
+    /** The server's; default: one of its own with `memoryBytes` for the tunnel. */
+    budget?: MemoryBudget;
     concurrency?: number;
     liveness?: LivenessOptions;
     through?: (port: number) => Promise<number>;
@@ -45,15 +48,17 @@ export async function turnedPair(
   const serverTls = secured[0] as TLSSocket;
   serverTls.on('error', () => {});
   const liveness = options.liveness ?? DEFAULT_LIVENESS;
-  const memoryBytes = options.memoryBytes ?? 67_108_864;
-  const agent = serveTunnel(agentTls, { concurrency: options.concurrency ?? 1000, liveness, memoryBytes, onStream });
+  const limits = { tunnelMemoryBytes: options.memoryBytes ?? 67_108_864, memoryBytes: 536_870_912 };
+  const budget = options.budget ?? new MemoryBudget(limits);
+  const concurrency = options.concurrency ?? 1000;
+  const agent = serveTunnel(agentTls, { concurrency, liveness, budget: new MemoryBudget(limits), onStream });
   const info = { id: 't1', domain: 'www.test', instance: 'one', slot: 0, remote: '127.0.0.1:1', node: 'here' };
   const server = new ServerTunnel(serverTls, {
     info,
     streamPerVisitor: false,
     liveness,
     dialTimeoutMs: 2_000,
-    memoryBytes,
+    budget,
   });
   return {
     server,

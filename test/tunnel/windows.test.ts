@@ -45,8 +45,8 @@ test('a transfer over a long path widens the windows of the side that receives, 
     const [target] = accepted;
     assert.ok(target);
     flood(target);
-    await eventually('a wider window', () => pair.server.windows.streamWindowBytes >= MB);
-    assert.equal(pair.agent.windows.streamWindowBytes, MB / 4);
+    await eventually('a wider window', () => pair.server.stats.streamWindowBytes >= MB);
+    assert.equal(pair.agent.stats.streamWindowBytes, MB / 4);
   }));
 
 test('an upload widens the windows of the agent', () =>
@@ -57,7 +57,7 @@ test('an upload widens the windows of the agent', () =>
     target.on('error', () => {});
     target.resume();
     flood(stream);
-    await eventually('a wider window', () => pair.agent.windows.streamWindowBytes >= MB);
+    await eventually('a wider window', () => pair.agent.stats.streamWindowBytes >= MB);
   }));
 
 test('many streams share the memory of the tunnel: stalled readers hold no more than that', async () => {
@@ -66,8 +66,8 @@ test('many streams share the memory of the tunnel: stalled readers hold no more 
   try {
     const streams = await Promise.all(Array.from({ length: 32 }, () => pair.server.open('www.test', DIAL)));
     for (const stream of streams) stream.on('error', () => {});
-    await eventually('a smaller window', () => pair.server.windows.streamWindowBytes === memoryBytes / 64);
-    const filled = (): boolean => pair.server.windows.heldBytes > memoryBytes / 4;
+    await eventually('a smaller window', () => pair.server.stats.streamWindowBytes === memoryBytes / 64);
+    const filled = (): boolean => pair.server.stats.heldBytes > memoryBytes / 4;
     for (const stream of streams) stream.once('readable', () => {});
     await eventually('the stalled readers hold their windows', filled);
     // A stream that is read all the while is not held up by the others.
@@ -75,7 +75,7 @@ test('many streams share the memory of the tunnel: stalled readers hold no more 
     healthy.on('error', () => {});
     let bytes = 0;
     while (bytes < 20 * MB) bytes += ((await once(healthy, 'data')) as [Buffer])[0].length;
-    assert.ok(pair.server.windows.heldBytes <= memoryBytes, `${pair.server.windows.heldBytes} bytes are held`);
+    assert.ok(pair.server.stats.heldBytes <= memoryBytes, `${pair.server.stats.heldBytes} bytes are held`);
   } finally {
     pair.close();
   }
