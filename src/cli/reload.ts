@@ -56,10 +56,11 @@ export class Reloader<Config> {
     await this.#follow(sources);
   }
 
-  /** Reads everything again now, and opens the logs anew. For SIGHUP. */
-  readonly hangup = (): void => {
+  /** Reads everything again now, and opens the logs anew; resolves when that is over. For SIGHUP. */
+  readonly hangup = (): Promise<void> => {
     this.#options.logs.reopen();
     this.#look('signal');
+    return this.#running;
   };
 
   /** Looks no more; resolves when what is under way is over. */

@@ -9,6 +9,7 @@ import type { LevelFlags } from './log-level.ts';
 import { ProgramApi } from './program-api.ts';
 import { ProgramSettings } from './program-settings.ts';
 import { Reloader } from './reload.ts';
+import { serviceManager } from './service-manager.ts';
 import { shrinkHeap } from './shrink-heap.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
@@ -29,6 +30,7 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
   collectBulkGarbage();
   let hangup = logs.reopen;
   const signals = watchSignals(() => hangup());
+  const manager = serviceManager(process.env);
   try {
     logs.system.info({ version: VERSION, file }, `backdial ${VERSION}: agent, configured by ${file}`);
     const optionsOf = ({ options, log }: AgentConfig): AgentOptions => ({
@@ -49,12 +51,14 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     const program = new ProgramSettings(config, { logs, flags, api });
     const apply = async (next: AgentConfig) => program.apply(next, await agent.apply(optionsOf(next)));
     const reloader = new Reloader({ logs, load, apply, keyOf: agentKeyOf });
-    hangup = reloader.hangup;
+    hangup = () => manager.reloading(reloader.hangup());
     await reloader.start(first);
+    manager.ready();
     await drainOnSignal(
       signals,
       (options) => agent.close(options),
       () => {
+        manager.stopping();
         void reloader.close();
         api.drain();
         logs.system.info('draining; a second signal ends it at once');
@@ -63,6 +67,7 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     await api.close();
     logs.system.info('ended');
   } finally {
+    manager.close();
     await logs.close();
   }
 }

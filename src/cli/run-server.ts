@@ -10,6 +10,7 @@ import { ProgramApi } from './program-api.ts';
 import { ProgramSettings } from './program-settings.ts';
 import { Reloader } from './reload.ts';
 import { keepSelfSigned } from './self-signed.ts';
+import { serviceManager } from './service-manager.ts';
 import { shrinkHeap } from './shrink-heap.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
@@ -26,6 +27,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
   let hangup = logs.reopen;
   // Before anything is open: a signal that comes during the start counts.
   const signals = watchSignals(() => hangup());
+  const manager = serviceManager(process.env);
   try {
     logs.system.info({ version: VERSION, file }, `backdial ${VERSION}: server, configured by ${file}`);
     const optionsOf = optionsMaker(config.state, logs);
@@ -38,8 +40,9 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     const apply = async (next: ServerConfig) =>
       program.apply({ ...next, api: next.admin }, await server.apply(await optionsOf(next)));
     const reloader = new Reloader({ logs, load, apply, keyOf: serverKeyOf });
-    hangup = reloader.hangup;
+    hangup = () => manager.reloading(reloader.hangup());
     await reloader.start(first);
+    manager.ready();
     const { domains } = config.options;
     logs.system.info(
       { domains: domains.length, inactive: config.inactive.length },
@@ -49,6 +52,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
       signals,
       (options) => server.close(options),
       () => {
+        manager.stopping();
         void reloader.close();
         api.drain();
         logs.system.info('draining: no new connections; a second signal ends it at once');
@@ -57,6 +61,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     await api.close();
     logs.system.info('ended');
   } finally {
+    manager.close();
     await logs.close();
   }
 }

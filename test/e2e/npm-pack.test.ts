@@ -29,7 +29,12 @@ describe('the published package', () => {
   after(() => rm(folder, { recursive: true, force: true }));
 
   it('has the compiled sources, conf, systemd and the papers, and nothing else', () => {
-    const odd = files.filter((file) => !/^(?:dist\/.+\.(?:js|d\.ts)|conf\/.+\.json5|systemd\/.+\.service)$/.test(file));
+    const odd = files.filter(
+      (file) =>
+        !/^(?:dist\/.+\.(?:js|d\.ts)|conf\/.+\.json5|systemd\/.+\.(?:service|socket|conf)|dist\/schemas\/.+\.schema\.json)$/.test(
+          file,
+        ),
+    );
     assert.deepEqual(odd.toSorted(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
     assert.ok(files.includes('dist/cli/main.js') && files.includes('dist/index.d.ts'));
     assert.ok(!files.some((file) => file.includes('test')), 'no test is shipped');
