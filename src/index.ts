@@ -27,8 +27,13 @@ export type {
   Balance,
   CertificateOptions,
   ClientOptions,
+  ConnectGrant,
   CredentialOptions,
+  DestinationGrant,
   DomainOptions,
+  GrantOptions,
+  IdentityOptions,
+  PortRange,
   ServerOptions,
 } from './server/options.ts';
 export { createServer, type LiveTunnel, type Server, type ServerAddresses } from './server/server.ts';

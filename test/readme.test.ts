@@ -4,6 +4,7 @@ import { COMMANDS } from '../src/cli/command-table.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TARGET_KEYS, TLS_KEYS, weightedKeys } from '../src/config/agent-keys.ts';
 import { apiKeys } from '../src/config/api-settings.ts';
 import { CLIENTS_KEYS } from '../src/config/clients.ts';
+import { GRANTS_KEYS, IDENTITY_KEYS } from '../src/config/grants.ts';
 import { LOG_FILE_KEYS, syslogKeys } from '../src/config/log-destinations.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from '../src/config/log-settings.ts';
 import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from '../src/config/server-keys.ts';
@@ -31,6 +32,8 @@ describe('README', () => {
       'Keys of `certificates`': CERTIFICATE_KEYS.schema,
       "Keys of a server's domain file": SERVER_DOMAIN_KEYS.schema,
       'Keys of `clients`': CLIENTS_KEYS.schema,
+      "Keys of `grants` in a domain's file": GRANTS_KEYS.schema,
+      "Keys of `grants` in the server's file": IDENTITY_KEYS.schema,
       'Keys of `agent.json5`': AGENT_KEYS.schema,
       "Keys of an agent's domain file": AGENT_DOMAIN_KEYS.schema,
       'Keys of `targets`': TARGET_KEYS.schema,

@@ -5,12 +5,13 @@ import { type ApiSettings, readApi } from './api-settings.ts';
 import { readClients } from './clients.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
+import { readGrants, readIdentities } from './grants.ts';
 import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, withFiles } from './loaded.ts';
 import { type LogSettings, readLog, SERVER_LOG_KEYS } from './log-settings.ts';
 import { readNetworks } from './networks.ts';
 import { readCertificateFile, readKeyFile } from './pem.ts';
 import { readSecrets } from './secrets.ts';
-import { type Place, Section } from './section.ts';
+import { isObject, type Place, Section } from './section.ts';
 import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from './server-keys.ts';
 import { openSource } from './source.ts';
 
@@ -86,6 +87,7 @@ async function loadMain(
   const listen = fields.listen ?? DEFAULT_LISTEN;
   if (listen.length === 0) section.problem('found an empty list; allowed: at least one address', ['listen']);
   const certificates = await readCertificates(section, resolve(dirname(file)));
+  const grants = await readIdentities(section.child('grants'), dirname(file));
   const log = await readLog(section.child('log'), SERVER_LOG_KEYS, resolve(dirname(file)));
   const admin = await readApi(section.child('admin'), resolve(dirname(file)));
   const claims = new Claims(findings);
@@ -104,10 +106,18 @@ async function loadMain(
       claims.add(domain.options.listen ?? [], domain.options.name, domain.listenAt);
     }
   }
+  refuseDomainNames(section, new Set([...domains.map(({ name }) => name), ...inactive]));
   if (domains.length === 0 && findings.problems.length === 0)
     section.warn('no domain is active: nothing is served', ['domains']);
   return loaded(findings, {
-    options: { ...renamed(fields, OPTIONS), listen, certificates, domains, inactive },
+    options: {
+      ...renamed(fields, OPTIONS),
+      listen,
+      certificates,
+      domains,
+      inactive,
+      ...(grants.length === 0 ? {} : { grants }),
+    },
     inactive,
     state: stateFolder(file, fields.state, options),
     admin,
@@ -157,6 +167,7 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
   const networks = section.child('networks');
   const forward = section.child('forward');
   const clients = await readClients(section.child('clients'), folder);
+  const grants = readGrants(section.child('grants'));
   const options: DomainOptions = Object.freeze({
     ...renamed(fields, DOMAIN_OPTIONS),
     name,
@@ -164,6 +175,7 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
     ...(networks === null ? {} : { networks: readNetworks(networks) }),
     ...(forward === null ? {} : { forward: readNetworks(forward) }),
     ...(clients === null ? {} : { clients }),
+    ...(grants === null ? {} : { grants }),
   });
   refuseUnaskable(section, options);
   if (name.startsWith('*.') && (options.listen ?? []).length > 0) {
@@ -181,6 +193,18 @@ function refuseUnaskable(section: Section, { listen = [], clients = {} }: Domain
   for (const [key, isAsked] of Object.entries(asked)) {
     const message = 'found beside `listen`, on whose TCP ports it cannot be asked for; allowed: one of the two';
     if (isAsked && listen.length > 0) section.problem(message, ['clients', key]);
+  }
+}
+
+/** Whoever holds a domain's secret has that domain's name already. */
+function refuseDomainNames(main: Section, domains: ReadonlySet<string>): void {
+  for (const item of main.child('grants')?.items() ?? []) {
+    const { value } = item;
+    const name = isObject(value) ? value.identity : null;
+    if (typeof name !== 'string' || !domains.has(name)) continue;
+    item.problem(`${name} is a domain; what its holder may do beside it is \`grants\` of the domain's file`, [
+      'identity',
+    ]);
   }
 }
 

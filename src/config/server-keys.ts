@@ -56,6 +56,7 @@ function serverSchema(folder: string) {
     admin: anything(),
     tunnelMemory: memory(),
     memory: memory(),
+    grants: anything(),
     drain: duration(),
     log: anything(),
   });
@@ -63,7 +64,7 @@ function serverSchema(folder: string) {
 
 /** The keys of a server's file (design 6.2); relative paths are relative to `folder`. */
 export function serverKeys(folder: string): Keys<ReturnType<typeof serverSchema>> {
-  const notYet = ['proxy', 'sni', 'grants', 'registry', 'workers'];
+  const notYet = ['proxy', 'sni', 'registry', 'workers'];
   return { schema: serverSchema(folder), notYet };
 }
 
@@ -96,6 +97,7 @@ const DOMAIN_SCHEMA = z.strictObject({
   concurrency: concurrency(),
   balance: oneOf('round-robin', 'least-streams', 'random'),
   forward: anything(),
+  grants: anything(),
   // null: as in the server's file.
   bodySize: orNull(size()),
   transaction: orNull(flag()),
@@ -106,7 +108,7 @@ const DOMAIN_SCHEMA = z.strictObject({
 /** The keys of a server's domain file (design 6.3). */
 export const SERVER_DOMAIN_KEYS = {
   schema: DOMAIN_SCHEMA,
-  notYet: ['certificates', 'tls', 'target', 'proxyProtocol', 'grants'],
+  notYet: ['certificates', 'tls', 'target', 'proxyProtocol'],
 } satisfies Keys<typeof DOMAIN_SCHEMA>;
 
 /** A host of a certificate in canonical form; null when it is none. */

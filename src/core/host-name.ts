@@ -61,3 +61,8 @@ export function wildcardOf(name: string): string | null {
   const dot = name.indexOf('.');
   return dot === -1 ? null : `*${name.slice(dot)}`;
 }
+
+/** Whether a pattern (exact, `*.suffix` for exactly one label more, `*` for every name) is about a canonical name, or is it. */
+export function covers(pattern: string, name: string): boolean {
+  return pattern === name || pattern === '*' || pattern === wildcardOf(name);
+}

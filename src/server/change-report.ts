@@ -22,6 +22,8 @@ function reportOf(change: ServerChange, settings: ReadonlySet<string>): AppliedC
     }
     case 'certificates-changed':
       return [{ what: 'option', key: 'certificates' }];
+    case 'grants-changed':
+      return [{ what: 'option', key: 'grants' }];
     case 'front-door-moved':
       return [{ what: 'option', key: 'listen' }];
     case 'redirect-moved':

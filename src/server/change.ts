@@ -15,6 +15,7 @@ export type ServerChange =
   | { readonly type: 'domain-changed'; readonly domain: ResolvedDomain; readonly before: ResolvedDomain }
   | { readonly type: 'domain-removed'; readonly domain: ResolvedDomain }
   | { readonly type: 'certificates-changed'; readonly certificates: readonly CertificateOptions[] }
+  | { readonly type: 'grants-changed' }
   | ({ readonly type: 'front-door-moved' } & ListenChange)
   | ({ readonly type: 'redirect-moved' } & ListenChange)
   /** A limit, a time-out or another value that is looked up whenever it is needed. */
@@ -44,6 +45,7 @@ const KINDS = {
   redirect: 'compared',
   certificates: 'compared',
   domains: 'compared',
+  grants: 'compared',
   // Whoever made the server goes on watching it.
   observer: 'kept',
 } as const satisfies Record<keyof ResolvedServerOptions, 'setting' | 'fixed' | 'compared' | 'kept'>;
@@ -63,6 +65,7 @@ export function diffServerOptions(before: ResolvedServerOptions, after: Resolved
   if (!sameValue(before.certificates, after.certificates)) {
     changes.push({ type: 'certificates-changed', certificates: after.certificates });
   }
+  if (!sameValue(before.grants, after.grants)) changes.push({ type: 'grants-changed' });
   const frontDoor = diffAddresses(before.listen, after.listen);
   if (frontDoor !== null) changes.push({ type: 'front-door-moved', ...frontDoor });
   const redirect = diffAddresses(before.redirect, after.redirect);

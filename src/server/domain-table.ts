@@ -15,21 +15,37 @@ export interface DomainMatch {
 export class DomainTable {
   readonly #byName: Map<string, ResolvedDomain>;
   #inactive: ReadonlySet<string>;
+  /** Those without a file, by the name or pattern that is granted. */
+  #granted: ReadonlyMap<string, ResolvedDomain>;
 
-  /** `inactive`: names that are nobody's, not even of the wildcard that covers them. */
-  constructor(domains: readonly ResolvedDomain[], inactive: readonly string[] = []) {
-    this.#byName = new Map(domains.map((domain) => [domain.name, domain]));
+  /**
+   * `inactive`: names that are nobody's, not even of the wildcard that covers them. `granted`: what rules names that have no
+   * file, not even a wildcard's.
+   */
+  constructor(
+    domains: readonly ResolvedDomain[],
+    inactive: readonly string[] = [],
+    granted: readonly ResolvedDomain[] = [],
+  ) {
+    this.#byName = byName(domains);
     this.#inactive = new Set(inactive);
+    this.#granted = byName(granted);
   }
 
   /**
    * Goes over to other domains, in one turn: `gone` are there no more, `come` are new or in the place of others of their
    * name. Of 10,000 domains only these are touched.
    */
-  change(gone: Iterable<ResolvedDomain>, come: Iterable<ResolvedDomain>, inactive: readonly string[]): void {
+  change(
+    gone: Iterable<ResolvedDomain>,
+    come: Iterable<ResolvedDomain>,
+    inactive: readonly string[],
+    granted: readonly ResolvedDomain[] = [],
+  ): void {
     for (const { name } of gone) this.#byName.delete(name);
     for (const domain of come) this.#byName.set(domain.name, domain);
     this.#inactive = new Set(inactive);
+    this.#granted = byName(granted);
   }
 
   get size(): number {
@@ -40,27 +56,38 @@ export class DomainTable {
     return this.#byName.values();
   }
 
-  /** The policy of a domain: exact first, then the wildcard one label up. `name` is canonical. */
+  /** The policy of a domain: exact first, then the wildcard one label up, then that of a grant. `name` is canonical. */
   find(name: string): ResolvedDomain | null {
     const exact = this.#byName.get(name);
     if (exact !== undefined) return exact;
     if (this.#inactive.has(name)) return null;
     const wildcard = wildcardOf(name);
-    return (wildcard === null ? undefined : this.#byName.get(wildcard)) ?? null;
+    return (wildcard === null ? undefined : this.#byName.get(wildcard)) ?? this.#grantedTo(name, wildcard);
+  }
+
+  #grantedTo(name: string, wildcard: string | null): ResolvedDomain | null {
+    if (this.#granted.size === 0) return null;
+    const pattern = wildcard !== null && !this.#inactive.has(wildcard) ? this.#granted.get(wildcard) : undefined;
+    return this.#granted.get(name) ?? pattern ?? null;
   }
 
   /** Resolves a name as a dial does (design, section 2): exact domain, then `instance.domain`, then wildcard domain. */
   resolve(name: string): DomainMatch | null {
-    const exact = this.#byName.get(name);
-    if (exact !== undefined) return { policy: exact, domain: name, instance: null };
-    const dot = name.indexOf('.');
-    if (dot > 0 && !this.#inactive.has(name)) {
-      const domain = name.slice(dot + 1);
-      const policy = this.#byName.get(domain);
-      if (policy !== undefined) return { policy, domain, instance: name.slice(0, dot) };
-    }
+    const exact = this.#exact(name);
+    if (exact !== null) return { policy: exact, domain: name, instance: null };
+    const dot = this.#inactive.has(name) ? -1 : name.indexOf('.');
+    const [instance, domain] = [name.slice(0, Math.max(dot, 0)), name.slice(dot + 1)];
+    const policy = dot > 0 ? this.#exact(domain) : null;
+    if (policy !== null) return { policy, domain, instance };
     const wild = this.find(name);
-    return wild === null ? null : { policy: wild, domain: name, instance: null };
+    if (wild !== null) return { policy: wild, domain: name, instance: null };
+    const ruled = dot > 0 ? this.find(domain) : null;
+    return ruled === null ? null : { policy: ruled, domain, instance };
+  }
+
+  #exact(name: string): ResolvedDomain | null {
+    const granted = this.#inactive.has(name) ? undefined : this.#granted.get(name);
+    return this.#byName.get(name) ?? granted ?? null;
   }
 
   /** Why `find` or `resolve` gave null. */
@@ -69,4 +96,8 @@ export class DomainTable {
     const inactive = this.#inactive.has(name) || (wildcard !== null && this.#inactive.has(wildcard));
     return inactive ? 'domain-inactive' : 'domain-unknown';
   }
+}
+
+function byName(domains: readonly ResolvedDomain[]): Map<string, ResolvedDomain> {
+  return new Map(domains.map((domain) => [domain.name, domain]));
 }

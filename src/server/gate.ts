@@ -10,6 +10,8 @@ import { answerHandshake, type HandshakeRequest, readHandshake } from '../tunnel
 import { ServerTunnel } from '../tunnel/server-session.ts';
 import type { LivenessOptions } from '../tunnel/types.ts';
 import type { DomainTable } from './domain-table.ts';
+import type { Holder } from './holder.ts';
+import { identify } from './identify.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
 import type { AccessControl } from './visitor-access.ts';
 
@@ -40,8 +42,14 @@ export interface GateOptions {
 interface Admitted {
   readonly tunnel: ServerTunnel;
   readonly handshake: HandshakeRequest;
-  /** Those rules of its domain that were looked at last. */
-  policy: ResolvedDomain;
+  /** By which it was let in last. */
+  grounds: Grounds;
+}
+
+/** What a claim was judged by; when any of it changes, the claim is judged again. */
+interface Grounds {
+  readonly policy: ResolvedDomain;
+  readonly holder: Holder;
 }
 
 /** Where agents come in: checks a handshake, turns the connection around, keeps the tunnel registered until its end. */
@@ -91,10 +99,10 @@ export class TunnelGate {
    */
   async admit(request: IncomingMessage, socket: TLSSocket, head: Buffer, remote: string): Promise<boolean> {
     let handshake: HandshakeRequest | null = null;
-    let policy: ResolvedDomain;
+    let grounds: Grounds;
     try {
       handshake = readHandshake(request);
-      policy = await this.#authorise(handshake, remote);
+      grounds = await this.#authorise(handshake, remote);
     } catch (thrown) {
       this.#refused(handshake, remote, asBackdialError(thrown, 'handshake-invalid'));
       return false;
@@ -105,13 +113,14 @@ export class TunnelGate {
     if (head.length > 0) socket.unshift(head);
     const { name } = this.#gate.options;
     answerHandshake(socket, { token: accepted.token, node: name, workers: 1 }, () =>
-      this.#open(accepted, policy, socket, remote),
+      this.#open(accepted, grounds, socket, remote),
     );
     return true;
   }
 
-  #isDated({ handshake, policy }: Admitted): boolean {
-    return this.#gate.domains().find(handshake.head.domain) !== policy;
+  #isDated({ handshake, grounds: { policy, holder } }: Admitted): boolean {
+    const { domains, options } = this.#gate;
+    return domains().find(handshake.head.domain) !== policy || !holder.isCurrent(options.grants);
   }
 
   async #recheck(admitted: Admitted): Promise<void> {
@@ -120,7 +129,7 @@ export class TunnelGate {
     late.unref();
     while (this.#tunnels.has(admitted) && this.#isDated(admitted)) {
       try {
-        admitted.policy = await this.#authorise(handshake, tunnel.info.remote, 0);
+        admitted.grounds = await this.#authorise(handshake, tunnel.info.remote, 0);
       } catch (thrown) {
         const error = asBackdialError(thrown, 'internal');
         // Too many checks wait already, in a storm of handshakes.
@@ -135,26 +144,26 @@ export class TunnelGate {
     clearTimeout(late);
   }
 
-  async #authorise(
-    { head, credentials }: HandshakeRequest,
-    remote: string,
-    refusalRounds?: number,
-  ): Promise<ResolvedDomain> {
-    const domain = this.#gate.domains().find(head.domain);
-    const secrets = domain?.secrets ?? [];
-    // Always one check, so that the time of a refusal does not tell whether the domain exists.
-    const known = await this.#gate.secrets.check(credentials?.secret.reveal() ?? '', secrets, refusalRounds);
-    if (domain === null) throw new BackdialError(this.#gate.domains().absence(head.domain), head.domain);
-    if (!this.#gate.access.of(domain).admitsAgent(remote)) throw new BackdialError('network-refused', remote);
-    if (credentials === null) throw new BackdialError('secret-missing', head.domain);
-    if (!known) throw new BackdialError('secret-wrong', head.domain);
-    if (credentials.identity !== null && credentials.identity !== head.domain) {
-      throw new BackdialError('claim-refused', `identity ${credentials.identity}, domain ${head.domain}`);
+  async #authorise({ head, credentials }: HandshakeRequest, remote: string, refusalRounds?: number): Promise<Grounds> {
+    const { domains, options, secrets, access } = this.#gate;
+    const deps = { domains, secrets, identities: () => options.grants };
+    const shown = { credentials, certificateNames: [], domain: head.domain };
+    // Before anything else is looked at, so that the time of a refusal does not tell whether the domain exists.
+    let holder = await identify(deps, shown, refusalRounds);
+    // The configuration may have changed meanwhile.
+    while (typeof holder !== 'string' && !holder.isCurrent(options.grants)) {
+      holder = await identify(deps, shown, refusalRounds);
     }
-    return domain;
+    const policy = domains().find(head.domain);
+    if (policy === null) throw new BackdialError(domains().absence(head.domain), head.domain);
+    if (!access.of(policy).admitsAgent(remote)) throw new BackdialError('network-refused', remote);
+    if (typeof holder === 'string') throw new BackdialError(holder, head.domain);
+    const verdict = holder.mayClaim(head.domain);
+    if (!verdict.granted) throw new BackdialError('claim-refused', verdict.missing);
+    return { policy, holder };
   }
 
-  #open(handshake: HandshakeRequest, policy: ResolvedDomain, socket: TLSSocket, remote: string): void {
+  #open(handshake: HandshakeRequest, grounds: Grounds, socket: TLSSocket, remote: string): void {
     if (socket.destroyed) return;
     const { head } = handshake;
     const { observer, name, drainMs } = this.#gate.options;
@@ -175,7 +184,7 @@ export class TunnelGate {
       dialTimeoutMs: DIAL_TIMEOUT_MS,
       budget: this.#gate.budget,
     });
-    const admitted = { tunnel, handshake, policy };
+    const admitted = { tunnel, handshake, grounds };
     this.#tunnels.add(admitted);
     const replaced = this.#gate.registry.add(tunnel);
     observer({ type: 'tunnel-opened', tunnel: info, peerVersion: head.version });

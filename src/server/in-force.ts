@@ -1,7 +1,8 @@
+import { sameValue } from '../core/same-value.ts';
 import { Certificates } from './certificates.ts';
 import type { ServerChange } from './change.ts';
 import { DomainTable } from './domain-table.ts';
-import type { ResolvedServerOptions } from './resolve-options.ts';
+import { grantedDomains, type ResolvedDomain, type ResolvedServerOptions } from './resolve-options.ts';
 
 /** What a server runs with at this moment. Its parts look here whenever they need a value, and keep none. */
 export class InForce {
@@ -11,11 +12,14 @@ export class InForce {
   readonly certificates = (): Certificates => this.#certificates;
   readonly #domains: DomainTable;
   #certificates: Certificates;
+  /** What rules the names that have no file. */
+  #granted: readonly ResolvedDomain[];
 
   /** Fails with `config-invalid` where a certificate cannot be used. */
   constructor(options: ResolvedServerOptions) {
     this.options = { ...options };
-    this.#domains = new DomainTable(options.domains, options.inactive);
+    this.#granted = grantedDomains(options);
+    this.#domains = new DomainTable(options.domains, options.inactive, this.#granted);
     this.#certificates = new Certificates(options.certificates);
   }
 
@@ -31,12 +35,19 @@ export class InForce {
     const kept = Object.fromEntries(Object.entries(this.options).filter(([key]) => fixed.includes(key)));
     const gone = changes.flatMap((change) => (change.type === 'domain-removed' ? [change.domain] : []));
     const come = changes.flatMap((change) => (isNews(change) ? [change.domain] : []));
-    this.#domains.change(gone, come, next.inactive);
-    // Domains that did not change stay the same objects: what was worked out for them holds.
+    this.#granted = reuse(this.#granted, grantedDomains(next));
+    this.#domains.change(gone, come, next.inactive, this.#granted);
+    // Domains and identities that did not change stay the same objects: what was worked out for them holds.
     const domains = next.domains.map((domain) => this.#domains.find(domain.name) ?? domain);
-    Object.assign(this.options, next, kept, { observer: this.options.observer, domains });
+    const grants = reuse(this.options.grants, next.grants);
+    Object.assign(this.options, next, kept, { observer: this.options.observer, domains, grants });
     this.#certificates = certificates;
   }
+}
+
+/** The new list, with the old objects where they say the same. */
+function reuse<T>(before: readonly T[], after: readonly T[]): readonly T[] {
+  return after.map((each) => before.find((old) => sameValue(old, each)) ?? each);
 }
 
 function isNews(change: ServerChange) {

@@ -40,6 +40,50 @@ export interface ClientOptions {
   readonly certificates?: string | null;
 }
 
+/** TCP ports from `first` to `last`, both included; 1 to 65,535. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Somewhere that the server itself may dial to. */
+export interface DestinationGrant {
+  /** A network that has the address which is dialled; or a host name as it is asked for: exact, or `*.suffix` (one label more). */
+  readonly host: string | Network;
+  /** Null: any. */
+  readonly ports: PortRange | null;
+}
+
+/** Names that may be reached through the server. */
+export interface ConnectGrant {
+  /** A domain (its instances too), an `instance.domain`, `*.suffix` (one label more) or `*` (every name). */
+  readonly name: string;
+  /** Null: any. A name that is asked for without a port is asked for with 80 and 443. */
+  readonly ports: PortRange | null;
+}
+
+/** What somebody may claim or reach (design 6.6). Default of every list: nothing. */
+export interface GrantOptions {
+  /** Names that it may claim as an agent: exact, or `*.suffix` for one label more. */
+  readonly domains?: readonly string[];
+  /** TCP ports that the server may open for it. */
+  readonly ports?: readonly PortRange[];
+  /** What the server may dial for it. */
+  readonly destinations?: readonly DestinationGrant[];
+  /** Names that it may reach through the server. */
+  readonly connect?: readonly ConnectGrant[];
+}
+
+/** A named identity and what it may do. `secrets` or `certificate` is needed; either proves it. */
+export interface IdentityOptions extends GrantOptions {
+  /** 1 to 128 bytes without a colon or control characters; not the name of a domain. */
+  readonly identity: string;
+  /** Any of these proves it: plain, or a SHA-512-crypt hash (`$6$...`). Default none. */
+  readonly secrets?: readonly Secret[];
+  /** A DNS name that a client certificate must have: exact, or `*.suffix` for one label more. Default null: none will do. */
+  readonly certificate?: string | null;
+}
+
 /** One exposed service, as the server knows it (design 6.3). */
 export interface DomainOptions {
   /** `www.example.com`, `devservice` or `*.example.com`; canonical. */
@@ -53,6 +97,8 @@ export interface DomainOptions {
    * the proxy's address at its end. Default none: the visitor is who connects, whatever X-Forwarded-For says.
    */
   readonly forward?: readonly Network[];
+  /** What whoever serves it may claim and reach beside it. Default: nothing. */
+  readonly grants?: GrantOptions;
   /** Which visitors reach it. Default: all. */
   readonly clients?: ClientOptions;
   /** TCP listeners of the domain. Default none. */
@@ -103,6 +149,8 @@ export interface ServerOptions {
   readonly unavailableStatus?: number;
   /** Whether responses carry X-Transaction-Id. Default true. */
   readonly transaction?: boolean;
+  /** Named identities and what they may claim and reach. Default none. */
+  readonly grants?: readonly IdentityOptions[];
   /** Listeners that send plain HTTP to https. Default none. */
   readonly redirect?: readonly SocketAddress[];
   /** What stalled readers may hold in one tunnel, bytes. Default 67,108,864. */

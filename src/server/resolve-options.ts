@@ -5,6 +5,14 @@ import { canonicalName } from '../core/host-name.ts';
 import { sameValue } from '../core/same-value.ts';
 import type { Balance, DomainOptions, ServerOptions } from './options.ts';
 import { clientProblems, type ResolvedClients, resolveClients } from './resolve-clients.ts';
+import {
+  grantProblems,
+  identityProblems,
+  type ResolvedGrants,
+  type ResolvedIdentity,
+  resolveGrants,
+  resolveIdentity,
+} from './resolve-grants.ts';
 
 export const DEFAULT_SERVICE = '/.well-known/backdial-agent';
 
@@ -20,6 +28,7 @@ const DEFAULTS = {
   unavailableStatus: 404,
   transaction: true,
   redirect: [],
+  grants: [],
   inactive: [],
   tunnelMemoryBytes: 67_108_864,
   memoryBytes: 536_870_912,
@@ -39,13 +48,15 @@ const DOMAIN_DEFAULTS = {
 } as const;
 
 /** A domain with every value decided. */
-export type ResolvedDomain = Readonly<Required<Omit<DomainOptions, 'clients'>>> & {
+export type ResolvedDomain = Readonly<Required<Omit<DomainOptions, 'clients' | 'grants'>>> & {
   readonly clients: ResolvedClients;
+  readonly grants: ResolvedGrants;
 };
 
 /** Server options with every value decided; the runtime never asks "was it set?". */
-export type ResolvedServerOptions = Readonly<Required<Omit<ServerOptions, 'domains'>>> & {
+export type ResolvedServerOptions = Readonly<Required<Omit<ServerOptions, 'domains' | 'grants'>>> & {
   readonly domains: readonly ResolvedDomain[];
+  readonly grants: readonly ResolvedIdentity[];
 };
 
 /** Checks server options, names every problem at once (`config-invalid`), fills in the defaults, freezes the result. */
@@ -70,11 +81,25 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     if (domain.name.startsWith('*.') && (domain.listen ?? []).length > 0) {
       problems.push(`${domain.name}: a wildcard cannot have \`listen\`; TCP visitors name no host`);
     }
-    problems.push(...clientProblems(domain).map((problem) => `${domain.name}: ${problem}`));
+    const own = [...clientProblems(domain), ...grantProblems(domain.grants ?? {})];
+    problems.push(...own.map((problem) => `${domain.name}: ${problem}`));
   }
+  problems.push(...identityProblems(base.grants, names));
   if (problems.length > 0) throw new BackdialError('config-invalid', problems.join('; '));
   const domains = base.domains.map((domain) => recall(domain, base) ?? resolveDomain(domain, base));
-  return Object.freeze({ ...base, domains: Object.freeze(domains) });
+  const grants = Object.freeze(base.grants.map(resolveIdentity));
+  return Object.freeze({ ...base, domains: Object.freeze(domains), grants });
+}
+
+/**
+ * What rules the names that are granted and have no file: a domain by the defaults for each name, and each pattern, of the
+ * grants. Nobody's secret lets in there.
+ */
+export function grantedDomains(options: Omit<ResolvedServerOptions, 'observer'>): ResolvedDomain[] {
+  const { domains, grants } = options;
+  const names = new Set([...grants, ...domains.map((domain) => domain.grants)].flatMap((each) => each.domains));
+  for (const { name } of domains) names.delete(name);
+  return Array.from(names, (name) => resolveDomain({ name, secrets: [] }, options));
 }
 
 const NUMBERS = [
@@ -115,7 +140,8 @@ function defaultsOf({ maxBodyBytes, transaction, unavailableStatus }: ServerDefa
 export function resolveDomain(given: DomainOptions, server: ServerDefaults): ResolvedDomain {
   const clients = resolveClients(given);
   const defaults = defaultsOf(server);
-  const domain = Object.freeze({ ...DOMAIN_DEFAULTS, ...defaults, ...defined(given), clients });
+  const grants = resolveGrants(given.grants ?? {});
+  const domain = Object.freeze({ ...DOMAIN_DEFAULTS, ...defaults, ...defined(given), clients, grants });
   if (Object.isFrozen(given)) resolvedBefore.set(given, { server: defaults, domain });
   return domain;
 }

@@ -5,6 +5,7 @@ import type { ApplyResult } from '../core/apply-result.ts';
 import type { DialOptions } from '../core/dial.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
+import type { Secret } from '../core/secret.ts';
 import type { MemoryStats, TunnelStats } from '../core/tunnel-stats.ts';
 import { TunnelRegistry } from '../registry/registry.ts';
 import { MemoryBudget } from '../tunnel/memory-budget.ts';
@@ -99,7 +100,7 @@ class TunnelServer implements Server {
     this.#inForce = new InForce(given);
     const { options, domains, certificates } = this.#inForce;
     this.#budget = new MemoryBudget(options);
-    this.#secrets = createSecretChecker({ lists: options.domains.map(({ secrets }) => secrets) });
+    this.#secrets = createSecretChecker({ lists: secretLists(options) });
     const admission = new Admission(options);
     const access = new AccessControl({ secrets: this.#passwords, limiter: new FailureLimiter() });
     const streams = new DomainStreams();
@@ -167,7 +168,7 @@ class TunnelServer implements Server {
     const next = resolveServerOptions(given);
     const changes = diffServerOptions(options, next);
     this.#inForce.take(changes, next);
-    this.#secrets.expect(options.domains.map(({ secrets }) => secrets));
+    this.#secrets.expect(secretLists(options));
     this.#gate.recheck();
     this.#https.refresh();
     this.#redirect.refresh();
@@ -226,6 +227,11 @@ class TunnelServer implements Server {
     this.#secrets.close();
     this.#passwords.close();
   }
+}
+
+/** What agents, and who reaches in, may show. */
+function secretLists({ domains, grants }: ResolvedServerOptions): (readonly Secret[])[] {
+  return [...domains, ...grants].map(({ secrets }) => secrets);
 }
 
 const HTTPS_PORT = 443;

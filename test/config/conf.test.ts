@@ -5,6 +5,7 @@ import JSON5 from 'json5';
 import { resolveAgentOptions } from '../../src/agent/resolve-options.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TARGET_KEYS, TLS_KEYS } from '../../src/config/agent-keys.ts';
 import { CLIENTS_KEYS } from '../../src/config/clients.ts';
+import { GRANTS_KEYS } from '../../src/config/grants.ts';
 import { loadAgent } from '../../src/config/load-agent.ts';
 import { loadServer } from '../../src/config/load-server.ts';
 import { LOG_FILE_KEYS, syslogKeys } from '../../src/config/log-destinations.ts';
@@ -60,6 +61,7 @@ describe('conf/', () => {
       [server.log as object, SERVER_LOG_KEYS],
       [parse(SERVER_DOMAIN), SERVER_DOMAIN_KEYS],
       [parse(SERVER_DOMAIN).clients as object, CLIENTS_KEYS],
+      [parse(SERVER_DOMAIN).grants as object, GRANTS_KEYS],
       [agent, AGENT_KEYS],
       [agent.log as object, AGENT_LOG_KEYS],
       [domain, AGENT_DOMAIN_KEYS],
