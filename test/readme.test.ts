@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { COMMANDS } from '../src/cli/command-table.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TARGET_KEYS, TLS_KEYS, weightedKeys } from '../src/config/agent-keys.ts';
 import { apiKeys } from '../src/config/api-settings.ts';
+import { SNI_KEYS } from '../src/config/backends.ts';
 import { CLIENTS_KEYS } from '../src/config/clients.ts';
 import { GRANTS_KEYS, IDENTITY_KEYS } from '../src/config/grants.ts';
 import { LOG_FILE_KEYS, syslogKeys } from '../src/config/log-destinations.ts';
@@ -30,6 +31,7 @@ describe('README', () => {
     const tables = {
       'Keys of `server.json5`': serverKeys('/').schema,
       'Keys of `certificates`': CERTIFICATE_KEYS.schema,
+      'Keys of `sni`': SNI_KEYS.schema,
       "Keys of a server's domain file": SERVER_DOMAIN_KEYS.schema,
       'Keys of `clients`': CLIENTS_KEYS.schema,
       "Keys of `grants` in a domain's file": GRANTS_KEYS.schema,

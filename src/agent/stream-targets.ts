@@ -1,12 +1,9 @@
-import { isIPv6 } from 'node:net';
 import { parseHostPort } from '../core/address.ts';
-import { proxyHeader } from '../net/proxy-protocol.ts';
+import { visitorHeader } from '../net/proxy-protocol.ts';
 import type { StreamHead } from '../tunnel/types.ts';
 import type { DomainTargets } from './domain-targets.ts';
 import { TargetConnections } from './target-connections.ts';
 import type { GroupMember } from './target-group.ts';
-
-const HTTPS_PORT = 443;
 
 /**
  * The connections that one stream may use: those of all, and, to targets that are told the visitor's address, its own. The
@@ -37,10 +34,7 @@ export class StreamTargets {
   }
 }
 
-/** The visitor's own address; that of the front door is not known here, but for its port. */
+/** Of where the visitor came to only the port is known here, and that where it was asked for. */
 function headerOf({ client, authority }: StreamHead, version: 1 | 2): Buffer {
-  const visitor = client === null ? null : parseHostPort(client);
-  const source = visitor === null ? null : { address: visitor.host, port: visitor.port };
-  const address = source !== null && isIPv6(source.address) ? '::' : '0.0.0.0';
-  return proxyHeader(version, source, { address, port: parseHostPort(authority)?.port ?? HTTPS_PORT });
+  return visitorHeader(version, { visitor: client, arrivedAt: null, port: parseHostPort(authority)?.port });
 }

@@ -2,13 +2,12 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import { BackdialError, type ErrorCode } from '../core/errors.ts';
-import { connectSocket, type OpenOptions, peerProblem, startTls } from '../net/open-socket.ts';
+import { peerProblem, startTls } from '../net/open-socket.ts';
+import { type OpenTargetOptions, openTarget, targetFailure } from '../net/open-target.ts';
 import type { ResolvedTarget } from './resolve-routes.ts';
 
-/** What a target is told, and asked, while its connection is opened. */
-export interface TargetOptions extends OpenOptions {
-  /** Goes in front of all else, TLS included: a PROXY header. Default null: nothing. */
-  readonly header?: Buffer | null;
+/** What a target is told, and asked, while its connection is opened; the `header` goes in front of TLS, too. */
+export interface TargetOptions extends OpenTargetOptions {
   /** Protocols to offer to an https target, the preferred one first. Default `http/1.1`. */
   readonly alpn?: readonly string[];
 }
@@ -20,14 +19,7 @@ export interface TargetOptions extends OpenOptions {
 export async function connectTarget(target: ResolvedTarget, options: TargetOptions): Promise<Socket> {
   const address: SocketAddress = target.kind === 'unix' ? { path: target.path } : target;
   const expires = performance.now() + options.timeoutMs;
-  let raw: Socket;
-  try {
-    raw = await connectSocket(address, { ...options, allowHalfOpen: true });
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    throw failure(error, formatAddress(address), 'target-unreachable');
-  }
-  if (options.header != null) raw.write(options.header);
+  const raw = await openTarget(address, options);
   if (target.kind !== 'https') return raw;
   const timeoutMs = Math.max(1, Math.ceil(expires - performance.now()));
   return secure(raw, target, { ...options, timeoutMs });
@@ -45,7 +37,7 @@ async function secure(
     socket = await startTls(raw, alpn === undefined ? { host, ca } : { host, ca, alpn }, options);
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw failure(error, formatAddress(target), 'target-tls', IN_TLS);
+    throw targetFailure(error, formatAddress(target), 'target-tls', IN_TLS);
   }
   const problem = target.verify ? peerProblem(socket, target.host) : null;
   if (problem === null) return socket;
@@ -53,16 +45,5 @@ async function secure(
   throw new BackdialError('target-certificate', `${formatAddress(target)}: ${problem}`);
 }
 
-const WHILE_CONNECTING: Readonly<Record<string, ErrorCode>> = {
-  ECONNREFUSED: 'target-refused',
-  ETIMEDOUT: 'target-timeout',
-  ENOTFOUND: 'target-unresolved',
-  EAI_AGAIN: 'target-unresolved',
-};
 /** A deadline is one; all else that happens after TCP was open is a fault of TLS. */
 const IN_TLS: Readonly<Record<string, ErrorCode>> = { ETIMEDOUT: 'target-timeout' };
-
-function failure(error: unknown, what: string, otherwise: ErrorCode, codes = WHILE_CONNECTING): BackdialError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return new BackdialError(codes[code ?? ''] ?? otherwise, `${what}: ${message}`, { cause: error });
-}

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TARGET_KEYS, TLS_KEYS, weightedKeys } from './agent-keys.ts';
 import { apiKeys } from './api-settings.ts';
+import { SNI_KEYS } from './backends.ts';
 import { CLIENTS_KEYS } from './clients.ts';
 import { FIELD_SHAPES, type JsonShape, oneOrMany, TEXT, TEXT_OR_PORT } from './fields.ts';
 import { LOG_FILE_KEYS, syslogKeys } from './log-destinations.ts';
@@ -31,6 +32,7 @@ function orNothing(shape: JsonShape): JsonShape {
 export function fileSchemas(): readonly FileSchema[] {
   const certificates = orNothing(oneOrMany(objectOf(CERTIFICATE_KEYS)));
   const clients = orNothing(objectOf(CLIENTS_KEYS, { networks: TEXTS, ranges: TEXTS, credentials: TEXTS }));
+  const sni = orNothing(objectOf(SNI_KEYS));
   const target = objectOf(TARGET_KEYS, {
     target: anyOf(TEXT_OR_PORT, { type: 'array', items: anyOf(TEXT_OR_PORT, objectOf(weightedKeys('/'))) }),
     tls: orNothing(objectOf(TLS_KEYS)),
@@ -38,11 +40,21 @@ export function fileSchemas(): readonly FileSchema[] {
   const api = orNothing(objectOf(apiKeys('/'), { token: orNothing(TEXT) }));
   const ports = orNothing({ type: 'object', additionalProperties: TEXT_OR_PORT });
   return [
-    file('server', 'server.json5', objectOf(serverKeys('/'), { certificates, admin: api, log: log(SERVER_LOG_KEYS) })),
+    file(
+      'server',
+      'server.json5',
+      objectOf(serverKeys('/'), { certificates, admin: api, sni, log: log(SERVER_LOG_KEYS) }),
+    ),
     file(
       'server-domain',
       'domains/www.example.com.json5',
-      objectOf(SERVER_DOMAIN_KEYS, { secret: TEXTS, networks: TEXTS, forward: TEXTS, clients }),
+      objectOf(SERVER_DOMAIN_KEYS, {
+        secret: TEXTS,
+        networks: TEXTS,
+        target: orNothing(TEXT_OR_PORT),
+        forward: TEXTS,
+        clients,
+      }),
     ),
     file('agent', 'agent/agent.json5', objectOf(AGENT_KEYS, { api, log: log(AGENT_LOG_KEYS) })),
     file(

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import type { CertificateOptions, DomainOptions, ServerOptions } from '../server/options.ts';
 import { type ApiSettings, readApi } from './api-settings.ts';
+import { readBackend, readSni } from './backends.ts';
 import { readClients } from './clients.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
@@ -52,6 +53,8 @@ const OPTIONS = {
 } as const;
 
 const DOMAIN_OPTIONS = {
+  tls: 'tls',
+  proxyProtocol: 'proxyProtocol',
   listen: 'listen',
   concurrency: 'concurrency',
   balance: 'balance',
@@ -90,6 +93,7 @@ async function loadMain(
   const grants = await readIdentities(section.child('grants'), dirname(file));
   const log = await readLog(section.child('log'), SERVER_LOG_KEYS, resolve(dirname(file)));
   const admin = await readApi(section.child('admin'), resolve(dirname(file)));
+  const sni = readSni(section.child('sni'), resolve(dirname(file)));
   const claims = new Claims(findings);
   claims.add(listen, 'the front door', section.place(['listen']));
   claims.add(fields.redirect ?? [], '`redirect`', section.place(['redirect']));
@@ -116,6 +120,7 @@ async function loadMain(
       certificates,
       domains,
       inactive,
+      ...(sni === null ? {} : { sni }),
       ...(grants.length === 0 ? {} : { grants }),
     },
     inactive,
@@ -161,8 +166,18 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
   const given = section.child('secret');
   const folder = resolve(dirname(file));
   const secrets = await readSecrets(given, { folder, hashes: true });
-  if (active && secrets.length === 0 && (given === null || given.value === '' || given.items().length === 0)) {
-    section.problem('found none; an active domain needs one, or nobody could serve it', ['secret']);
+  const backend = section.child('target');
+  const target = readBackend(backend, folder);
+  if (
+    active &&
+    backend === null &&
+    secrets.length === 0 &&
+    (given === null || given.value === '' || given.items().length === 0)
+  ) {
+    section.problem('found none; an active domain needs one, or a `target`: nobody could serve it', ['secret']);
+  }
+  if (fields.proxyProtocol !== undefined && backend === null) {
+    section.problem('found without a `target`, which alone is told by it; allowed: null', ['proxyProtocol']);
   }
   const networks = section.child('networks');
   const forward = section.child('forward');
@@ -172,6 +187,7 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
     ...renamed(fields, DOMAIN_OPTIONS),
     name,
     secrets,
+    ...(target === null ? {} : { target }),
     ...(networks === null ? {} : { networks: readNetworks(networks) }),
     ...(forward === null ? {} : { forward: readNetworks(forward) }),
     ...(clients === null ? {} : { clients }),
@@ -186,13 +202,15 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
   return { active, options, listenAt: section.place(['listen']) };
 }
 
-/** What only HTTP can ask for must not seem to guard a TCP port. */
-function refuseUnaskable(section: Section, { listen = [], clients = {} }: DomainOptions): void {
+/** What only HTTP can ask for must not seem to guard a TCP port, or TLS that is not ended here. */
+function refuseUnaskable(section: Section, { listen = [], tls, clients = {} }: DomainOptions): void {
   const { credentials = [], certificates = null } = clients;
   const asked = { credentials: credentials.length > 0, certificates: certificates !== null };
+  const inTls = 'found beside `tls: "passthrough"`, where it cannot be asked for; allowed: one of the two';
   for (const [key, isAsked] of Object.entries(asked)) {
     const message = 'found beside `listen`, on whose TCP ports it cannot be asked for; allowed: one of the two';
     if (isAsked && listen.length > 0) section.problem(message, ['clients', key]);
+    else if (isAsked && tls === 'passthrough') section.problem(inTls, ['clients', key]);
   }
 }
 

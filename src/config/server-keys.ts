@@ -5,6 +5,7 @@ import {
   anything,
   count,
   duration,
+  field,
   flag,
   listOf,
   oneOf,
@@ -57,6 +58,7 @@ function serverSchema(folder: string) {
     tunnelMemory: memory(),
     memory: memory(),
     grants: anything(),
+    sni: anything(),
     drain: duration(),
     log: anything(),
   });
@@ -64,7 +66,7 @@ function serverSchema(folder: string) {
 
 /** The keys of a server's file (design 6.2); relative paths are relative to `folder`. */
 export function serverKeys(folder: string): Keys<ReturnType<typeof serverSchema>> {
-  const notYet = ['proxy', 'sni', 'registry', 'workers'];
+  const notYet = ['proxy', 'registry', 'workers'];
   return { schema: serverSchema(folder), notYet };
 }
 
@@ -93,7 +95,12 @@ const DOMAIN_SCHEMA = z.strictObject({
   active: flag(),
   secret: anything(),
   networks: anything(),
+  tls: oneOf('terminate', 'passthrough'),
   listen: tcpAddresses(),
+  target: anything(),
+  proxyProtocol: orNull(
+    field('1, 2 or null', (value) => (value === 1 || value === 2 ? value : null), { enum: [1, 2] }),
+  ),
   concurrency: concurrency(),
   balance: oneOf('round-robin', 'least-streams', 'random'),
   forward: anything(),
@@ -108,7 +115,7 @@ const DOMAIN_SCHEMA = z.strictObject({
 /** The keys of a server's domain file (design 6.3). */
 export const SERVER_DOMAIN_KEYS = {
   schema: DOMAIN_SCHEMA,
-  notYet: ['certificates', 'tls', 'target', 'proxyProtocol'],
+  notYet: ['certificates'],
 } satisfies Keys<typeof DOMAIN_SCHEMA>;
 
 /** A host of a certificate in canonical form; null when it is none. */

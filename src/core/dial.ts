@@ -8,6 +8,8 @@ export interface DialOptions {
   readonly transaction: string;
   /** The visitor's address, `ip:port`. */
   readonly client?: string;
+  /** Where the visitor came to, `ip:port`. */
+  readonly arrivedAt?: () => string;
   /** Abort ends the dial with `dial-aborted`; a stream that is open already is not touched. */
   readonly signal?: AbortSignal;
 }
@@ -21,13 +23,14 @@ export interface TargetTimeouts {
 }
 
 /**
- * A live tunnel as a way in sees it. A stream that `open` gives is a Duplex with `allowHalfOpen`: its `end` event means
+ * A live tunnel, or a backend beside the server, as a way in sees it. A stream that `open` gives is a Duplex with `allowHalfOpen`: its `end` event means
  * that the target ended cleanly, every cut is an `error`, and `destroy(error)` reaches the target as a reset.
  */
 export interface Carrier {
   readonly id: string;
   readonly domain: string;
-  readonly instance: string;
+  /** Null for a backend, which has no agent. */
+  readonly instance: string | null;
   /** The agent asked that no stream be shared by two visitors (`Backdial-Stream: visitor`). */
   readonly streamPerVisitor: boolean;
   readonly timeouts: TargetTimeouts;
@@ -41,21 +44,24 @@ export interface Carrier {
   open(authority: string, options: DialOptions): Promise<Duplex>;
 }
 
-/** Chooses among the live tunnels of a domain; balancing lives here. */
+/** Chooses among the live tunnels of a domain, and its backend where there are none; balancing lives here. */
 export interface CarrierSource {
   /**
    * The next carrier for a domain (never for an instance of one: its policy would be that of another name), leaving out those in `except` (already tried). Fails with `domain-unknown`,
    * `domain-unserved` or, when all that are left are full, `stream-limit`.
    */
   pick(domain: string, except?: ReadonlySet<Carrier>): Carrier;
-  /** Whether the domain has a tunnel; takes nobody's turn. */
+  /** Whether the domain has a tunnel or a backend; takes nobody's turn. */
   serves(domain: string): boolean;
 }
 
 /** An open stream, and which instance it leads to. */
 export interface Dialled {
   readonly stream: Duplex;
-  readonly instance: string;
+  /** Null for a backend beside the server. */
+  readonly instance: string | null;
+  /** Aborted, with a BackdialError, when the stream is to be cut; null: it ends by itself. */
+  readonly ended: AbortSignal | null;
 }
 
 /** The one primitive of Backdial (design, section 2): a name becomes a byte stream. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { domainToASCII, domainToUnicode } from 'node:url';
 
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
@@ -65,4 +66,9 @@ export function wildcardOf(name: string): string | null {
 /** Whether a pattern (exact, `*.suffix` for exactly one label more, `*` for every name) is about a canonical name, or is it. */
 export function covers(pattern: string, name: string): boolean {
   return pattern === name || pattern === '*' || pattern === wildcardOf(name);
+}
+
+/** A canonical name as hosts folders hide it: BLAKE2s-256 in base64url without padding. */
+export function hashedName(name: string): string {
+  return createHash('blake2s256').update(name).digest('base64url');
 }

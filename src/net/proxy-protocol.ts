@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { parseHostPort } from '../core/address.ts';
 
 /** Which form of the PROXY protocol: a line of text, or binary. */
 export type ProxyVersion = 1 | 2;
@@ -16,6 +17,7 @@ const VERSION_AND_COMMAND = 0x21;
 const TCP4 = 0x11;
 const TCP6 = 0x21;
 const UNSPECIFIED = 0x00;
+const HTTPS_PORT = 443;
 
 /**
  * The header (proxy-protocol.txt of HAProxy, sections 2.1 and 2.2) that goes in front of all else on a TCP connection and
@@ -37,6 +39,33 @@ export function proxyHeader(version: ProxyVersion, source: ProxyEndpoint | null,
     bytesOfPort(source.port),
     bytesOfPort(destination.port),
   ]);
+}
+
+/** The ends of a visitor's connection as they are known; null: not at all. */
+export interface VisitorEnds {
+  /** `ip:port`, or `unix`. */
+  readonly visitor: string | null;
+  /** Where it came to, `ip:port`, or `unix`. */
+  readonly arrivedAt: string | null;
+  /** Its port, where that is all that is known of it. Default 443. */
+  readonly port?: number | undefined;
+}
+
+/**
+ * The header that tells a target who its visitor is. The address that the visitor came to is left at zero when it is not
+ * known in the visitor's family: the source is what counts.
+ */
+export function visitorHeader(version: ProxyVersion, { visitor, arrivedAt, port = HTTPS_PORT }: VisitorEnds): Buffer {
+  const source = endpointOf(visitor);
+  const known = endpointOf(arrivedAt);
+  if (source !== null && known !== null && familyOf(source, known) !== null) return proxyHeader(version, source, known);
+  const address = source !== null && isIPv6(source.address) ? '::' : '0.0.0.0';
+  return proxyHeader(version, source, { address, port: known?.port ?? port });
+}
+
+function endpointOf(peer: string | null): ProxyEndpoint | null {
+  const parsed = peer === null ? null : parseHostPort(peer);
+  return parsed === null ? null : { address: parsed.host, port: parsed.port };
 }
 
 function familyOf(source: ProxyEndpoint, destination: ProxyEndpoint): typeof TCP4 | typeof TCP6 | null {

@@ -5,6 +5,7 @@ import type { TunnelStats } from '../core/tunnel-stats.ts';
 /** A tunnel as the registry keeps it. */
 export interface RegisteredTunnel extends Carrier {
   readonly info: TunnelInfo;
+  readonly instance: string;
   readonly streamCount: number;
   readonly streamLimit: number;
   readonly stats: TunnelStats;

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
+import { formatPeer } from '../core/address.ts';
 import type { Dialled, DialOptions } from '../core/dial.ts';
 import { asBackdialError, BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { Observer, StreamEnd, Way } from '../core/events.ts';
-import { splice } from '../net/splice.ts';
+import { type SpliceResult, splice } from '../net/splice.ts';
 import type { DomainStreams } from './domain-streams.ts';
 import type { ResolvedDomain } from './resolve-options.ts';
 
@@ -15,8 +16,9 @@ export interface StreamDialer {
 export interface ByteVisit {
   /** With `allowHalfOpen`, unread: what the visitor sends waits in it, in order. */
   readonly socket: Socket;
-  readonly policy: ResolvedDomain;
-  /** What is dialled: `domain[:port]` or `instance.domain[:port]`. */
+  /** Whose places are limited; null: nobody's. */
+  readonly policy: ResolvedDomain | null;
+  /** What is dialled, in the dialer's words: `domain[:port]` or `instance.domain[:port]`. */
   readonly name: string;
   /** For the log: the domain that the visitor reached. */
   readonly domain: string;
@@ -73,11 +75,12 @@ export class ByteVisits {
       this.#record(visit, { ...refused(error.code), reason: gone ? visit.endOfSocket() : error.code });
       return;
     }
-    const { stream, instance } = dialled;
-    const { end, error, bytesAToB: bytesIn, bytesBToA: bytesOut } = await splice(visit.socket, stream);
-    this.#streams.leave(visit.policy);
-    const cut = end === 'a-reset' ? visit.endOfSocket() : asBackdialError(error, 'agent-lost').code;
-    this.#record(visit, { reason: end === 'done' ? 'done' : cut, status: null, instance, bytesIn, bytesOut });
+    const { stream, instance, ended } = dialled;
+    const result = await splice(visit.socket, stream, ended === null ? {} : { signal: ended });
+    if (visit.policy !== null) this.#streams.leave(visit.policy);
+    const { bytesAToB: bytesIn, bytesBToA: bytesOut } = result;
+    const reason = result.end === 'a-reset' ? visit.endOfSocket() : endOfStream(result, instance);
+    this.#record(visit, { reason, status: null, instance, bytesIn, bytesOut });
   }
 
   /** Records a visitor who was turned away before a dial. */
@@ -95,11 +98,12 @@ export class ByteVisits {
     const socketOnClose = () => gone.abort(new BackdialError('visitor-reset'));
     socket.once('close', socketOnClose);
     try {
-      if (!this.#streams.tryEnter(policy)) await this.#streams.wait(policy, signal);
+      if (policy !== null && !this.#streams.tryEnter(policy)) await this.#streams.wait(policy, signal);
       try {
-        return await this.#dialer.open(name, { way, transaction, client: remote, signal });
+        const arrivedAt = () => formatPeer(socket.localAddress, socket.localPort);
+        return await this.#dialer.open(name, { way, transaction, client: remote, arrivedAt, signal });
       } catch (error) {
-        this.#streams.leave(policy);
+        if (policy !== null) this.#streams.leave(policy);
         throw error;
       }
     } finally {
@@ -130,6 +134,12 @@ export class ByteVisits {
       },
     });
   }
+}
+
+/** A backend's connection is one to the target itself. */
+function endOfStream({ end, error }: SpliceResult, instance: string | null): StreamEnd {
+  if (end === 'done') return 'done';
+  return end === 'b-reset' && instance === null ? 'target-lost' : asBackdialError(error, 'agent-lost').code;
 }
 
 function reset(socket: Socket): void {

@@ -38,6 +38,7 @@ const KINDS = {
   memoryBytes: 'setting',
   drainMs: 'setting',
   inactive: 'setting',
+  sni: 'setting',
   // The server's identity towards agents and visitors: they were told the old one.
   name: 'fixed',
   service: 'fixed',

@@ -4,6 +4,7 @@ import type { Carrier, CarrierSource, Dialer, Dialled, DialOptions } from '../co
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
 import type { Picked, TunnelRegistry } from '../registry/registry.ts';
+import { Backend, type Backends } from './backends.ts';
 import type { DomainMatch, DomainTable } from './domain-table.ts';
 
 /** How many tunnels one dial may try. */
@@ -18,27 +19,47 @@ const ROOM_POLL_MS = 20;
  */
 export type RoomMaker = (domains: readonly string[], instance: string | null) => boolean;
 
-/** Resolves names to tunnels; balancing and fail-over of dials live here (design, section 2). */
+export interface TunnelDialerOptions {
+  /** Those in force. */
+  readonly domains: () => DomainTable;
+  readonly registry: TunnelRegistry;
+  readonly backends: Pick<Backends, 'of'>;
+  /** Default: makes none. */
+  readonly makeRoom?: RoomMaker;
+}
+
+/**
+ * Resolves names to tunnels; balancing and fail-over of dials live here (design, section 2). A domain's `target` beside the
+ * server takes what no tunnel does: there is none, or those that were tried failed.
+ */
 export class TunnelDialer implements Dialer, CarrierSource {
   readonly #domains: () => DomainTable;
   readonly #registry: TunnelRegistry;
+  readonly #backends: Pick<Backends, 'of'>;
   readonly #makeRoom: RoomMaker;
 
-  constructor(domains: () => DomainTable, registry: TunnelRegistry, makeRoom: RoomMaker = () => false) {
+  constructor({ domains, registry, backends, makeRoom = () => false }: TunnelDialerOptions) {
     this.#domains = domains;
     this.#registry = registry;
+    this.#backends = backends;
     this.#makeRoom = makeRoom;
   }
 
   pick(domain: string, except?: ReadonlySet<Carrier>): Carrier {
-    const policy = this.#domains().find(domain);
-    return this.#pick(domain, policy === null ? null : { policy, domain, instance: null }, except);
+    return this.#pick(domain, this.#match(domain), except);
   }
 
   serves(domain: string): boolean {
     const policy = this.#domains().find(domain);
     if (policy === null) return false;
+    if (policy.target !== null) return true;
     return this.#registry.instanceCount(domain) > 0 || this.#registry.instanceCount(policy.name) > 0;
+  }
+
+  /** The domain alone: visitors who name no instance (design, section 2). */
+  #match(domain: string): DomainMatch | null {
+    const policy = this.#domains().find(domain);
+    return policy === null ? null : { policy, domain, instance: null };
   }
 
   #pick(name: string, match: DomainMatch | null, except?: ReadonlySet<Carrier>): Carrier {
@@ -48,6 +69,10 @@ export class TunnelDialer implements Dialer, CarrierSource {
     // An exact claim is served before the wildcard's.
     if (picked === 'none' && match.policy.name !== match.domain) {
       picked = this.#registry.pick(match.policy.name, options);
+    }
+    if (picked === 'none' && match.instance === null) {
+      const backend = this.#backends.of(match.policy);
+      if (backend !== null && except?.has(backend) !== true) return backend;
     }
     if (picked === 'none') throw new BackdialError('domain-unserved', name);
     if (picked === 'full') throw new BackdialError('stream-limit', name);
@@ -64,42 +89,57 @@ export class TunnelDialer implements Dialer, CarrierSource {
    */
   async open(name: string, options: DialOptions): Promise<Dialled> {
     const { host, authority } = parseName(name);
+    return this.#open(host, authority, () => this.#domains().resolve(host), options);
+  }
+
+  /** As {@link open}, for a domain (canonical): what precedes its first dot is never taken for an instance. */
+  async openDomain(domain: string, options: DialOptions): Promise<Dialled> {
+    return this.#open(domain, domain, () => this.#match(domain), options);
+  }
+
+  async #open(
+    host: string,
+    authority: string,
+    match: () => DomainMatch | null,
+    options: DialOptions,
+  ): Promise<Dialled> {
     const tried = new Set<Carrier>();
-    let carrier = await this.#pickWithRoom(host, options.signal);
+    let carrier = await this.#pickWithRoom(host, match, options.signal);
     for (;;) {
       try {
-        return { stream: await carrier.open(authority, options), instance: carrier.instance };
+        const stream = await carrier.open(authority, options);
+        return { stream, instance: carrier.instance, ended: carrier instanceof Backend ? carrier.ended : null };
       } catch (thrown) {
         const error = asBackdialError(thrown, 'internal');
         tried.add(carrier);
         if (!error.entry.retryable || tried.size >= MAX_ATTEMPTS) throw error;
-        carrier = this.#pickOther(host, tried, error);
+        try {
+          carrier = this.#pick(host, match(), tried);
+        } catch {
+          // Where there is no other one, what the last attempt met says more than `domain-unserved`.
+          throw error;
+        }
       }
     }
   }
 
   /** The first carrier. In full tunnels kept streams that nobody uses give way. */
-  async #pickWithRoom(host: string, signal: AbortSignal | undefined): Promise<Carrier> {
+  async #pickWithRoom(
+    host: string,
+    match: () => DomainMatch | null,
+    signal: AbortSignal | undefined,
+  ): Promise<Carrier> {
     for (let waitedMs = 0; ; waitedMs += ROOM_POLL_MS) {
-      const match = this.#domains().resolve(host);
+      const found = match();
       try {
-        return this.#pick(host, match);
+        return this.#pick(host, found);
       } catch (thrown) {
-        if (match === null || asBackdialError(thrown, 'internal').code !== 'stream-limit') throw thrown;
-        const made = this.#makeRoom([match.domain, match.policy.name], match.instance);
+        if (found === null || asBackdialError(thrown, 'internal').code !== 'stream-limit') throw thrown;
+        const made = this.#makeRoom([found.domain, found.policy.name], found.instance);
         if ((waitedMs === 0 && !made) || waitedMs >= ROOM_WAIT_MS) throw thrown;
       }
       await sleep(ROOM_POLL_MS, undefined, { ref: false });
       if (signal?.aborted === true) throw new BackdialError('dial-aborted');
-    }
-  }
-
-  /** Another carrier; when there is none the error of the last attempt says more than `domain-unserved`. */
-  #pickOther(host: string, tried: ReadonlySet<Carrier>, lastError: BackdialError): Carrier {
-    try {
-      return this.#pick(host, this.#domains().resolve(host), tried);
-    } catch {
-      throw lastError;
     }
   }
 }

@@ -56,6 +56,11 @@ export class DomainTable {
     return this.#byName.values();
   }
 
+  /** The domain of this very name, which may be that of a wildcard. */
+  named(name: string): ResolvedDomain | null {
+    return this.#byName.get(name) ?? null;
+  }
+
   /** The policy of a domain: exact first, then the wildcard one label up, then that of a grant. `name` is canonical. */
   find(name: string): ResolvedDomain | null {
     const exact = this.#byName.get(name);

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import type { BackdialError, ErrorCode } from '../core/errors.ts';
 import { ALERT, type Alert, sendAlert } from '../net/alert.ts';
+import type { ClientHello } from '../net/client-hello.ts';
 import { type Listener, listenOn } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
 import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
@@ -10,9 +11,10 @@ import { type PeekBudget, type Peeked, peekClientHello } from '../net/peek.ts';
 import { Admission } from './admission.ts';
 import { Certificates } from './certificates.ts';
 import type { DomainTable } from './domain-table.ts';
-import { type HelloRoute, helloRoute } from './hello-route.ts';
+import type { HelloRoute } from './hello-route.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 import { TlsTerminator } from './tls-terminator.ts';
+import type { TlsWay } from './tls-way.ts';
 import { UncoveredDomains } from './uncovered-domains.ts';
 import type { VisitorConnection } from './visitor.ts';
 
@@ -45,6 +47,10 @@ export interface FrontDoor {
 export interface FrontDoorOptions {
   readonly options: ResolvedServerOptions;
   readonly domains: () => DomainTable;
+  /** What becomes of a connection, by its hello and the visitor's address (`ip:port`). */
+  route(hello: ClientHello, remote: string): HelloRoute;
+  /** Gets, in the turn of their hello, the connections whose TLS passes through. */
+  readonly passthrough: Pick<TlsWay, 'pass' | 'passToHost' | 'refuse'>;
   /** Gets each connection after its TLS handshake; the socket has an `error` listener and is the callee's from then on. */
   onVisitor(tlsSocket: TLSSocket, connection: VisitorConnection): void;
   /**
@@ -76,6 +82,7 @@ interface Arrival {
 }
 
 class TlsFrontDoor implements FrontDoor {
+  readonly #given: Pick<FrontDoorOptions, 'route' | 'passthrough'>;
   readonly #options: ResolvedServerOptions;
   readonly #domains: () => DomainTable;
   readonly #admission: Admission;
@@ -91,6 +98,7 @@ class TlsFrontDoor implements FrontDoor {
 
   constructor(given: FrontDoorOptions) {
     const { options, domains, onVisitor, admission, certificates, clientAuthorities = () => null } = given;
+    this.#given = given;
     this.#clientAuthorities = clientAuthorities;
     this.#options = options;
     this.#domains = domains;
@@ -199,19 +207,29 @@ class TlsFrontDoor implements FrontDoor {
       const reason = REASON_OF_ALERT[peeked.alert] ?? 'hello-invalid';
       this.#admission.refused({ remote, reason, detail: `${peeked.problem} (alert ${peeked.alert})`, name: null });
     } else {
-      this.#follow(arrival, helloRoute(peeked, this.#certificates()));
+      this.#follow(arrival, this.#given.route(peeked, remote));
     }
   }
 
   #follow(arrival: Arrival, route: HelloRoute): void {
+    const { raw: socket, remote } = arrival;
+    const { passthrough } = this.#given;
     if (route.kind === 'terminate') {
       this.#terminate(arrival, route.name, route.certificate);
-    } else {
-      sendAlert(arrival.raw, ALERT.unrecognizedName);
+      return;
+    }
+    this.#arriving.delete(socket);
+    if (route.kind === 'refuse') {
+      sendAlert(socket, ALERT.unrecognizedName);
       const { reason, name } = route;
       const detail = `${route.detail} (alert ${ALERT.unrecognizedName})`;
-      this.#admission.refused({ remote: arrival.remote, reason, detail, name });
+      this.#admission.refused({ remote, reason, detail, name });
+      return;
     }
+    const visitor = { socket, remote, name: route.name };
+    if (route.kind === 'passthrough') passthrough.pass(visitor, route.policy);
+    else if (route.kind === 'host') passthrough.passToHost(visitor, route.host);
+    else passthrough.refuse(visitor, route.policy, route.reason);
   }
 
   #terminate(arrival: Arrival, name: string | null, certificate: number): void {

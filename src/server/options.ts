@@ -15,6 +15,17 @@ export interface CertificateOptions {
 /** How the streams of a domain are spread over its live instances. */
 export type Balance = 'round-robin' | 'least-streams' | 'random';
 
+/** Who ends the TLS of a domain's visitors: the server, or the target. */
+export type TlsPolicy = 'terminate' | 'passthrough';
+
+/** Backends by the names of folders (features 5.3). */
+export interface SniOptions {
+  /** Absolute path. Each folder in it is a host: `<name>/tls-socket` is where its TLS goes, `<name>/send-proxy-v1` asks for a PROXY line. */
+  readonly hosts: string;
+  /** Whether the folders have the hashes of names ({@link hashedName}) instead of the names. Default false. */
+  readonly hashed?: boolean;
+}
+
 /** A login of visitors and what proves it. */
 export interface CredentialOptions {
   /** 1 to 128 bytes without a colon or control characters. The same one may come several times, each with its password. */
@@ -32,11 +43,11 @@ export interface ClientOptions {
   readonly networks?: readonly Network[];
   /** When they may come, by every way in: entries that `parseTimeRange` reads. Default none: at any time. */
   readonly ranges?: readonly string[];
-  /** HTTP Basic logins, any of which will do. Not with `listen`. Default none: nobody is asked. */
+  /** HTTP Basic logins, any of which will do. Not with `listen` or `passthrough`. Default none: nobody is asked. */
   readonly credentials?: readonly CredentialOptions[];
   /** Realm that visitors are shown with the question for a login; printable ASCII. Default: the domain's name. */
   readonly banner?: string;
-  /** PEM of the authorities, one of which must have issued the visitor's TLS certificate. Not with `listen`. Default null: none is asked for. */
+  /** PEM of the authorities, one of which must have issued the visitor's TLS certificate. Not with `listen` or `passthrough`. Default null: none is asked for. */
   readonly certificates?: string | null;
 }
 
@@ -90,6 +101,18 @@ export interface DomainOptions {
   readonly name: string;
   /** Any of these lets an agent in: plain, or a SHA-512-crypt hash (`$6$...`). */
   readonly secrets: readonly Secret[];
+  /**
+   * What becomes of the TLS of visitors who name the domain in SNI: `terminate`, the default, ends it here; `passthrough`
+   * hands every byte, the ClientHello first, to the target, and nobody here ever sees a key.
+   */
+  readonly tls?: TlsPolicy;
+  /**
+   * A service beside the server, spoken to in the clear (with `passthrough`: in the visitor's TLS). It takes what no agent of
+   * the domain does. Default null: none.
+   */
+  readonly target?: SocketAddress | null;
+  /** Version of the PROXY header that tells `target` the visitor's address. Default null: none. */
+  readonly proxyProtocol?: 1 | 2 | null;
   /** Networks that its agents may come from. Default none: anywhere. */
   readonly networks?: readonly Network[];
   /**
@@ -153,6 +176,8 @@ export interface ServerOptions {
   readonly grants?: readonly IdentityOptions[];
   /** Listeners that send plain HTTP to https. Default none. */
   readonly redirect?: readonly SocketAddress[];
+  /** Backends for names that no domain has. Default null: none. */
+  readonly sni?: SniOptions | null;
   /** What stalled readers may hold in one tunnel, bytes. Default 67,108,864. */
   readonly tunnelMemoryBytes?: number;
   /** What they may hold in all tunnels together, bytes. Default 536,870,912. */

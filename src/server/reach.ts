@@ -35,6 +35,8 @@ export function reach(
   const forbidden = access.of(policy).refusal(remote);
   const isServed = carriers.serves(host);
   const hidden = policy === null ? domains().absence(host) : forbidden;
+  // A connection whose TLS ends here is none to a target that ends it; whether the name was this one's before does not matter.
+  if (policy?.tls === 'passthrough' && hidden === null && isServed) return { refusal: 'misdirected', policy: null };
   const wanted = hidden === null && isServed ? (policy?.clients.certificates ?? null) : null;
   if (name !== host && clientAuthorities !== null && wanted !== clientAuthorities) {
     return { refusal: 'misdirected', policy: null };

@@ -15,7 +15,7 @@ export function resolveClients({ name, clients = {} }: DomainOptions): ResolvedC
 
 /** What is wrong with who may come to a domain, agents and visitors; every problem. */
 export function clientProblems(domain: DomainOptions): string[] {
-  const { listen = [], networks = [], forward = [] } = domain;
+  const { listen = [], networks = [], forward = [], tls = 'terminate' } = domain;
   const clients = resolveClients(domain);
   const problems = [
     ...networks.map((network) => faultOf('networks', networkFault(network))),
@@ -30,6 +30,8 @@ export function clientProblems(domain: DomainOptions): string[] {
     const asked = (clients[key]?.length ?? 0) > 0;
     if (asked && listen.length > 0)
       problems.push(`\`clients.${key}\` cannot be asked for on the TCP ports of \`listen\``);
+    if (asked && tls === 'passthrough')
+      problems.push(`\`clients.${key}\` cannot be asked for in TLS that passes through`);
   }
   return problems.filter((problem) => problem !== null);
 }

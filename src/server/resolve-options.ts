@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { isAbsolute } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { canonicalName } from '../core/host-name.ts';
@@ -30,6 +31,7 @@ const DEFAULTS = {
   redirect: [],
   grants: [],
   inactive: [],
+  sni: null,
   tunnelMemoryBytes: 67_108_864,
   memoryBytes: 536_870_912,
   drainMs: 30_000,
@@ -42,6 +44,9 @@ const LEAST_MEMORY_BYTES = 1_000_000;
 const DOMAIN_DEFAULTS = {
   networks: [],
   forward: [],
+  tls: 'terminate',
+  target: null,
+  proxyProtocol: null,
   listen: [],
   concurrency: 1_000,
   balance: 'round-robin' as Balance,
@@ -66,6 +71,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   if (base.listen.length === 0) problems.push('`listen` is empty; give at least one address');
   if (base.certificates.length === 0) problems.push('`certificates` is empty; give at least one');
   if (!base.service.startsWith('/')) problems.push('`service` must be a path that begins with /');
+  if (base.sni !== null && !isAbsolute(base.sni.hosts)) problems.push('`sni.hosts` must be an absolute path');
   for (const key of NUMBERS) {
     const value = base[key];
     if (!Number.isSafeInteger(value) || value < 0) problems.push(`\`${key}\` must be a whole number of 0 or more`);
@@ -80,6 +86,9 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     if (recall(domain, base) !== null) continue;
     if (domain.name.startsWith('*.') && (domain.listen ?? []).length > 0) {
       problems.push(`${domain.name}: a wildcard cannot have \`listen\`; TCP visitors name no host`);
+    }
+    if (domain.proxyProtocol != null && domain.target == null) {
+      problems.push(`${domain.name}: \`proxyProtocol\` is for \`target\`, and there is none`);
     }
     const own = [...clientProblems(domain), ...grantProblems(domain.grants ?? {})];
     problems.push(...own.map((problem) => `${domain.name}: ${problem}`));

@@ -11,6 +11,7 @@ import { TunnelRegistry } from '../registry/registry.ts';
 import { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { DEFAULT_LIVENESS, type LivenessOptions } from '../tunnel/types.ts';
 import { Admission } from './admission.ts';
+import { Backends } from './backends.ts';
 import { diffServerOptions } from './change.ts';
 import { reportChanges } from './change-report.ts';
 import { TunnelDialer } from './dialer.ts';
@@ -18,6 +19,8 @@ import { DomainStreams } from './domain-streams.ts';
 import { FailureLimiter } from './failure-limiter.ts';
 import { createFrontDoor, type FrontDoor } from './front-door.ts';
 import { TunnelGate } from './gate.ts';
+import { HelloRouter } from './hello-route.ts';
+import { HostsFolder } from './hosts-folder.ts';
 import { createHttpsWay, type HttpsWay } from './https-way.ts';
 import { InForce } from './in-force.ts';
 import type { ServerOptions } from './options.ts';
@@ -25,6 +28,7 @@ import { createRedirect, type Redirect } from './redirect.ts';
 import { type ResolvedServerOptions, resolveServerOptions } from './resolve-options.ts';
 import { createSecretChecker, type SecretChecker } from './secret-check.ts';
 import { createTcpWay, type TcpWay } from './tcp-way.ts';
+import { createTlsWay, type TlsWay } from './tls-way.ts';
 import { AccessControl } from './visitor-access.ts';
 
 /** Where a server listens, with the ports that the system chose. */
@@ -89,7 +93,9 @@ class TunnelServer implements Server {
   readonly #gate: TunnelGate;
   readonly #frontDoor: FrontDoor;
   readonly #https: HttpsWay;
+  readonly #tls: TlsWay;
   readonly #tcp: TcpWay;
+  readonly #backends = new Backends();
   readonly #redirect: Redirect;
   /** Settles with the last `apply` that was asked for. */
   #applying: Promise<unknown> = Promise.resolve();
@@ -105,7 +111,12 @@ class TunnelServer implements Server {
     const access = new AccessControl({ secrets: this.#passwords, limiter: new FailureLimiter() });
     const streams = new DomainStreams();
     const registry = this.#registry;
-    const dialer = new TunnelDialer(domains, registry, (names, instance) => this.#https.makeRoom(names, instance));
+    const dialer = new TunnelDialer({
+      domains,
+      registry,
+      backends: this.#backends,
+      makeRoom: (names, instance) => this.#https.makeRoom(names, instance),
+    });
     const gate = new TunnelGate({
       options,
       domains,
@@ -127,11 +138,17 @@ class TunnelServer implements Server {
     this.#gate = gate;
     this.#dialer = dialer;
     this.#https = https;
+    const hosts = new HostsFolder(() => options.sni);
+    const serves = (domain: string) => dialer.serves(domain);
+    const router = new HelloRouter({ domains, access, serves, hosts, certificates });
+    this.#tls = createTlsWay({ options, dialer, streams });
     this.#frontDoor = createFrontDoor({
       options,
       domains,
       certificates,
       admission,
+      route: (hello, remote) => router.route(hello, remote),
+      passthrough: this.#tls,
       onVisitor: (tlsSocket, connection) => https.accept(tlsSocket, connection),
       clientAuthorities: (name, remote) => {
         const policy = domains().find(name);
@@ -168,6 +185,7 @@ class TunnelServer implements Server {
     const next = resolveServerOptions(given);
     const changes = diffServerOptions(options, next);
     this.#inForce.take(changes, next);
+    this.#backends.follow(this.#inForce.domains());
     this.#secrets.expect(secretLists(options));
     this.#gate.recheck();
     this.#https.refresh();
@@ -223,6 +241,7 @@ class TunnelServer implements Server {
   /** Ends what is open, now. */
   async #cut(): Promise<void> {
     this.#gate.close();
+    this.#tls.close();
     await Promise.all([this.#https.close(), this.#tcp.close(), this.#redirect.close(), this.#frontDoor.close()]);
     this.#secrets.close();
     this.#passwords.close();

@@ -14,9 +14,9 @@ export class UncoveredDomains {
   /** To be called whenever domains or certificates changed. */
   check(domains: DomainTable, certificates: Certificates): void {
     const uncovered = new Set<string>();
-    for (const { name, listen } of domains.all()) {
-      // TCP visitors need no certificate.
-      if (listen.length > 0 || certificates.select(name) !== -1) continue;
+    for (const { name, listen, tls } of domains.all()) {
+      // TCP visitors need no certificate, and those whose TLS passes through get that of the target.
+      if (listen.length > 0 || tls === 'passthrough' || certificates.select(name) !== -1) continue;
       uncovered.add(name);
       if (this.#known.has(name)) continue;
       const message = `no entry of certificates covers ${name}: TLS visitors of it are refused (alert 112)`;

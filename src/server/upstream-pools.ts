@@ -1,3 +1,4 @@
+import { formatPeer } from '../core/address.ts';
 import type { Carrier } from '../core/dial.ts';
 import { Upstream } from '../net/upstream.ts';
 import { UpstreamPool } from '../net/upstream-pool.ts';
@@ -61,7 +62,9 @@ export class UpstreamPools {
 
   /** Opens a stream that belongs to one exchange only and ends with it. Fails with a BackdialError. */
   async openAlone({ carrier, authority, transaction, visitor, signal }: StreamWish): Promise<Upstream> {
-    const options = { way: 'https', transaction, client: visitor.remote, signal } as const;
+    const { raw } = visitor.connection;
+    const arrivedAt = () => formatPeer(raw.localAddress, raw.localPort);
+    const options = { way: 'https', transaction, client: visitor.remote, arrivedAt, signal } as const;
     const upstream = new Upstream(await carrier.open(authority, options), TARGET_RULES);
     upstream.onFree = endFree;
     return upstream;

@@ -19,6 +19,6 @@ export class FakeDialer implements StreamDialer {
   async open(name: string, options: DialOptions): Promise<Opened> {
     const dialled = { name, options };
     this.calls.push(dialled);
-    return { stream: await this.#answer(dialled), instance: 'one' };
+    return { stream: await this.#answer(dialled), instance: 'one', ended: null };
   }
 }

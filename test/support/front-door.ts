@@ -1,9 +1,14 @@
 import type { TestContext } from 'node:test';
 import tls, { type TLSSocket } from 'node:tls';
+import { BackdialError } from '../../src/core/errors.ts';
+import { Certificates } from '../../src/server/certificates.ts';
 import { DomainTable } from '../../src/server/domain-table.ts';
 import { createFrontDoor, type FrontDoor } from '../../src/server/front-door.ts';
+import { HelloRouter } from '../../src/server/hello-route.ts';
+import { HostsFolder } from '../../src/server/hosts-folder.ts';
 import type { ServerOptions } from '../../src/server/options.ts';
 import { resolveServerOptions } from '../../src/server/resolve-options.ts';
+import { createTlsWay } from '../../src/server/tls-way.ts';
 import type { VisitorConnection } from '../../src/server/visitor.ts';
 import { testCertificate } from './certificates.ts';
 import { Observed } from './observed.ts';
@@ -38,9 +43,22 @@ export async function startFrontDoor(
   });
   const visitors: Visitor[] = [];
   const table = new DomainTable(options.domains);
+  const domains = () => table;
+  const certificates = new Certificates(options.certificates);
+  const router = new HelloRouter({
+    domains,
+    access: { of: () => ({ refusal: () => null }) },
+    serves: () => true,
+    hosts: new HostsFolder(() => options.sni),
+    certificates: () => certificates,
+  });
+  const dialer = { openDomain: () => Promise.reject(new BackdialError('domain-unserved')) };
   const frontDoor = createFrontDoor({
     options,
-    domains: () => table,
+    domains,
+    certificates: () => certificates,
+    route: (given, remote) => router.route(given, remote),
+    passthrough: createTlsWay({ options, dialer }),
     onVisitor(tlsSocket, connection) {
       visitors.push({ tlsSocket, connection });
       onVisitor({ tlsSocket, connection });
