@@ -15,6 +15,9 @@ export class Http2Exchange implements Exchange {
   readonly #head: boolean;
   readonly #bodyEnded: boolean;
   #trailers: string[] = [];
+  #requestTrailers: string[] = [];
+  #bodyStarted = false;
+  #bodyOver = false;
   #done = false;
 
   /** `ended`: the request's HEADERS had END_STREAM. `writeMs` as in HTTP/1. */
@@ -27,6 +30,10 @@ export class Http2Exchange implements Exchange {
     stream.on('close', this.#streamOnClose);
     stream.on('drain', this.#streamOnDrain);
     stream.on('timeout', this.#streamOnTimeout);
+    if (ended) return;
+    // From the start: an empty body ends, and trailers come, whether or not anyone reads.
+    stream.on('trailers', this.#streamOnTrailers);
+    stream.on('end', this.#streamOnEnd);
   }
 
   get responded(): boolean {
@@ -35,16 +42,9 @@ export class Http2Exchange implements Exchange {
 
   startBody(): void {
     const stream = this.#stream;
-    let trailers: string[] = [];
-    stream.on('trailers', (_headers, _flags, raw?: string[]) => {
-      trailers = raw ?? [];
-    });
+    this.#bodyStarted = true;
     stream.on('data', this.#streamOnData);
-    stream.on('end', () => {
-      // A reset stream says `end` too.
-      if (stream.aborted || stream.rstCode !== 0) return;
-      this.handler?.exchangeBodyEnd(trailers);
-    });
+    if (this.#bodyOver) process.nextTick(() => this.handler?.exchangeBodyEnd(this.#requestTrailers));
   }
 
   pauseBody(): void {
@@ -143,6 +143,17 @@ export class Http2Exchange implements Exchange {
   }
 
   readonly #streamOnData = (chunk: Buffer): void => this.handler?.exchangeData(chunk);
+
+  readonly #streamOnTrailers = (_headers: unknown, _flags: number, raw: string[]): void => {
+    this.#requestTrailers = raw;
+  };
+
+  readonly #streamOnEnd = (): void => {
+    // A reset stream says `end` too.
+    if (this.#stream.aborted || this.#stream.rstCode !== 0) return;
+    this.#bodyOver = true;
+    if (this.#bodyStarted) this.handler?.exchangeBodyEnd(this.#requestTrailers);
+  };
 
   readonly #streamOnDrain = (): void => {
     this.#stream.setTimeout(0);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import * as http2 from 'node:http2';
 import test from 'node:test';
 import { type HttpsWayKit, withHttpsWay } from '../support/https-way.ts';
@@ -102,6 +103,44 @@ test('bodies of HTTP/2 are framed: by their length, else in chunks, with trailer
     await to.send(OK);
     await kit.record(3);
     assert.equal(kit.target.peers.length, 1);
+    close();
+  });
+});
+
+test('a body that is complete before a stream to the target is open, be it empty, is sent with its trailers', async () => {
+  await withHttpsWay({}, async (kit) => {
+    const { session, close } = await http2Visitor(kit);
+    const { carrier } = kit;
+    const open = carrier.open.bind(carrier);
+    for (const [body, sent] of [
+      ['', '0\r\nx-sum: 1\r\n\r\n'],
+      ['abc', '3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n'],
+    ] as const) {
+      const opening = Promise.withResolvers<void>();
+      const mayOpen = Promise.withResolvers<void>();
+      carrier.open = async (...wanted) => {
+        opening.resolve();
+        await mayOpen.promise;
+        return open(...wanted);
+      };
+      const stream = session.request(
+        { ':method': 'POST', ':path': '/early', ':authority': 'www.example.com' },
+        { waitForTrailers: true, endStream: false },
+      );
+      stream.on('error', () => {});
+      const ended = once(stream, 'wantTrailers');
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '1' }));
+      stream.end(body);
+      await within('the end of the request', Promise.all([ended, opening.promise]));
+      // The answer to a PING comes behind what was sent before it.
+      await new Promise<void>((resolve) => session.ping(() => resolve()));
+      mayOpen.resolve();
+      const to = await kit.target.next();
+      await to.receivedText(`\r\n\r\n${sent}`);
+      await to.send(OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+      await within('the answer', once(stream, 'response'));
+      stream.resume();
+    }
     close();
   });
 });
