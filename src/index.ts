@@ -1,5 +1,6 @@
 /** The library's face: what is not exported here is not public. */
 export { type Agent, createAgent } from './agent/agent.ts';
+export type { Exposure, ExposureRequest, Exposures, SavedExposure } from './agent/exposures.ts';
 export type {
   AgentDomainOptions,
   AgentOptions,

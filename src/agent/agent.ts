@@ -8,6 +8,7 @@ import { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { type AgentChange, diffAgentOptions, reportAgentChanges } from './change.ts';
 import type { DomainTargets } from './domain-targets.ts';
 import { ExchangeServer } from './exchange-server.ts';
+import { Exposures } from './exposures.ts';
 import { type AgentInternals, DEFAULT_INTERNALS } from './internals.ts';
 import { joinStream } from './join.ts';
 import type { LinkSnapshot } from './link.ts';
@@ -44,6 +45,8 @@ export interface Agent {
    */
   apply(next: AgentOptions): Promise<ApplyResult>;
   state(): AgentState;
+  /** Ports that are opened at run time; to be used after `start()`. */
+  readonly exposures: Exposures;
   /**
    * Says GOAWAY on every tunnel, lets the streams that are open end, and cuts what is left after `drainMs` (default: that
    * of the options; 0: at once). Resolves when nothing is open any more. Called again, it can only shorten the wait.
@@ -65,6 +68,7 @@ const OF_STREAMS: ReadonlySet<string> = new Set<keyof ResolvedAgentOptions>([
 
 class DiallingAgent implements Agent {
   readonly ready: Promise<void>;
+  readonly exposures = new Exposures(() => this.#domains.values());
   /** In force at this moment; one object for ever. */
   readonly #options: ResolvedAgentOptions;
   readonly #budget: MemoryBudget;
@@ -113,6 +117,7 @@ class DiallingAgent implements Agent {
     const { observer, proxyEnvironment } = this.#options;
     Object.assign(this.#options, next, { observer, proxyEnvironment });
     for (const change of changes) this.#carryOut(change);
+    this.exposures.follow();
     this.#judgeReady();
     const restartRequired = changes.flatMap((change) => (change.type === 'restart-required' ? [change.key] : []));
     return { changes: reportAgentChanges(changes), restartRequired, failures: [] };
@@ -174,8 +179,10 @@ class DiallingAgent implements Agent {
   }
 
   async #stop(drainMs: number): Promise<void> {
+    const exposures = this.exposures.close(drainMs === 0);
     await Promise.all([...this.#domains.values(), ...this.#parting].map((served) => served.stop(drainMs)));
     await Promise.all(this.#joins);
+    await exposures;
   }
 
   #join(targets: DomainTargets, stream: IncomingStream, tunnel: TunnelInfo): void {

@@ -48,6 +48,7 @@ const DOMAIN_KINDS = {
   streamPerVisitor: 'tunnel',
   targets: 'stream',
   ports: 'stream',
+  claims: 'stream',
 } as const satisfies Record<keyof ResolvedAgentDomain, 'tunnel' | 'stream'>;
 
 /** What has to be done to get from one configuration to another. Pure; two equal ones give no change. */

@@ -3,6 +3,7 @@ import type { Observer, TunnelInfo } from '../core/events.ts';
 import { type Environment, proxyFor } from '../net/http-proxy.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
 import type { MemoryBudget } from '../tunnel/memory-budget.ts';
+import type { ServerRoute } from './dial-server.ts';
 import type { AgentInternals } from './internals.ts';
 import type { LinkSnapshot } from './link.ts';
 import { LinkGroup } from './link-group.ts';
@@ -22,6 +23,10 @@ export interface ConnectorOptions {
   readonly slots: SlotPool;
   readonly observer: Observer;
   onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
+  /** There is a new tunnel to an address of a server. */
+  onRouteLive(route: ServerRoute): void;
+  /** There is no tunnel to an address of a server any more. */
+  onRouteLost(route: ServerRoute): void;
 }
 
 /**
@@ -93,10 +98,10 @@ export class Connector {
   }
 
   #newGroup(remote: Remote, address: string | null): LinkGroup {
-    const { domain, internals, observer, onStream, proxyEnvironment, budget, slots } = this.#options;
+    const { proxyEnvironment } = this.#options;
     const proxy = proxyFor(proxyEnvironment, remote.host, remote.port);
     const route = { remote, address, proxy };
-    return new LinkGroup({ domain, route, internals, observer, onStream, budget, slots });
+    return new LinkGroup({ ...this.#options, route });
   }
 
   #tellLookup(remote: Remote, error: BackdialError, attempt: number, retryInMs: number): void {

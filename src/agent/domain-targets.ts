@@ -24,7 +24,7 @@ export interface Taken {
 /** What the streams of one domain are joined to, and what is known of it: connections, and which targets fail. */
 export class DomainTargets {
   readonly #routes: readonly Route[];
-  readonly #ports: ReadonlyMap<number, TargetGroup>;
+  readonly #ports: Map<number, TargetGroup>;
   readonly #connections = new Map<GroupMember, TargetConnections>();
 
   constructor({ name, targets, ports }: Pick<ResolvedAgentDomain, 'name' | 'targets' | 'ports'>, observer: Observer) {
@@ -37,9 +37,18 @@ export class DomainTargets {
     });
     this.#ports = new Map(
       Object.entries(ports).map(([port, target]) => {
-        return [Number(port), new TargetGroup([{ target, weight: 1 }], { memberOnFail: () => {} })];
+        return [Number(port), groupOf(target)];
       }),
     );
+  }
+
+  /** Joins a port to a target that the configuration does not know. */
+  expose(port: number, target: ResolvedTarget): void {
+    this.#ports.set(port, groupOf(target));
+  }
+
+  unexpose(port: number): void {
+    this.#ports.delete(port);
   }
 
   /**
@@ -90,6 +99,10 @@ export class DomainTargets {
   close(): void {
     for (const connections of this.#connections.values()) connections.close();
   }
+}
+
+function groupOf(target: ResolvedTarget): TargetGroup {
+  return new TargetGroup([{ target, weight: 1 }], { memberOnFail: () => {} });
 }
 
 /** A target as people write it. */

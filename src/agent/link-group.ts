@@ -1,4 +1,5 @@
 import type { UpgradeAnswer } from '../tunnel/agent-handshake.ts';
+import type { ServerRoute } from './dial-server.ts';
 import { Link, type LinkOptions, type LinkSnapshot } from './link.ts';
 import type { SlotPool } from './slot-pool.ts';
 
@@ -8,7 +9,13 @@ const SEARCHES_PER_WORKER = 8;
 const MAX_WORKERS = 64;
 
 /** What one group works with. */
-export type LinkGroupOptions = Omit<LinkOptions, 'slot' | 'onLive'> & { readonly slots: SlotPool };
+export type LinkGroupOptions = Omit<LinkOptions, 'slot' | 'onLive' | 'onLost'> & {
+  readonly slots: SlotPool;
+  /** There is a new tunnel to the address. */
+  onRouteLive(route: ServerRoute): void;
+  /** There is no tunnel to the address any more. */
+  onRouteLost(route: ServerRoute): void;
+};
 
 /** The links of one (domain, server, address): as many as `connections`, and at least one for each process there. */
 export class LinkGroup {
@@ -46,10 +53,19 @@ export class LinkGroup {
   #grow(count: number): void {
     while (this.#links.size < count) {
       const slot = this.#options.slots.take();
-      const link = new Link({ ...this.#options, slot, onLive: (live, answer) => this.#linkOnLive(live, answer) });
+      const link: Link = new Link({
+        ...this.#options,
+        slot,
+        onLive: (live, answer) => this.#linkOnLive(live, answer),
+        onLost: () => this.#linkOnLost(),
+      });
       this.#links.set(link, slot);
       link.start();
     }
+  }
+
+  #linkOnLost(): void {
+    if ([...this.#links.keys()].every(({ isLive }) => !isLive)) this.#options.onRouteLost(this.#options.route);
   }
 
   /**
@@ -58,6 +74,7 @@ export class LinkGroup {
    * The bound starts anew when all have been reached.
    */
   #linkOnLive(link: Link, answer: UpgradeAnswer): void {
+    this.#options.onRouteLive(this.#options.route);
     const workers = Math.min(answer.workers, MAX_WORKERS);
     if (workers < 2 || answer.node === null || this.#stopping) return;
     this.#grow(workers);

@@ -10,6 +10,7 @@ import { VERSION } from '../core/version.ts';
 import { requestUpgrade, type UpgradeAnswer } from '../tunnel/agent-handshake.ts';
 import { type AgentTunnel, type IncomingStream, serveTunnel } from '../tunnel/agent-session.ts';
 import type { MemoryBudget } from '../tunnel/memory-budget.ts';
+import { authorizationOf } from './authorization.ts';
 import { dialServer, type ServerRoute } from './dial-server.ts';
 import type { AgentInternals } from './internals.ts';
 import type { ResolvedAgentDomain } from './resolve-options.ts';
@@ -27,6 +28,8 @@ export interface LinkOptions {
   onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
   /** The link got a tunnel. */
   onLive(link: Link, answer: UpgradeAnswer): void;
+  /** The tunnel that it had takes no more streams. */
+  onLost(): void;
 }
 
 /** A link as `state()` shows it. */
@@ -70,6 +73,10 @@ export class Link {
   /** The process that holds the current tunnel; null while there is none. */
   get node(): string | null {
     return this.#live?.node ?? null;
+  }
+
+  get isLive(): boolean {
+    return this.#live !== null;
   }
 
   get snapshot(): LinkSnapshot {
@@ -154,6 +161,7 @@ export class Link {
     const started = performance.now();
     await leavingOf(tunnel);
     this.#live = null;
+    this.#options.onLost();
     if (performance.now() - started >= this.#options.internals.steadyAfterMs) this.#backoff.reset();
     if (tunnel.reason !== 'replaced' || signal.aborted) return this.#backoff.next();
     this.#warnReplaced();
@@ -279,11 +287,4 @@ function leavingOf(tunnel: AgentTunnel): Promise<void> {
   return new Promise((resolve) => {
     tunnel.leaving.addEventListener('abort', () => resolve(), { once: true });
   });
-}
-
-/** What a domain's agent shows a server in `Authorization`. */
-export function authorizationOf(domain: Pick<ResolvedAgentDomain, 'secret' | 'identity'>): string {
-  const secret = domain.secret.reveal();
-  if (domain.identity === null) return `Bearer ${secret}`;
-  return `Basic ${Buffer.from(`${domain.identity}:${secret}`, 'utf8').toString('base64')}`;
 }

@@ -72,6 +72,11 @@ export interface AgentDomainOptions {
   readonly targets?: readonly RouteOptions[];
   /** Short for `targets` with this one target. One of them is needed, unless there are `ports`. */
   readonly target?: TargetAddress;
+  /**
+   * TCP ports that the servers are asked to open for this instance (a grant decides); their streams go to the port's entry of
+   * `ports`, else to the only target. Told of by `port-opened` and `port-refused`. Default: none.
+   */
+  readonly claims?: readonly number[];
   /** What streams for other ports than 80 and 443 are joined to, by port. Default: none. */
   readonly ports?: Readonly<Record<number, TargetAddress>>;
 }

@@ -55,6 +55,7 @@ export interface ResolvedAgentDomain {
   readonly concurrency: number;
   readonly targets: readonly ResolvedRoute[];
   readonly ports: Readonly<Record<number, ResolvedTarget>>;
+  readonly claims: readonly number[];
   /** No stream may carry two visitors: a target is told whose it is. */
   readonly streamPerVisitor: boolean;
 }
@@ -120,6 +121,7 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
     concurrency: given.concurrency ?? DEFAULT_CONCURRENCY,
     targets,
     ports: resolvePorts(given.ports ?? {}, report),
+    claims: Object.freeze([...new Set(given.claims ?? [])]),
     streamPerVisitor: targets.some(({ proxyProtocol }) => proxyProtocol !== null),
   };
   if (!/^\/[\x21-\x7e]*$/.test(domain.service)) report('`service` must be a path that begins with /');
@@ -135,6 +137,7 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
   const fault = secretFault(domain.secret.reveal());
   if (fault !== null) report(`the secret ${fault}`);
   checkCa(domain.trust.ca, '`ca`', report);
+  for (const port of domain.claims) checkCount(port, 'claims', 65_535, report);
   checkCount(domain.connections, 'connections', MAX_CONNECTIONS, report);
   checkCount(domain.concurrency, 'concurrency', 2 ** 31 - 1, report);
   return Object.freeze(domain);

@@ -1,13 +1,20 @@
+import type { Socket } from 'node:net';
 import type { BackdialEvent, Observer, TunnelInfo } from '../core/events.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
+import { connectThrough } from './connect-through.ts';
 import { Connector, type ConnectorOptions } from './connector.ts';
 import { DomainTargets } from './domain-targets.ts';
 import type { LinkSnapshot } from './link.ts';
+import { PortClaimer, type PortState } from './port-claimer.ts';
 import type { ResolvedAgentDomain } from './resolve-options.ts';
+import type { ResolvedTarget } from './resolve-routes.ts';
 import { SlotPool } from './slot-pool.ts';
 
 /** What all domains of an agent share. */
-export type ServedDomainOptions = Omit<ConnectorOptions, 'domain' | 'slots' | 'onStream'> & {
+export type ServedDomainOptions = Omit<
+  ConnectorOptions,
+  'domain' | 'slots' | 'onStream' | 'onRouteLive' | 'onRouteLost'
+> & {
   onStream(targets: DomainTargets, stream: IncomingStream, tunnel: TunnelInfo): void;
 };
 
@@ -21,6 +28,9 @@ export class ServedDomain {
   #connector: Connector;
   /** Those before it, which serve until it can, and then drain. */
   readonly #former = new Set<Connector>();
+  readonly #claimer: PortClaimer;
+  /** What ports are joined to that are not the configuration's: those of exposures. */
+  readonly #exposed = new Map<number, ResolvedTarget>();
   #deadline: NodeJS.Timeout | undefined;
   #stopping = false;
 
@@ -28,6 +38,13 @@ export class ServedDomain {
     this.#options = options;
     this.#domain = domain;
     this.#targets = new DomainTargets(domain, options.observer);
+    const { observer, internals } = options;
+    this.#claimer = new PortClaimer({
+      domain: () => this.#domain,
+      timeoutMs: internals.handshakeTimeoutMs,
+      observer,
+    });
+    for (const port of domain.claims) this.#claimer.want(port);
     this.#connector = this.#newConnector();
   }
 
@@ -48,13 +65,19 @@ export class ServedDomain {
    * kept until the new ones are up, however long that takes, and drain then.
    */
   change(domain: ResolvedAgentDomain, relink: boolean): void {
+    const { claims } = this.#domain;
     this.#domain = domain;
+    for (const port of claims) if (!domain.claims.includes(port)) void this.#claimer.unwant(port);
+    for (const port of domain.claims) this.#claimer.want(port);
     this.#targets.close();
     this.#targets = new DomainTargets(domain, this.#options.observer);
+    for (const [port, target] of this.#exposed) this.#targets.expose(port, target);
     if (!relink) {
       this.outdateStreams();
       return;
     }
+    // What is claimed from now on is claimed in the new name, once there are tunnels of it.
+    this.#claimer.stop();
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
     const former = this.#connector;
@@ -70,10 +93,41 @@ export class ServedDomain {
     this.#connector.outdateStreams();
   }
 
+  /** The target that the configuration, or an exposure, has for a port already. */
+  hasPort(port: number): boolean {
+    return this.#domain.ports[port] !== undefined || this.#exposed.has(port);
+  }
+
+  /** Claims a port at the servers and joins its streams to `target`. */
+  expose(port: number, target: ResolvedTarget): void {
+    this.#exposed.set(port, target);
+    this.#targets.expose(port, target);
+    this.#claimer.want(port);
+  }
+
+  /** Gives the port up; resolves when the servers were told. */
+  async unexpose(port: number): Promise<void> {
+    this.#exposed.delete(port);
+    this.#targets.unexpose(port);
+    await this.#claimer.unwant(port);
+  }
+
+  /** A byte stream to `host:port`, which the server with this label dials. */
+  connectThrough(server: string, authority: string, signal: AbortSignal): Promise<Socket> {
+    const routes = this.#claimer.routes.filter(({ remote }) => remote.label === server);
+    const timeoutMs = this.#options.internals.handshakeTimeoutMs;
+    return connectThrough(routes, this.#domain, authority, { timeoutMs, signal });
+  }
+
+  portState(port: number): PortState {
+    return this.#claimer.stateOf(port);
+  }
+
   /** Drains all tunnels; resolves when nothing is left. `drainMs` 0: cut at once, also what drains already. */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#deadline);
+    this.#claimer.stop();
     await Promise.all([this.#connector, ...this.#former].map((connector) => connector.stop(drainMs)));
     this.#targets.close();
   }
@@ -85,6 +139,12 @@ export class ServedDomain {
       slots: this.#slots,
       observer: (event) => this.#connectorOnEvent(connector, event),
       onStream: (stream, tunnel) => this.#options.onStream(this.#targets, stream, tunnel),
+      onRouteLive: (route) => {
+        if (connector === this.#connector && !this.#stopping) this.#claimer.routeOnLive(route);
+      },
+      onRouteLost: (route) => {
+        if (connector === this.#connector) this.#claimer.routeOnLost(route);
+      },
     });
     return connector;
   }

@@ -20,15 +20,18 @@ export interface QuickKind {
   readonly exchanges: boolean;
   /** The public address in words, once the domain and the server are known. */
   readonly address: (domain: string, server: string) => string;
+  /** A TCP port that the server is asked to open; null: none. */
+  readonly claim: number | null;
 }
 
 /** Serves one domain until a signal; fails with the catalogue's code when the very first handshake was refused (exit 4). */
 export async function runQuickAgent(flags: QuickArguments, kind: QuickKind): Promise<void> {
   const options = quickOptions(flags, kind.target, process.env);
+  const domain = kind.claim === null ? options.domain : { ...options.domain, claims: [kind.claim] };
   const output = isTerminal() ? terminalOutput(options, kind) : logOutput(options, flags);
   const first = firstHandshake(options.domain.name);
   const agent = createAgent({
-    domains: [options.domain],
+    domains: [domain],
     exchanges: kind.exchanges,
     proxyEnvironment: process.env,
     observer: (event) => {

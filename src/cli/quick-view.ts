@@ -71,6 +71,12 @@ function showEvent(event: BackdialEvent, live: LiveTunnels, line: Line, access: 
         `no tunnel to ${event.server}: ${event.detail}; attempt ${event.attempt}, the next in ${durationText(event.retryInMs)}`,
       );
       return;
+    case 'port-opened':
+      line('green', `port ${event.port} is open at ${event.peer}`);
+      return;
+    case 'port-refused':
+      line('red', `port ${event.port} is not open at ${event.peer}: ${event.detail}`);
+      return;
     case 'warning':
       line('yellow', `warning: ${event.message}`);
       return;

@@ -4,6 +4,8 @@ import { BackdialError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { type AgentOptions, createAgent } from '../index.ts';
 import { collectBulkGarbage } from './bulk-garbage.ts';
+import { exposeRoutes } from './expose-routes.ts';
+import { ExposureFile } from './exposure-file.ts';
 import { reportLoaded } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
 import { ProgramApi } from './program-api.ts';
@@ -41,9 +43,12 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
       observer: logs.observer,
     });
     const agent = createAgent(optionsOf(config));
-    const api = new ProgramApi({ key: 'api', logs, routes: [] });
+    const exposures = new ExposureFile(config.state);
+    const saved = await exposures.load();
+    const api = new ProgramApi({ key: 'api', logs, routes: exposeRoutes(agent.exposures, exposures) });
     await api.start(config.api);
     agent.start();
+    agent.exposures.restore(saved);
     agent.ready.then(
       () => logs.system.info({ domains: domains.length }, `ready; domains served: ${domains.length}`),
       () => {},

@@ -100,6 +100,11 @@ export const ERRORS = {
   'secret-missing': entry('the agent showed no secret', 401, 'http_request_denied'),
   'secret-wrong': entry('the secret is not one of the domain', 403, 'http_request_denied'),
   'network-refused': entry('the address is not in the allowed networks', 403, 'http_request_denied'),
+  'connect-refused': entry('the server did not open the connection that it was asked for', 502, 'http_request_denied', {
+    exitCode: 4,
+  }),
+  'port-refused': entry('no grant lets this agent open the port', 403, 'http_request_denied'),
+  'port-taken': entry('the port is taken', 409, 'http_request_denied', { retryable: true }),
   'claim-refused': entry('no grant lets this agent claim the name', 403, 'http_request_denied'),
   'server-unresolved': entry("the server's name cannot be resolved", 502, 'dns_error', {
     exitCode: 4,
@@ -131,6 +136,7 @@ export const ERRORS = {
   'input-invalid': entry('the input is invalid', 400, 'http_request_error', { exitCode: 1 }),
   usage: entry('wrong usage', 400, 'http_request_error', { exitCode: 2 }),
   'listen-failed': entry('cannot listen', 500, 'proxy_configuration_error', { exitCode: 3 }),
+  'state-unwritable': entry('what must outlive a restart could not be written', 500, 'proxy_internal_error'),
   internal: entry('an internal error', 500, 'proxy_internal_error', { exitCode: 70 }),
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -98,6 +98,24 @@ export type BackdialEvent =
       readonly attempt: number;
       readonly retryInMs: number;
     }
+  /** A TCP port that an agent asked for is open at the server. `peer`: the agent's address, or the server's. */
+  | {
+      readonly type: 'port-opened';
+      readonly domain: string;
+      readonly instance: string;
+      readonly port: number;
+      readonly peer: string;
+    }
+  /** The same, refused; the agent asks again. */
+  | {
+      readonly type: 'port-refused';
+      readonly domain: string;
+      readonly instance: string;
+      readonly port: number;
+      readonly peer: string;
+      readonly reason: ErrorCode;
+      readonly detail: string;
+    }
   /** An HTTP exchange or a byte stream ended. Server: every way in. Agent: every stream, or every exchange it parsed. */
   | { readonly type: 'access'; readonly record: AccessRecord }
   /** A connection ended before it named a domain (TLS alert, garbage, deadline, limit). */
@@ -111,7 +129,7 @@ export type BackdialEvent =
     }
   | { readonly type: 'warning'; readonly code: string; readonly message: string };
 
-export type ListenPurpose = 'front-door' | 'tcp' | 'redirect' | 'api';
+export type ListenPurpose = 'front-door' | 'tcp' | 'claim' | 'redirect' | 'api';
 
 /** The one seam between the libraries and whoever watches them. Must not throw. */
 export type Observer = (event: BackdialEvent) => void;

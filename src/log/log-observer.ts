@@ -25,7 +25,13 @@ const ENDS: Readonly<Record<TunnelEnd, string>> = {
   shutdown: 'this process is stopping',
 };
 
-const PURPOSES = { 'front-door': 'front door', tcp: 'TCP', redirect: 'redirect to https', api: 'API' } as const;
+const PURPOSES = {
+  'front-door': 'front door',
+  tcp: 'TCP',
+  claim: 'claimed TCP port',
+  redirect: 'redirect to https',
+  api: 'API',
+} as const;
 
 /** Turns events into log lines. The level follows the impact: see {@link endLevel}. */
 export function createLogObserver({ system, access }: LogObserverOptions): Observer {
@@ -99,6 +105,22 @@ function logEvent(log: Logger, live: LiveTunnels, event: Exclude<BackdialEvent, 
       log[refusalLevel(reason)](
         { event: event.type, remote, reason, name },
         `connection from ${remote} refused: ${why(reason, detail)}`,
+      );
+      return;
+    }
+    case 'port-opened': {
+      const { domain, instance, port, peer } = event;
+      log.info(
+        { event: event.type, domain, instance, port, peer },
+        `port ${port} is open for ${domain} (instance ${instance}; ${peer})`,
+      );
+      return;
+    }
+    case 'port-refused': {
+      const { domain, instance, port, peer, reason, detail } = event;
+      log.warn(
+        { event: event.type, domain, instance, port, peer, reason },
+        `port ${port} is not open for ${domain} (instance ${instance}; ${peer}): ${why(reason, detail)}`,
       );
       return;
     }

@@ -73,7 +73,16 @@ function detailOf(error: BackdialError): string {
   return error.cause instanceof Error ? error.cause.message : error.message;
 }
 
-function requestConnect(socket: Socket, authority: string, secret: Secret | null, options: OpenOptions): Promise<void> {
+/**
+ * Asks for a byte stream to `authority` on an open connection, with `login:password` where it is not null. Rejects with a
+ * plain error that says what `CONNECT` was answered. The socket is paused then and holds what came behind the answer.
+ */
+export function requestConnect(
+  socket: Socket,
+  authority: string,
+  secret: Secret | null,
+  options: OpenOptions,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0);
     const socketOnData = (chunk: Buffer) => {

@@ -45,7 +45,7 @@ export class ListenerSet {
       entry.address = listener.address;
       return listener;
     } catch (error) {
-      this.#remove(key);
+      this.remove(key);
       throw error;
     }
   }
@@ -58,7 +58,7 @@ export class ListenerSet {
   async follow(wanted: readonly WantedListener[], end?: (socket: Socket) => void): Promise<BackdialError[]> {
     const has = new Set(this.#groups.map(({ key }) => key));
     const keys = new Set(wanted.map(({ key }) => key));
-    for (const key of has) if (!keys.has(key)) this.#remove(key, end);
+    for (const key of has) if (!keys.has(key)) this.remove(key, end);
     const failures: BackdialError[] = [];
     for (const each of wanted) {
       if (has.has(each.key)) continue;
@@ -69,7 +69,8 @@ export class ListenerSet {
     return failures;
   }
 
-  #remove(key: string, end?: (socket: Socket) => void): void {
+  /** Closes one; its sockets are ended by `end`, without it they live on. */
+  remove(key: string, end?: (socket: Socket) => void): void {
     const index = this.#groups.findIndex((each) => each.key === key);
     const [removed] = index === -1 ? [] : this.#groups.splice(index, 1);
     if (removed === undefined) return;

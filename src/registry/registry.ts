@@ -36,6 +36,12 @@ interface DomainEntry {
 /** Who serves what, in memory: domain -> instance -> slot -> tunnel. */
 export class TunnelRegistry {
   readonly #domains = new Map<string, DomainEntry>();
+  readonly #instanceOnGone: (instance: { readonly domain: string; readonly instance: string }) => void;
+
+  /** `instanceOnGone` is told when the last tunnel of an instance was removed. */
+  constructor(instanceOnGone: (instance: { readonly domain: string; readonly instance: string }) => void = () => {}) {
+    this.#instanceOnGone = instanceOnGone;
+  }
 
   /**
    * Adds a tunnel and returns the one that it replaces: the newer of the same (domain, instance, slot) wins at once, so
@@ -64,6 +70,12 @@ export class TunnelRegistry {
     entry.instances.delete(instance.name);
     entry.order = [...entry.instances.values()];
     if (entry.order.length === 0) this.#domains.delete(tunnel.domain);
+    this.#instanceOnGone({ domain: tunnel.domain, instance: instance.name });
+  }
+
+  /** Whether an instance of a domain has a tunnel. */
+  has(domain: string, instance: string): boolean {
+    return this.#domains.get(domain)?.instances.has(instance) ?? false;
   }
 
   /** How many live instances serve a domain. */

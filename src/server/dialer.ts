@@ -97,6 +97,15 @@ export class TunnelDialer implements Dialer, CarrierSource {
     return this.#open(domain, domain, () => this.#match(domain), options);
   }
 
+  /** As {@link open}, to one instance of a domain as it was claimed. `authority` is `domain[:port]`. */
+  openAt(domain: string, instance: string, authority: string, options: DialOptions): Promise<Dialled> {
+    const match = (): DomainMatch | null => {
+      const found = this.#match(domain);
+      return found === null ? null : { ...found, instance };
+    };
+    return this.#open(domain, authority, match, options);
+  }
+
   async #open(
     host: string,
     authority: string,

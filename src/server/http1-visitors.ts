@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { BackdialError, type ErrorCode } from '../core/errors.ts';
+import { BackdialError } from '../core/errors.ts';
+import type { Answer } from '../net/error-answer.ts';
 import { checkHttp1Head, MAX_HEADER_LINES } from '../net/head-check.ts';
 import { Http1Exchange } from '../net/http1-exchange.ts';
 import { resetDuplex } from '../net/reset.ts';
 import { errorAnswer, writeAnswer } from './answers.ts';
 import type { ExchangeRouter } from './exchange-router.ts';
 import { Http1Connection } from './http1-connection.ts';
+import { http1ErrorCode, lateHead } from './http1-errors.ts';
 import { VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
+import { isHandshake, type PortRequest, portRequestOf } from './service-requests.ts';
 import { type Arrival, recordUnread } from './visit.ts';
 import type { VisitorConnection } from './visitor.ts';
 
@@ -27,10 +30,18 @@ export type ServiceHandler = (
   connection: VisitorConnection,
 ) => Promise<boolean>;
 
+/** Answers an agent that asks for a port. Null: it did not prove that it may; the answer is that of any other path. */
+export type PortHandler = (
+  wanted: PortRequest,
+  request: IncomingMessage,
+  connection: VisitorConnection,
+) => Promise<Answer | null>;
+
 export interface Http1VisitorsOptions {
   readonly options: ResolvedServerOptions;
   readonly router: ExchangeRouter;
   readonly onService: ServiceHandler;
+  readonly onPort: PortHandler;
   /** The connection is no visitor's any more: it closed, or an agent's tunnel has it. */
   readonly onGone: (connection: VisitorConnection) => void;
 }
@@ -155,8 +166,20 @@ export class Http1Visitors {
     upgradable: boolean,
   ): Promise<void> {
     state.exchange = exchange;
-    await this.#given.router.serve(visitOf(request, exchange, state.connection, upgradable));
+    const visit = visitOf(request, exchange, state.connection, upgradable);
+    const wanted = portRequestOf(request, this.#given.options.service);
+    if (wanted === null || !(await this.#answerAgent(wanted, request, visit))) await this.#given.router.serve(visit);
     state.exchange = null;
+  }
+
+  /** Answers an agent that asks for a port, and nobody else. */
+  async #answerAgent(wanted: PortRequest, request: IncomingMessage, visit: Arrival): Promise<boolean> {
+    const { head, exchange, connection } = visit;
+    const answer = typeof head === 'string' ? null : await this.#given.onPort(wanted, request, connection);
+    if (answer === null || typeof head === 'string') return false;
+    const hasBody = head.framing !== 'none' && head.framing !== 0;
+    if (exchange.gone === null) exchange.answer(answer.status, answer.headers, answer.body, hasBody);
+    return true;
   }
 
   readonly #serverOnUpgrade = (request: IncomingMessage, upgraded: unknown, head: Buffer): void => {
@@ -169,7 +192,7 @@ export class Http1Visitors {
       socket.destroy();
       return;
     }
-    if (this.#isHandshake(request)) {
+    if (isHandshake(request, this.#given.options.service)) {
       void this.#handshake(state, request, head);
       return;
     }
@@ -178,16 +201,6 @@ export class Http1Visitors {
     const exchange = new Http1Exchange(request, manualResponse(request, socket), state.upgradeOptions);
     state.take(() => this.#serve(state, request, exchange, request.method !== 'CONNECT'));
   };
-
-  #isHandshake({ url, rawHeaders }: IncomingMessage): boolean {
-    if (url !== this.#given.options.service) return false;
-    for (let i = 0; i < rawHeaders.length; i += 2) {
-      if (rawHeaders[i]?.toLowerCase() !== 'upgrade') continue;
-      const token = rawHeaders[i + 1]?.trim().toLowerCase();
-      return token === 'ptth' || token === 'h2c-reverse';
-    }
-    return false;
-  }
 
   async #handshake(state: Http1Connection, request: IncomingMessage, head: Buffer): Promise<void> {
     const { socket, connection } = state;
@@ -207,7 +220,7 @@ export class Http1Visitors {
       socket.destroy();
       return;
     }
-    const code = codeOf(error);
+    const code = http1ErrorCode(error);
     if (code === null) {
       // The connection broke, or ended in the middle of a request: there is nobody to answer.
       state.lose(new BackdialError('visitor-reset', error.message));
@@ -281,18 +294,6 @@ function lingerThenDestroy(socket: TLSSocket): void {
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));
-}
-
-/** As node:http says it of later heads; its own clock would begin after the TLS handshake. */
-function lateHead(): NodeJS.ErrnoException {
-  return Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
-}
-
-/** What an error of node:http's parser or socket means; null: the connection is lost. */
-function codeOf({ code = '' }: NodeJS.ErrnoException): ErrorCode | null {
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request-timeout';
-  if (code === 'HPE_HEADER_OVERFLOW') return 'headers-too-large';
-  return code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE' ? 'request-invalid' : null;
 }
 
 function socketOnError(): void {}

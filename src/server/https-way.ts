@@ -7,7 +7,7 @@ import { DomainStreams } from './domain-streams.ts';
 import type { DomainTable } from './domain-table.ts';
 import { ExchangeForwarder } from './exchange-forwarder.ts';
 import { ExchangeRouter } from './exchange-router.ts';
-import { Http1Visitors, type ServiceHandler } from './http1-visitors.ts';
+import { Http1Visitors, type PortHandler, type ServiceHandler } from './http1-visitors.ts';
 import { Http2Visitors } from './http2-visitors.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 import { UpgradeJoiner } from './upgrade-joiner.ts';
@@ -26,6 +26,8 @@ export interface HttpsWayOptions {
    * when it resolves to true; false: the answer is that of a path which nobody serves.
    */
   readonly onService: ServiceHandler;
+  /** Gets each HTTP/1.1 request for a port of the service path. Default: nobody may ask for one. */
+  readonly onPort?: PortHandler;
   /** Places of each domain, shared with the other ways in. Default: of its own. */
   readonly streams?: DomainStreams;
   /** Those in force. Default: those of `options`, for ever. */
@@ -73,7 +75,17 @@ class TerminatedHttps implements HttpsWay {
   #onEmpty: (() => void)[] = [];
 
   constructor(given: HttpsWayOptions) {
-    const { options, domains, carriers, access, onService, certificates, streams: shared, internals = {} } = given;
+    const {
+      options,
+      domains,
+      carriers,
+      access,
+      onService,
+      onPort = nobody,
+      certificates,
+      streams: shared,
+      internals = {},
+    } = given;
     const { bodyRateWindowMs = BODY_RATE_WINDOW_MS, maxWaitMs } = internals;
     const streams = shared ?? new DomainStreams(maxWaitMs);
     const waits = maxWaitMs === undefined ? {} : { maxWaitMs };
@@ -91,7 +103,7 @@ class TerminatedHttps implements HttpsWay {
       bodyRateWindowMs,
     });
     const onGone = (connection: VisitorConnection): void => this.#forget(connection);
-    this.#http1 = new Http1Visitors({ options, router, onService, onGone });
+    this.#http1 = new Http1Visitors({ options, router, onService, onPort, onGone });
     this.#http2 = new Http2Visitors({ options, router, onGone });
   }
 
@@ -146,6 +158,8 @@ class TerminatedHttps implements HttpsWay {
     for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 }
+
+const nobody: PortHandler = () => Promise.resolve(null);
 
 /** What an error means is told by `close`; without a listener a reset would end the process. */
 function tlsSocketOnError(): void {}

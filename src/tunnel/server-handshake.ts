@@ -28,6 +28,19 @@ export interface HandshakeRequest {
   readonly token: string;
 }
 
+/** Who asks for more than a tunnel (design 3.2), as it was sent; nothing of it is believed yet. */
+export interface ServiceRequest {
+  readonly domain: string;
+  readonly instance: string;
+  readonly credentials: Credentials | null;
+}
+
+/** Reads the fields that a plain request to the service path shares with a handshake. Fails with `handshake-invalid`. */
+export function readServiceRequest(request: IncomingMessage): ServiceRequest {
+  const credentials = readCredentials(single(request, 'authorization'));
+  return { domain: readDomain(request, credentials), instance: readInstance(request), credentials };
+}
+
 /** The upgrade token of a request that may be a handshake; null when it asks for anything else. */
 export function upgradeToken(request: IncomingMessage): string | null {
   const token = request.headers.upgrade?.toLowerCase();
@@ -41,10 +54,7 @@ export function readHandshake(request: IncomingMessage): HandshakeRequest {
   if (token === null) throw invalid('Upgrade is neither ptth nor h2c-reverse');
   const alpn = single(request, 'alpn');
   if (alpn !== null && alpn.toLowerCase() !== 'h2') throw invalid('ALPN is not h2');
-  const credentials = readCredentials(single(request, 'authorization'));
-  const domain = readDomain(request, credentials);
-  const instance = single(request, 'backdial-instance')?.toLowerCase() ?? 'agent';
-  if (!LABEL.test(instance)) throw invalid('Backdial-Instance is not one DNS label');
+  const { domain, instance, credentials } = readServiceRequest(request);
   const slot = single(request, 'backdial-slot') ?? '0';
   if (!/^\d{1,5}$/.test(slot) || Number(slot) > MAX_SLOT) throw invalid('Backdial-Slot is not a number');
   const stream = single(request, 'backdial-stream');
@@ -83,6 +93,12 @@ function readDomain(request: IncomingMessage, credentials: Credentials | null): 
   const domain = text.startsWith('*.') ? toDomain(text) : canonicalName(text);
   if (domain === null) throw invalid('Backdial-Domain is not a host name');
   return domain;
+}
+
+function readInstance(request: IncomingMessage): string {
+  const instance = single(request, 'backdial-instance')?.toLowerCase() ?? 'agent';
+  if (!LABEL.test(instance)) throw invalid('Backdial-Instance is not one DNS label');
+  return instance;
 }
 
 function hostOf(request: IncomingMessage): string {

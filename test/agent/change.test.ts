@@ -48,6 +48,7 @@ describe('the difference of two configurations of an agent', () => {
     ['number of connections', { connections: 3 }, true],
     ['trust', { insecure: true }, true],
     ['target', { target: { kind: 'tcp', host: '127.0.0.1', port: 2 } }, false],
+    ['claim', { claims: [9090] }, false],
   ];
   for (const [what, given, relink] of relinks) {
     test(`makes ${relink ? 'new tunnels' : 'no new tunnel'} for another ${what}`, () => {

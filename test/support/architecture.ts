@@ -31,7 +31,7 @@ const ARROWS: Readonly<
     files: [
       'src/server/sha512-crypt.ts',
       'src/agent/dial-server.ts',
-      'src/agent/link.ts',
+      'src/agent/authorization.ts',
       'src/agent/resolve-options.ts',
       'src/agent/resolve-routes.ts',
       'src/agent/resolver.ts',

@@ -15,7 +15,12 @@ async function serveHttp(flags: QuickArguments): Promise<void> {
     import('../quick-agent.ts'),
     import('../target.ts'),
   ]);
-  await runQuickAgent(flags, { target: targetArgument(flags.target ?? ''), exchanges: true, address: publicUrl });
+  await runQuickAgent(flags, {
+    target: targetArgument(flags.target ?? ''),
+    exchanges: true,
+    claim: null,
+    address: publicUrl,
+  });
 }
 
 /** Visitors and agents come to the same front door, so the server's port is the public one too. */

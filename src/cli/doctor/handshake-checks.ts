@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { authorizationOf } from '../../agent/link.ts';
+import { authorizationOf } from '../../agent/authorization.ts';
 import { asBackdialError, type BackdialError } from '../../core/errors.ts';
 import { VERSION } from '../../core/version.ts';
 import { requestUpgrade, type UpgradeAnswer } from '../../tunnel/agent-handshake.ts';

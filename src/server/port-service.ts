@@ -1,0 +1,119 @@
+import type { IncomingMessage } from 'node:http';
+import { asBackdialError, BackdialError } from '../core/errors.ts';
+import type { Observer } from '../core/events.ts';
+import { type Answer, textAnswer } from '../net/error-answer.ts';
+import { readServiceRequest, type ServiceRequest } from '../tunnel/server-handshake.ts';
+import type { TunnelGate } from './gate.ts';
+import type { PortClaims } from './port-claims.ts';
+import type { PortRequest } from './service-requests.ts';
+
+export interface PortServiceOptions {
+  readonly gate: Pick<TunnelGate, 'authorise'>;
+  readonly claims: PortClaims;
+  readonly options: { readonly observer: Observer };
+}
+
+/** Who holds a port, and what was shown for it. */
+interface Held {
+  readonly request: ServiceRequest;
+  readonly remote: string;
+}
+
+/** What agents ask for by plain requests (design 3.2): ports that a grant allows. */
+export class PortService {
+  readonly #given: PortServiceOptions;
+  readonly #held = new Map<number, Held>();
+
+  constructor(given: PortServiceOptions) {
+    this.#given = given;
+  }
+
+  /** Null: whoever asks has not proven that it may serve the domain; only the observer is told why. */
+  async answer({ method, port }: PortRequest, request: IncomingMessage, remote: string): Promise<Answer | null> {
+    let asked: ServiceRequest | null = null;
+    try {
+      asked = readServiceRequest(request);
+      const refusal = await this.#missingGrant(asked, port, remote);
+      if (refusal !== null) throw refusal;
+      return method === 'PUT' ? await this.#open({ request: asked, remote }, port) : this.#close(asked, port);
+    } catch (thrown) {
+      const error = asBackdialError(thrown, 'internal');
+      const { observer } = this.#given.options;
+      if (asked === null || !TOLD.has(error.code)) {
+        const { domain = null, instance = null } = asked ?? {};
+        const refused = { remote, domain, instance, reason: error.code, detail: error.message };
+        observer({ type: 'handshake-refused', ...refused });
+        return null;
+      }
+      const { domain, instance } = asked;
+      observer({
+        type: 'port-refused',
+        domain,
+        instance,
+        port,
+        peer: remote,
+        reason: error.code,
+        detail: error.message,
+      });
+      return textAnswer(error.entry.status, `${error.message}\n`);
+    }
+  }
+
+  /** To be called when grants or domains changed: closes what would not be opened any more. */
+  recheck(): void {
+    for (const [port, held] of this.#held) void this.#recheck(port, held);
+  }
+
+  async #recheck(port: number, held: Held): Promise<void> {
+    const isHeld = this.#given.claims.all.some((claim) => claim.port === port && claim.domain === held.request.domain);
+    let isAllowed = isHeld;
+    if (isHeld) {
+      isAllowed = await this.#missingGrant(held.request, port, held.remote, 0).then(
+        (refusal) => refusal === null,
+        () => false,
+      );
+    }
+    if (isAllowed || this.#held.get(port) !== held) return;
+    this.#held.delete(port);
+    this.#given.claims.revoke(port);
+  }
+
+  /** Rejects where it is not proven who asks, or that it may serve the domain; gives the refusal where only the port is denied. */
+  async #missingGrant(
+    request: ServiceRequest,
+    port: number,
+    remote: string,
+    refusalRounds?: number,
+  ): Promise<BackdialError | null> {
+    const { holder } = await this.#given.gate.authorise(request, remote, refusalRounds);
+    const verdict = holder.serving(request.domain).mayOpenPort(port);
+    return verdict.granted ? null : new BackdialError('port-refused', verdict.missing);
+  }
+
+  async #open(held: Held, port: number): Promise<Answer> {
+    const { domain, instance } = held.request;
+    const outcome = await this.#given.claims.claim({ domain, instance }, port);
+    this.#held.set(port, held);
+    if (outcome === 'held') return textAnswer(200, `port ${port} is open\n`);
+    this.#given.options.observer({ type: 'port-opened', domain, instance, port, peer: held.remote });
+    return textAnswer(201, `port ${port} is open\n`);
+  }
+
+  #close({ domain, instance }: ServiceRequest, port: number): Answer {
+    if (!this.#given.claims.release({ domain, instance }, port)) {
+      return textAnswer(404, `port ${port} is not open for ${domain} (instance ${instance})\n`);
+    }
+    this.#held.delete(port);
+    return textAnswer(200, `port ${port} is closed\n`);
+  }
+}
+
+/** What is told to an agent that has proven who it is. */
+const TOLD: ReadonlySet<string> = new Set([
+  'port-refused',
+  'port-taken',
+  'domain-unserved',
+  'listen-failed',
+  'tunnel-draining',
+  'internal',
+]);
