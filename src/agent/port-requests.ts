@@ -109,5 +109,6 @@ async function textOf(response: IncomingMessage): Promise<string> {
   for await (const chunk of response.setEncoding('utf8')) {
     if (text.length < MAX_TEXT_BYTES) text += chunk;
   }
-  return text.slice(0, MAX_TEXT_BYTES).trim();
+  // The status, in words, is the first line.
+  return text.slice(text.indexOf('\n') + 1, MAX_TEXT_BYTES).trim();
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import { asBackdialError } from '../core/errors.ts';
-import { type Listener, listenOn } from '../net/listen.ts';
+import { asBackdialError, BackdialError } from '../core/errors.ts';
+import { isTaken, type Listener, listenOn } from '../net/listen.ts';
 import { ListenerGroup } from '../net/listener-group.ts';
 import { splice } from '../net/splice.ts';
 import type { PortState } from './port-claimer.ts';
@@ -56,7 +56,9 @@ export class RemotePort {
       this.#listener = listener;
       this.#state = { kind: 'open' };
     } catch (thrown) {
-      const error = asBackdialError(thrown, 'listen-failed');
+      const error = isTaken(thrown)
+        ? new BackdialError('port-taken', `${HOST}:${this.#port} by another process`, { cause: thrown })
+        : asBackdialError(thrown, 'listen-failed');
       this.#state = { kind: 'failed', error };
       if (!this.#closed) this.#retry = setTimeout(() => void this.#listen().catch(() => {}), RETRY_MS).unref();
       throw error;

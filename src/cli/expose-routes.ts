@@ -84,7 +84,7 @@ async function add(exposures: Exposures, request: ExposureRequest): Promise<stri
     return await exposures.add(request);
   } catch (error) {
     if (!(error instanceof BackdialError) || error.code !== 'input-invalid') throw error;
-    return { field: 'remote_connector_addr', message: error.message };
+    return { field: 'remote_connector_addr', message: error.detail };
   }
 }
 

@@ -148,11 +148,14 @@ export type ErrorCode = keyof typeof ERRORS;
  */
 export class BackdialError extends Error {
   readonly code: ErrorCode;
+  /** What the message says beyond the catalogue; empty where it says no more. */
+  readonly detail: string;
 
   constructor(code: ErrorCode, detail?: string, options?: { cause?: unknown }) {
     super(detail === undefined ? ERRORS[code].message : `${ERRORS[code].message}: ${detail}`, options);
     this.name = 'BackdialError';
     this.code = code;
+    this.detail = detail ?? '';
   }
 
   get entry(): ErrorEntry {

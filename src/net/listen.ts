@@ -141,6 +141,11 @@ function listenFailed(address: SocketAddress, cause: unknown): BackdialError {
   return new BackdialError('listen-failed', where, { cause });
 }
 
+/** Whether a `listen-failed` says that somebody else listens there. */
+export function isTaken(error: unknown): boolean {
+  return codeOf(error instanceof BackdialError ? error.cause : error) === 'EADDRINUSE';
+}
+
 function codeOf(error: unknown): string | undefined {
   return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
 }

@@ -6,7 +6,12 @@ import type { TunnelInfo } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
 import type { TunnelRegistry } from '../registry/registry.ts';
 import type { MemoryBudget } from '../tunnel/memory-budget.ts';
-import { answerHandshake, type HandshakeRequest, readHandshake } from '../tunnel/server-handshake.ts';
+import {
+  answerHandshake,
+  type HandshakeRequest,
+  readHandshake,
+  type ServiceRequest,
+} from '../tunnel/server-handshake.ts';
 import { ServerTunnel } from '../tunnel/server-session.ts';
 import type { LivenessOptions } from '../tunnel/types.ts';
 import type { DomainTable } from './domain-table.ts';
@@ -102,7 +107,7 @@ export class TunnelGate {
     let grounds: Grounds;
     try {
       handshake = readHandshake(request);
-      grounds = await this.#authorise(handshake, remote);
+      grounds = await this.authorise(serviceRequestOf(handshake), remote);
     } catch (thrown) {
       this.#refused(handshake, remote, asBackdialError(thrown, 'handshake-invalid'));
       return false;
@@ -129,7 +134,7 @@ export class TunnelGate {
     late.unref();
     while (this.#tunnels.has(admitted) && this.#isDated(admitted)) {
       try {
-        admitted.grounds = await this.#authorise(handshake, tunnel.info.remote, 0);
+        admitted.grounds = await this.authorise(serviceRequestOf(handshake), tunnel.info.remote, 0);
       } catch (thrown) {
         const error = asBackdialError(thrown, 'internal');
         // Too many checks wait already, in a storm of handshakes.
@@ -144,21 +149,25 @@ export class TunnelGate {
     clearTimeout(late);
   }
 
-  async #authorise({ head, credentials }: HandshakeRequest, remote: string, refusalRounds?: number): Promise<Grounds> {
+  /**
+   * Finds out who asks and whether it may serve the domain that it names. Fails with the reason, which only the log may tell
+   * (design 6.5). `refusalRounds`: see {@link SecretCheck}.
+   */
+  async authorise({ domain, credentials }: ServiceRequest, remote: string, refusalRounds?: number): Promise<Grounds> {
     const { domains, options, secrets, access } = this.#gate;
     const deps = { domains, secrets, identities: () => options.grants };
-    const shown = { credentials, certificateNames: [], domain: head.domain };
+    const shown = { credentials, certificateNames: [], domain };
     // Before anything else is looked at, so that the time of a refusal does not tell whether the domain exists.
     let holder = await identify(deps, shown, refusalRounds);
     // The configuration may have changed meanwhile.
     while (typeof holder !== 'string' && !holder.isCurrent(options.grants)) {
       holder = await identify(deps, shown, refusalRounds);
     }
-    const policy = domains().find(head.domain);
-    if (policy === null) throw new BackdialError(domains().absence(head.domain), head.domain);
+    const policy = domains().find(domain);
+    if (policy === null) throw new BackdialError(domains().absence(domain), domain);
     if (!access.of(policy).admitsAgent(remote)) throw new BackdialError('network-refused', remote);
-    if (typeof holder === 'string') throw new BackdialError(holder, head.domain);
-    const verdict = holder.mayClaim(head.domain);
+    if (typeof holder === 'string') throw new BackdialError(holder, domain);
+    const verdict = holder.mayClaim(domain);
     if (!verdict.granted) throw new BackdialError('claim-refused', verdict.missing);
     return { policy, holder };
   }
@@ -212,4 +221,8 @@ export class TunnelGate {
       detail: error.message,
     });
   }
+}
+
+function serviceRequestOf({ head: { domain, instance }, credentials }: HandshakeRequest): ServiceRequest {
+  return { domain, instance, credentials };
 }

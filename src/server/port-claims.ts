@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { StreamEnd } from '../core/events.ts';
-import { type Listener, listenOn } from '../net/listen.ts';
+import { isTaken, type Listener, listenOn } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
 import { ListenerSet } from '../net/listener-set.ts';
 import type { Admission } from './admission.ts';
@@ -156,9 +156,8 @@ export class PortClaims {
     try {
       await this.#listeners.open(wanted);
     } catch (thrown) {
-      const error = asBackdialError(thrown, 'listen-failed');
-      const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
-      throw code === 'EADDRINUSE' ? takenBy(claim.port, 'another process on the server') : error;
+      if (isTaken(thrown)) throw takenBy(claim.port, 'another process on the server');
+      throw asBackdialError(thrown, 'listen-failed');
     }
     // It may have been taken away meanwhile.
     if (claim.closed) throw new BackdialError('domain-unserved', `${nameOf(claim)} has no tunnel`);

@@ -55,7 +55,7 @@ export class PortService {
         reason: error.code,
         detail: error.message,
       });
-      return textAnswer(error.entry.status, `${error.message}\n`);
+      return textAnswer(error.entry.status, `${error.detail || error.message}\n`);
     }
   }
 

@@ -24,6 +24,8 @@ import { HostsFolder } from './hosts-folder.ts';
 import { createHttpsWay, type HttpsWay } from './https-way.ts';
 import { InForce } from './in-force.ts';
 import type { ServerOptions } from './options.ts';
+import { PortClaims } from './port-claims.ts';
+import { PortService } from './port-service.ts';
 import { createRedirect, type Redirect } from './redirect.ts';
 import { type ResolvedServerOptions, resolveServerOptions } from './resolve-options.ts';
 import { createSecretChecker, type SecretChecker } from './secret-check.ts';
@@ -84,7 +86,7 @@ export function createServer(given: ServerOptions, internals: Partial<ServerInte
 
 class TunnelServer implements Server {
   readonly #inForce: InForce;
-  readonly #registry = new TunnelRegistry();
+  readonly #registry = new TunnelRegistry((gone) => this.#claims.instanceOnGone(gone));
   readonly #budget: MemoryBudget;
   readonly #dialer: TunnelDialer;
   readonly #secrets: SecretChecker;
@@ -96,6 +98,8 @@ class TunnelServer implements Server {
   readonly #tls: TlsWay;
   readonly #tcp: TcpWay;
   readonly #backends = new Backends();
+  readonly #claims: PortClaims;
+  readonly #ports: PortService;
   readonly #redirect: Redirect;
   /** Settles with the last `apply` that was asked for. */
   #applying: Promise<unknown> = Promise.resolve();
@@ -126,6 +130,18 @@ class TunnelServer implements Server {
       liveness: internals.liveness,
       budget: this.#budget,
     });
+    const claims = new PortClaims({
+      options,
+      domains,
+      access,
+      admission,
+      streams,
+      dialerOf: ({ domain, instance }) => ({
+        open: (authority, dialling) => dialer.openAt(domain, instance, authority, dialling),
+      }),
+      isLive: ({ domain, instance }) => registry.has(domain, instance),
+    });
+    const ports = new PortService({ gate, claims, options });
     const https = createHttpsWay({
       options,
       domains,
@@ -134,8 +150,11 @@ class TunnelServer implements Server {
       certificates,
       streams,
       onService: (request, socket, head, connection) => gate.admit(request, socket, head, connection.remote),
+      onPort: (wanted, request, connection) => ports.answer(wanted, request, connection.remote),
     });
     this.#gate = gate;
+    this.#claims = claims;
+    this.#ports = ports;
     this.#dialer = dialer;
     this.#https = https;
     const hosts = new HostsFolder(() => options.sni);
@@ -188,6 +207,7 @@ class TunnelServer implements Server {
     this.#backends.follow(this.#inForce.domains());
     this.#secrets.expect(secretLists(options));
     this.#gate.recheck();
+    this.#ports.recheck();
     this.#https.refresh();
     this.#redirect.refresh();
     this.#frontDoor.warnOfUncovered();
@@ -228,21 +248,23 @@ class TunnelServer implements Server {
    * whoever listens next.
    */
   async #drain(drainMs: number): Promise<void> {
-    this.#frontDoor.stop();
-    this.#tcp.stop();
-    this.#redirect.stop();
+    for (const each of this.#listeners()) each.stop();
     this.#https.drain();
     const tunnels = this.#gate.drain(drainMs);
-    await Promise.all([tunnels, this.#frontDoor.drained(), this.#tcp.drained(), this.#redirect.drained()]);
+    await Promise.all([tunnels, ...this.#listeners().map((each) => each.drained())]);
     await this.#cut();
     if (this.#deadline !== null) clearTimeout(this.#deadline);
+  }
+
+  #listeners() {
+    return [this.#frontDoor, this.#tcp, this.#claims, this.#redirect];
   }
 
   /** Ends what is open, now. */
   async #cut(): Promise<void> {
     this.#gate.close();
     this.#tls.close();
-    await Promise.all([this.#https.close(), this.#tcp.close(), this.#redirect.close(), this.#frontDoor.close()]);
+    await Promise.all([this.#https.close(), ...this.#listeners().map((each) => each.close())]);
     this.#secrets.close();
     this.#passwords.close();
   }

@@ -81,5 +81,6 @@ function otherValue(value: unknown): unknown {
   if (typeof value === 'boolean') return !value;
   if (typeof value === 'string' || value === null) return `${value}x`;
   if (typeof value === 'function') return () => {};
-  return Array.isArray(value) ? [] : { HTTPS_PROXY: 'http://proxy.test' };
+  if (Array.isArray(value)) return value.length > 0 ? [] : [1];
+  return { HTTPS_PROXY: 'http://proxy.test' };
 }

@@ -114,7 +114,7 @@ test('a grant that is taken away closes the port and resets its visitors', async
       const visitor = net.connect({ port, host: '127.0.0.1' });
       await once(visitor, 'data');
       const cut = once(visitor, 'error');
-      await server.apply([domain({ grants: {} })]);
+      await server.apply({ domains: [domain({ grants: {} })] });
       const [error] = (await cut) as [NodeJS.ErrnoException];
       assert.equal(error.code, 'ECONNRESET');
       await untilHeard(port, null);
