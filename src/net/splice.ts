@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
 import { resetDuplex } from './reset.ts';
-import { corkUntilTurnEnd } from './turn-end.ts';
+import { TurnWriter } from './turn-writer.ts';
 
 /** How two joined streams ended. */
 export interface SpliceResult {
@@ -82,11 +82,11 @@ class Splice {
   #pump(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
     const end = from === this.#a ? 'a-reset' : 'b-reset';
     // Towards the tunnel nothing is gained: a socket's read is one chunk already.
-    const gathers = to instanceof Socket;
+    const gathered = to instanceof Socket ? new TurnWriter(from, to) : null;
     from.on('data', (chunk: Buffer) => {
       count(chunk.length);
-      if (gathers) corkUntilTurnEnd(to);
-      if (!to.write(chunk)) from.pause();
+      if (gathered !== null) gathered.write(chunk);
+      else if (!to.write(chunk)) from.pause();
     });
     to.on('drain', () => from.resume());
     from.on('end', () => {
@@ -94,6 +94,7 @@ class Splice {
       const code = (from as MaybeHttp2Stream).rstCode;
       if (code !== undefined && code !== 0) this.#cut(end, new BackdialError('agent-lost', `RST_STREAM code ${code}`));
       if (this.#settled) return;
+      gathered?.flush();
       to.end();
       this.#finished();
     });

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import * as net from 'node:net';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { TurnWriter } from '../../src/net/turn-writer.ts';
+import { closerOf, listenOn } from '../support/listen-on.ts';
+
+test('chunks of one turn arrive in order, and in one piece', async () => {
+  await using pair = await connectedPair();
+  const from = new PassThrough();
+  const writer = new TurnWriter(from, pair.near);
+  for (const part of ['a', 'b', 'c']) writer.write(Buffer.from(part));
+  assert.equal(pair.near.bytesWritten, 0);
+  const [chunk] = await once(pair.far, 'data');
+  assert.equal(String(chunk), 'abc');
+  assert.equal(from.isPaused(), false);
+});
+
+test('a flush sends at once, and the end of the turn sends nothing twice', async () => {
+  await using pair = await connectedPair();
+  const writer = new TurnWriter(new PassThrough(), pair.near);
+  writer.write(Buffer.from('all'));
+  writer.flush();
+  pair.near.end();
+  const parts: Buffer[] = [];
+  for await (const part of pair.far) parts.push(part);
+  assert.equal(String(Buffer.concat(parts)), 'all');
+});
+
+test('a stream is paused while the socket has enough, until its `drain`', async () => {
+  await using pair = await connectedPair();
+  pair.far.pause();
+  const from = new PassThrough();
+  const writer = new TurnWriter(from, pair.near);
+  const chunk = Buffer.alloc(pair.near.writableHighWaterMark);
+  // Until the kernel takes no more.
+  while (pair.near.writableLength === 0) {
+    writer.write(chunk);
+    assert.equal(from.isPaused(), true, 'one chunk fills it');
+    writer.flush();
+  }
+  assert.equal(from.isPaused(), true);
+  const drained = once(pair.near, 'drain');
+  pair.far.resume();
+  await drained;
+});
+
+test('a stream that was paused for bytes which are gone by the end of the turn is resumed', async () => {
+  await using pair = await connectedPair();
+  const from = new PassThrough();
+  const writer = new TurnWriter(from, pair.near);
+  from.pause();
+  writer.write(Buffer.from('x'));
+  writer.flush();
+  assert.equal(from.isPaused(), false, 'no drain would have resumed it');
+});
+
+test('what a destroyed socket had not got is dropped', async () => {
+  await using pair = await connectedPair();
+  const writer = new TurnWriter(new PassThrough(), pair.near);
+  pair.near.on('error', (error) => assert.fail(error));
+  writer.write(Buffer.from('x'));
+  pair.near.destroy();
+  writer.flush();
+  await once(pair.near, 'close');
+});
+
+async function connectedPair(): Promise<{ near: net.Socket; far: net.Socket; [Symbol.asyncDispose](): Promise<void> }> {
+  const server = net.createServer({ allowHalfOpen: true });
+  const close = closerOf(server);
+  const near = net.connect(await listenOn(server), '127.0.0.1');
+  const [far] = (await once(server, 'connection')) as [net.Socket];
+  return {
+    near,
+    far,
+    async [Symbol.asyncDispose]() {
+      near.destroy();
+      far.destroy();
+      await close();
+    },
+  };
+}
