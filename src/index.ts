@@ -1,6 +1,8 @@
 /** The library's face: what is not exported here is not public. */
 export { type Agent, createAgent } from './agent/agent.ts';
 export type { Exposure, ExposureRequest, Exposures, SavedExposure } from './agent/exposures.ts';
+export type { FetchHandler } from './agent/fetch-handler.ts';
+export type { AgentHandler, RequestHandler } from './agent/handler.ts';
 export type {
   AgentDomainOptions,
   AgentOptions,
@@ -24,6 +26,7 @@ export type {
 } from './core/events.ts';
 export { Secret } from './core/secret.ts';
 export type { MemoryStats, TunnelStats } from './core/tunnel-stats.ts';
+export type { ClientPoolOptions, ServerDialOptions } from './server/library.ts';
 export type {
   Balance,
   CertificateOptions,

@@ -47,6 +47,7 @@ const DOMAIN_KINDS = {
   concurrency: 'tunnel',
   streamPerVisitor: 'tunnel',
   targets: 'stream',
+  handler: 'stream',
   ports: 'stream',
   claims: 'stream',
 } as const satisfies Record<keyof ResolvedAgentDomain, 'tunnel' | 'stream'>;

@@ -3,6 +3,7 @@ import { BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import type { RequestHead } from '../net/head-check.ts';
 import type { StreamHead } from '../tunnel/types.ts';
+import type { StreamHandler } from './handler.ts';
 import type { ResolvedAgentDomain } from './resolve-options.ts';
 import type { ResolvedTarget } from './resolve-routes.ts';
 import { Route } from './route.ts';
@@ -12,6 +13,7 @@ import { type GroupMember, TargetGroup } from './target-group.ts';
 /** Where a stream goes: bytes as they are to a group, or HTTP by the routes. */
 export type Way =
   | { readonly kind: 'bytes'; readonly group: TargetGroup; readonly proxyProtocol: 1 | 2 | null }
+  | { readonly kind: 'handler'; readonly handler: StreamHandler }
   /** `only` is the route that takes all there is; null where the request has to be seen first. */
   | { readonly kind: 'exchanges'; readonly only: Route | null };
 
@@ -24,10 +26,13 @@ export interface Taken {
 /** What the streams of one domain are joined to, and what is known of it: connections, and which targets fail. */
 export class DomainTargets {
   readonly #routes: readonly Route[];
+  readonly #handler: StreamHandler | null;
   readonly #ports: Map<number, TargetGroup>;
   readonly #connections = new Map<GroupMember, TargetConnections>();
 
-  constructor({ name, targets, ports }: Pick<ResolvedAgentDomain, 'name' | 'targets' | 'ports'>, observer: Observer) {
+  constructor(domain: Pick<ResolvedAgentDomain, 'name' | 'targets' | 'handler' | 'ports'>, observer: Observer) {
+    const { name, targets, handler, ports } = domain;
+    this.#handler = handler;
     this.#routes = targets.map((route) => {
       const memberOnFail = (target: ResolvedTarget, error: BackdialError): void => {
         const message = `${name}: target ${route.name}: ${labelOf(target)} is avoided: ${error.message}`;
@@ -66,6 +71,7 @@ export class DomainTargets {
       if (group !== undefined) return { kind: 'bytes', group, proxyProtocol: null };
       if (way !== 'tcp') throw new BackdialError('port-unknown', authority);
     }
+    if (this.#handler !== null) return { kind: 'handler', handler: this.#handler };
     const only = this.#routes.length === 1 ? (this.#routes[0] ?? null) : null;
     if (way === 'https') {
       if (this.#routes.length === 0) throw new BackdialError('no-route', 'there are no `targets`');

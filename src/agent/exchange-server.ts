@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Http1Exchange, type Http1ExchangeOptions } from '../net/http1-exchange.ts';
+import { StreamSocket } from '../net/stream-socket.ts';
 import { ParsedStream, type ParsedStreamOptions } from './parsed-stream.ts';
-import { StreamSocket } from './stream-socket.ts';
 
 /** Above what a server lets through (64 kB unless it is told otherwise) and what it adds. */
 const MAX_HEAD_BYTES = 1024 * 1024;

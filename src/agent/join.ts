@@ -7,6 +7,7 @@ import { splice } from '../net/splice.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
 import type { DomainTargets } from './domain-targets.ts';
 import type { ExchangeServer } from './exchange-server.ts';
+import type { StreamHandler } from './handler.ts';
 import { endOfSplice } from './splice-end.ts';
 import { StreamTargets } from './stream-targets.ts';
 
@@ -49,6 +50,13 @@ async function join(stream: IncomingStream, tunnel: TunnelInfo, options: JoinOpt
     observer({ type: 'access', record: record(opened.code, ERRORS[opened.code].status, 0, 0) });
     return;
   }
+  if (typeof opened === 'function') {
+    const { end, bytesIn, bytesOut } = await opened(stream.accept(timeouts), tunnel.instance, (fault) =>
+      observer({ type: 'warning', code: fault.code, message: `${tunnel.domain}: ${fault.message}` }),
+    );
+    observer({ type: 'access', record: record(end, null, bytesIn, bytesOut) });
+    return;
+  }
   if (opened !== null) {
     const result = await splice(stream.accept(timeouts), opened);
     const { bytesAToB, bytesBToA } = result;
@@ -66,17 +74,20 @@ async function join(stream: IncomingStream, tunnel: TunnelInfo, options: JoinOpt
   }
 }
 
-/** The connection that the stream is spliced with; null where its exchanges are to be parsed; why there is none of both. */
+/** What a stream is spliced with, or its handler; null where its exchanges are to be parsed. */
+type Opened = Socket | StreamHandler | null;
+
+/** As {@link connectFor}; why there is none of these. */
 async function openTarget(
   stream: IncomingStream,
   options: JoinOptions,
   own: StreamTargets,
-): Promise<Socket | null | BackdialError> {
+): Promise<Opened | BackdialError> {
   const { signal } = stream;
   try {
     const opened = await connectFor(stream, options, own);
     if (!signal.aborted) return opened;
-    opened?.destroy();
+    if (typeof opened !== 'function') opened?.destroy();
     return new BackdialError('visitor-reset');
   } catch (error) {
     return signal.aborted ? new BackdialError('visitor-reset') : asBackdialError(error, 'internal');
@@ -87,8 +98,9 @@ async function connectFor(
   { head, signal }: IncomingStream,
   { targets, connectTimeoutMs, tellsExchanges }: JoinOptions,
   own: StreamTargets,
-): Promise<Socket | null> {
+): Promise<Opened> {
   const way = targets.wayOf(head);
+  if (way.kind === 'handler') return way.handler;
   const bounds = { timeoutMs: connectTimeoutMs, signal };
   if (way.kind === 'bytes') {
     const { group, proxyProtocol } = way;

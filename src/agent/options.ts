@@ -1,5 +1,6 @@
 import type { Observer } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
+import type { AgentHandler } from './handler.ts';
 
 /** What an agent joins a stream to. `https` adds TLS; the others are spliced alike. */
 export type TargetAddress =
@@ -77,6 +78,11 @@ export interface AgentDomainOptions {
    * `ports`, else to the only target. Told of by `port-opened` and `port-refused`. Default: none.
    */
   readonly claims?: readonly number[];
+  /**
+   * Serves the domain in this process, without any local port, in the place of `targets`. HTTP of any way in is read by it.
+   * Default: the agent's, where the domain has no target.
+   */
+  readonly handler?: AgentHandler;
   /** What streams for other ports than 80 and 443 are joined to, by port. Default: none. */
   readonly ports?: Readonly<Record<number, TargetAddress>>;
 }
@@ -84,6 +90,8 @@ export interface AgentDomainOptions {
 /** What an agent is given; {@link resolveAgentOptions} checks it and fills in the defaults. */
 export interface AgentOptions {
   readonly domains: readonly AgentDomainOptions[];
+  /** Serves all domains that have neither targets nor a handler of their own. Default: none. */
+  readonly handler?: AgentHandler;
   /** Starts when a target is dialled; ends when it accepted (and its TLS handshake, if any, is done). Default 5,000. */
   readonly connectTimeoutMs?: number;
   /** Starts when a request was sent in full; ends with the response head. 0: none. Default 60,000. */

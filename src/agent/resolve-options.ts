@@ -5,6 +5,7 @@ import type { Observer } from '../core/events.ts';
 import { toDomain } from '../core/host-name.ts';
 import { secretFault } from '../core/secret-rules.ts';
 import { proxyFor } from '../net/http-proxy.ts';
+import { type AgentHandler, type StreamHandler, streamHandler } from './handler.ts';
 import type { AgentDomainOptions, AgentOptions } from './options.ts';
 import { checkCa, type ResolvedRoute, type ResolvedTarget, resolvePorts, resolveRoutes } from './resolve-routes.ts';
 
@@ -54,6 +55,8 @@ export interface ResolvedAgentDomain {
   readonly connections: number;
   readonly concurrency: number;
   readonly targets: readonly ResolvedRoute[];
+  /** Serves what else `targets` would; null where these do. */
+  readonly handler: StreamHandler | null;
   readonly ports: Readonly<Record<number, ResolvedTarget>>;
   readonly claims: readonly number[];
   /** No stream may carry two visitors: a target is told whose it is. */
@@ -61,7 +64,7 @@ export interface ResolvedAgentDomain {
 }
 
 /** Agent options with every value decided; the runtime never asks "was it set?". */
-export interface ResolvedAgentOptions extends Readonly<Required<Omit<AgentOptions, 'domains'>>> {
+export interface ResolvedAgentOptions extends Readonly<Required<Omit<AgentOptions, 'domains' | 'handler'>>> {
   readonly domains: readonly ResolvedAgentDomain[];
 }
 
@@ -93,7 +96,7 @@ export function resolveAgentOptions(given: AgentOptions, { leastDomains = 1 } = 
   const domains = given.domains.map((domain) => {
     if (names.has(domain.name)) problems.push(`the domain ${domain.name} is given twice`);
     names.add(domain.name);
-    return resolveDomain(domain, (problem) => problems.push(`${domain.name}: ${problem}`));
+    return resolveDomain(withHandler(domain, given.handler), (problem) => problems.push(`${domain.name}: ${problem}`));
   });
   try {
     proxyFor(options.proxyEnvironment, 'localhost', HTTPS_PORT);
@@ -105,6 +108,11 @@ export function resolveAgentOptions(given: AgentOptions, { leastDomains = 1 } = 
 }
 
 type Report = (problem: string) => void;
+
+function withHandler(domain: AgentDomainOptions, handler: AgentHandler | undefined): AgentDomainOptions {
+  const isServed = domain.target !== undefined || domain.targets !== undefined || domain.handler !== undefined;
+  return isServed || handler === undefined ? domain : { ...domain, handler };
+}
 
 function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgentDomain {
   if (toDomain(given.name) !== given.name) report('not a domain in canonical form');
@@ -120,6 +128,7 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
     connections: given.connections ?? DEFAULT_CONNECTIONS,
     concurrency: given.concurrency ?? DEFAULT_CONCURRENCY,
     targets,
+    handler: resolveHandler(given, report),
     ports: resolvePorts(given.ports ?? {}, report),
     claims: Object.freeze([...new Set(given.claims ?? [])]),
     streamPerVisitor: targets.some(({ proxyProtocol }) => proxyProtocol !== null),
@@ -141,6 +150,15 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
   checkCount(domain.connections, 'connections', MAX_CONNECTIONS, report);
   checkCount(domain.concurrency, 'concurrency', 2 ** 31 - 1, report);
   return Object.freeze(domain);
+}
+
+function resolveHandler({ handler, target, targets }: AgentDomainOptions, report: Report): StreamHandler | null {
+  if (handler === undefined) return null;
+  if (target !== undefined || targets !== undefined) report('both `handler` and targets are given; one is enough');
+  const serve = streamHandler(handler);
+  if (serve === null)
+    report('`handler` must be a server of node:http, a function, or an object with a function `fetch`');
+  return serve;
 }
 
 function resolveRemotes(given: AgentDomainOptions, report: Report): Remote[] {

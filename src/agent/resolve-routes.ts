@@ -33,10 +33,10 @@ const MAX_WEIGHT = 1_000;
 
 /** The routes of a domain, in their order. */
 export function resolveRoutes(given: AgentDomainOptions, report: Report): readonly ResolvedRoute[] {
-  const { target, targets, ports = {} } = given;
+  const { target, targets, handler, ports = {} } = given;
   if (target !== undefined && targets !== undefined) report('both `target` and `targets` are given; one is enough');
   const routes = targets ?? (target === undefined ? [] : [{ target }]);
-  if (routes.length === 0 && Object.keys(ports).length === 0) report('no target is given');
+  if (routes.length === 0 && handler === undefined && Object.keys(ports).length === 0) report('no target is given');
   return Object.freeze(
     routes.map((route, index) => {
       const name = route.name ?? String(index + 1);

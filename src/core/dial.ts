@@ -62,6 +62,8 @@ export interface Dialled {
   readonly instance: string | null;
   /** Aborted, with a BackdialError, when the stream is to be cut; null: it ends by itself. */
   readonly ended: AbortSignal | null;
+  /** See {@link Carrier.leaving}: a stream that is kept for later should be ended then. Null where nothing ever leaves. */
+  readonly leaving: AbortSignal | null;
 }
 
 /** The one primitive of Backdial (design, section 2): a name becomes a byte stream. */

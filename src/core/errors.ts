@@ -88,6 +88,7 @@ export const ERRORS = {
   'target-invalid': entry('the target did not answer with valid HTTP', 502, 'http_protocol_error'),
   'target-headers': entry("the target's response head is too large", 502, 'http_response_header_section_size'),
   'upgrade-failed': entry('the target answered the upgrade wrongly', 502, 'http_upgrade_failed'),
+  'handler-failed': entry("the domain's handler failed", 500, 'proxy_internal_error'),
   'port-unknown': entry('the agent does not serve this port', 502, 'destination_not_found'),
   'no-route': entry('no route of the agent matches', 404, 'destination_not_found'),
   // The handshake between agent and server.

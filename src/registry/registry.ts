@@ -36,11 +36,18 @@ interface DomainEntry {
 /** Who serves what, in memory: domain -> instance -> slot -> tunnel. */
 export class TunnelRegistry {
   readonly #domains = new Map<string, DomainEntry>();
+  readonly #listeners = new Set<() => void>();
   readonly #instanceOnGone: (instance: { readonly domain: string; readonly instance: string }) => void;
 
   /** `instanceOnGone` is told when the last tunnel of an instance was removed. */
   constructor(instanceOnGone: (instance: { readonly domain: string; readonly instance: string }) => void = () => {}) {
     this.#instanceOnGone = instanceOnGone;
+  }
+
+  /** Calls `listener` whenever a tunnel was added. Gives what ends that. */
+  onAdded(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /**
@@ -57,6 +64,7 @@ export class TunnelRegistry {
     }
     const replaced = instance.slots.get(tunnel.info.slot) ?? null;
     instance.slots.set(tunnel.info.slot, tunnel);
+    for (const listener of this.#listeners) listener();
     return replaced;
   }
 

@@ -4,6 +4,7 @@ import type { Carrier, CarrierSource, Dialer, Dialled, DialOptions } from '../co
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
 import type { Picked, TunnelRegistry } from '../registry/registry.ts';
+import { Arrivals } from './arrivals.ts';
 import { Backend, type Backends } from './backends.ts';
 import type { DomainMatch, DomainTable } from './domain-table.ts';
 
@@ -18,6 +19,8 @@ const ROOM_POLL_MS = 20;
  * room for another. False: there is none.
  */
 export type RoomMaker = (domains: readonly string[], instance: string | null) => boolean;
+/** Between two attempts at a domain whose tunnels are full. */
+const FULL_PAUSE_MS = 50;
 
 export interface TunnelDialerOptions {
   /** Those in force. */
@@ -37,12 +40,19 @@ export class TunnelDialer implements Dialer, CarrierSource {
   readonly #registry: TunnelRegistry;
   readonly #backends: Pick<Backends, 'of'>;
   readonly #makeRoom: RoomMaker;
+  readonly #arrivals: Arrivals;
 
   constructor({ domains, registry, backends, makeRoom = () => false }: TunnelDialerOptions) {
     this.#domains = domains;
     this.#registry = registry;
     this.#backends = backends;
     this.#makeRoom = makeRoom;
+    this.#arrivals = new Arrivals(registry);
+  }
+
+  /** Ends what waits in {@link openWhenServed}, now and from now on. */
+  close(): void {
+    this.#arrivals.close();
   }
 
   pick(domain: string, except?: ReadonlySet<Carrier>): Carrier {
@@ -112,12 +122,14 @@ export class TunnelDialer implements Dialer, CarrierSource {
     match: () => DomainMatch | null,
     options: DialOptions,
   ): Promise<Dialled> {
+    if (options.signal?.aborted === true) throw aborted(options.signal);
     const tried = new Set<Carrier>();
     let carrier = await this.#pickWithRoom(host, match, options.signal);
     for (;;) {
       try {
         const stream = await carrier.open(authority, options);
-        return { stream, instance: carrier.instance, ended: carrier instanceof Backend ? carrier.ended : null };
+        const ended = carrier instanceof Backend ? carrier.ended : null;
+        return { stream, instance: carrier.instance, leaving: carrier.leaving, ended };
       } catch (thrown) {
         const error = asBackdialError(thrown, 'internal');
         tried.add(carrier);
@@ -148,9 +160,32 @@ export class TunnelDialer implements Dialer, CarrierSource {
         if ((waitedMs === 0 && !made) || waitedMs >= ROOM_WAIT_MS) throw thrown;
       }
       await sleep(ROOM_POLL_MS, undefined, { ref: false });
-      if (signal?.aborted === true) throw new BackdialError('dial-aborted');
+      if (signal?.aborted === true) throw aborted(signal);
     }
   }
+
+  /**
+   * As {@link open}; where nobody serves the name now, or all tunnels are full, it waits for up to `waitMs`. Fails with the
+   * error of the last attempt, `dial-aborted`, or `stream-limit` where too many wait already.
+   */
+  async openWhenServed(name: string, options: DialOptions, waitMs: number): Promise<Dialled> {
+    const expires = performance.now() + waitMs;
+    for (;;) {
+      try {
+        return await this.open(name, options);
+      } catch (thrown) {
+        const { code } = asBackdialError(thrown, 'internal');
+        const leftMs = expires - performance.now();
+        if (!(code === 'domain-unserved' || code === 'stream-limit') || leftMs <= 0) throw thrown;
+        // There is no event for a stream that ended; a tunnel that came is one.
+        await this.#arrivals.wait(Math.min(leftMs, code === 'stream-limit' ? FULL_PAUSE_MS : leftMs), options.signal);
+      }
+    }
+  }
+}
+
+function aborted({ reason }: AbortSignal): BackdialError {
+  return new BackdialError('dial-aborted', undefined, { cause: reason });
 }
 
 /** `name[:port]` as the carrier lookup and the CONNECT need it. Fails with `name-invalid`. */

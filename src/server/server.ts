@@ -1,8 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import type { Duplex } from 'node:stream';
 import type { SocketAddress } from '../core/address.ts';
 import type { ApplyResult } from '../core/apply-result.ts';
-import type { DialOptions } from '../core/dial.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
@@ -23,6 +20,7 @@ import { HelloRouter } from './hello-route.ts';
 import { HostsFolder } from './hosts-folder.ts';
 import { createHttpsWay, type HttpsWay } from './https-way.ts';
 import { InForce } from './in-force.ts';
+import { createLibraryWays, type LibraryWays } from './library-ways.ts';
 import type { ServerOptions } from './options.ts';
 import { PortClaims } from './port-claims.ts';
 import { PortService } from './port-service.ts';
@@ -47,11 +45,9 @@ export interface LiveTunnel extends TunnelInfo {
 }
 
 /** One server process: front doors, tunnels, ways in. */
-export interface Server {
+export interface Server extends LibraryWays {
   /** Opens every listener; fails with `listen-failed`, and then none stays open. */
   listen(): Promise<ServerAddresses>;
-  /** A byte stream to `domain[:port]` or `instance.domain[:port]`; fails with a BackdialError. */
-  dial(name: string, options?: Partial<DialOptions>): Promise<Duplex>;
   /**
    * Goes over to other options, live: what is not concerned is not touched, visitors of a listener that stays lose nothing.
    * Fails with `config-invalid`, and then everything is as it was; a listener that cannot be opened is among the result's
@@ -85,6 +81,9 @@ export function createServer(given: ServerOptions, internals: Partial<ServerInte
 }
 
 class TunnelServer implements Server {
+  readonly dial: LibraryWays['dial'];
+  readonly httpAgent: LibraryWays['httpAgent'];
+  readonly dispatcher: LibraryWays['dispatcher'];
   readonly #inForce: InForce;
   readonly #registry = new TunnelRegistry((gone) => this.#claims.instanceOnGone(gone));
   readonly #budget: MemoryBudget;
@@ -156,6 +155,10 @@ class TunnelServer implements Server {
     this.#claims = claims;
     this.#ports = ports;
     this.#dialer = dialer;
+    const library = createLibraryWays(dialer);
+    this.dial = library.dial;
+    this.httpAgent = library.httpAgent;
+    this.dispatcher = library.dispatcher;
     this.#https = https;
     const hosts = new HostsFolder(() => options.sni);
     const serves = (domain: string) => dialer.serves(domain);
@@ -220,10 +223,6 @@ class TunnelServer implements Server {
     return { changes: reportChanges(changes), restartRequired, failures };
   }
 
-  dial(name: string, options: Partial<DialOptions> = {}): Promise<Duplex> {
-    return this.#dialer.dial(name, { way: 'library', transaction: randomUUID(), ...options });
-  }
-
   tunnels(): readonly LiveTunnel[] {
     return Array.from(this.#registry.tunnels(), (tunnel) => ({ ...tunnel.info, stats: () => tunnel.stats }));
   }
@@ -248,6 +247,7 @@ class TunnelServer implements Server {
    * whoever listens next.
    */
   async #drain(drainMs: number): Promise<void> {
+    this.#dialer.close();
     for (const each of this.#listeners()) each.stop();
     this.#https.drain();
     const tunnels = this.#gate.drain(drainMs);

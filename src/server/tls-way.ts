@@ -126,5 +126,5 @@ class PassingTlsWay implements TlsWay {
 /** Dials a folder of the hosts folder by its path. */
 async function dialHost(path: string, { client, arrivedAt, signal }: DialOptions): Promise<Dialled> {
   const ends = { visitor: client ?? null, arrivedAt: arrivedAt?.() ?? null };
-  return { stream: await openHost({ path }, ends, signal), instance: null, ended: null };
+  return { stream: await openHost({ path }, ends, signal), instance: null, leaving: null, ended: null };
 }

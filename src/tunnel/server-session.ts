@@ -122,7 +122,7 @@ export class ServerTunnel implements Carrier {
   open(authority: string, options: DialOptions): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       if (!this.usable) throw new BackdialError('tunnel-draining');
-      if (options.signal?.aborted === true) throw new BackdialError('dial-aborted');
+      if (options.signal?.aborted === true) throw aborted(options.signal);
       const stream = this.#session.request(connectHeaders(authority, options), { endStream: false });
       this.#end.add(stream);
       this.#windows.streamAdded();
@@ -144,7 +144,7 @@ export class ServerTunnel implements Carrier {
         settle();
         resolve(stream);
       };
-      const signalOnAbort = (): void => fail(new BackdialError('dial-aborted'));
+      const signalOnAbort = (): void => fail(aborted(options.signal));
       const timer = setTimeout(
         () => fail(new BackdialError('dial-timeout', `${authority}, ${this.#dialTimeoutMs} ms`)),
         this.#dialTimeoutMs,
@@ -185,6 +185,11 @@ export class ServerTunnel implements Carrier {
     const writeMs = milliseconds(headers[HEADER.writeTimeout]) ?? this.#timeouts.writeMs;
     if (readMs !== this.#timeouts.readMs || writeMs !== this.#timeouts.writeMs) this.#timeouts = { readMs, writeMs };
   }
+}
+
+/** The caller's reason survives as `cause`. */
+function aborted(signal: AbortSignal | undefined): BackdialError {
+  return new BackdialError('dial-aborted', undefined, { cause: signal?.reason });
 }
 
 /** A stream must never be without an `error` listener; whoever joins it adds its own. */

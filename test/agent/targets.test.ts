@@ -70,7 +70,7 @@ const DATABASE: ResolvedTarget = { kind: 'tcp', host: '127.0.0.1', port: 5_432 }
 function destination(targets: DomainTargets, authority: string, way: Way): string {
   try {
     const found = targets.wayOf({ authority, way, client: null, transaction: '' });
-    if (found.kind === 'exchanges') return 'exchanges';
+    if (found.kind !== 'bytes') return found.kind;
     return found.group.members[0]?.target === DATABASE ? 'database' : 'target';
   } catch (error) {
     return error instanceof BackdialError ? error.code : assert.fail(String(error));

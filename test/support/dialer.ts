@@ -19,6 +19,7 @@ export class FakeDialer implements StreamDialer {
   async open(name: string, options: DialOptions): Promise<Opened> {
     const dialled = { name, options };
     this.calls.push(dialled);
-    return { stream: await this.#answer(dialled), instance: 'one', ended: null };
+    const leaving = new AbortController().signal;
+    return { stream: await this.#answer(dialled), instance: 'one', leaving, ended: null };
   }
 }

@@ -23,5 +23,5 @@ export function testTargets(
   more: { ports?: Readonly<Record<number, ResolvedTarget>>; observer?: Observer } = {},
 ): DomainTargets {
   const { ports = {}, observer = () => {} } = more;
-  return new DomainTargets({ name: 'www.test', targets: routes, ports }, observer);
+  return new DomainTargets({ name: 'www.test', targets: routes, handler: null, ports }, observer);
 }

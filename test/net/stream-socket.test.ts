@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
-import { StreamSocket } from '../../src/agent/stream-socket.ts';
+import { StreamSocket } from '../../src/net/stream-socket.ts';
 import { type TurnedPair, turnedPair } from '../support/turned-pair.ts';
 import { within } from '../support/within.ts';
 

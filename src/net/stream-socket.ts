@@ -9,6 +9,8 @@ import { Duplex } from 'node:stream';
  */
 export class StreamSocket extends Duplex {
   readonly #stream: Duplex;
+  #bytesRead = 0;
+  #bytesWritten = 0;
 
   constructor(stream: Duplex) {
     super({ allowHalfOpen: true });
@@ -16,6 +18,7 @@ export class StreamSocket extends Duplex {
     // node:http takes its listeners along when it lets go of a socket.
     this.on('error', () => {});
     stream.on('data', (chunk: Buffer) => {
+      this.#bytesRead += chunk.length;
       if (!this.push(chunk)) stream.pause();
     });
     stream.on('end', () => this.push(null));
@@ -24,8 +27,33 @@ export class StreamSocket extends Duplex {
     stream.pause();
   }
 
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
   /** For node:http and `Http1Exchange`; the far end of the stream watches its visitors itself. */
   setTimeout(): this {
+    return this;
+  }
+
+  /** What HTTP clients and servers ask of a TCP socket; a stream has the tunnel's. */
+  setNoDelay(): this {
+    return this;
+  }
+
+  setKeepAlive(): this {
+    return this;
+  }
+
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
     return this;
   }
 
@@ -34,6 +62,7 @@ export class StreamSocket extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#bytesWritten += chunk.length;
     if (chunk.length === 0) callback();
     else this.#stream.write(chunk, callback);
   }
