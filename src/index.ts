@@ -13,6 +13,7 @@ export type {
 export type { Network, SocketAddress } from './core/address.ts';
 export type { AppliedChange, ApplyResult } from './core/apply-result.ts';
 export type { DialOptions } from './core/dial.ts';
+export type { DomainState, InstanceState } from './core/domain-state.ts';
 export { BackdialError, ERRORS, type ErrorCode, type ErrorEntry } from './core/errors.ts';
 export type {
   AccessRecord,

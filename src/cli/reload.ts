@@ -5,6 +5,7 @@ import { ConfigWatch } from '../config/watch.ts';
 import type { ApplyResult } from '../index.ts';
 import type { Logs } from '../log/open-logs.ts';
 import { visible } from '../log/visible.ts';
+import type { ConfigRecord } from './config-record.ts';
 import { logApplied } from './reload-report.ts';
 
 /** A change that is found to be invalid is looked at again after this, ms, before that is said: its writer may not be done. */
@@ -21,6 +22,8 @@ export interface ReloadOptions<Config> {
   apply(config: Config): Promise<ApplyResult>;
   /** The key of a file that an option comes from. */
   keyOf(option: string): string;
+  /** Told what came of each look at the files. */
+  readonly record?: Pick<ConfigRecord, 'applied' | 'refused'>;
 }
 
 /**
@@ -94,11 +97,13 @@ export class Reloader<Config> {
       else {
         this.#warn(loaded.warnings);
         const result = await apply(loaded.config);
+        this.#options.record?.applied(result);
         logApplied(logs.system, result, { keyOf, tookMs: Math.round(performance.now() - began) });
       }
       await this.#follow(loaded.sources);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
+      this.#options.record?.refused();
       logs.system.error({ event: 'config-refused' }, `${visible(message)}; what was in force before stays`);
     }
   }
@@ -109,6 +114,7 @@ export class Reloader<Config> {
       this.#secondLook.unref();
       return;
     }
+    this.#options.record?.refused();
     const text = textOf(problems);
     if (cause !== 'signal' && text === this.#said) return;
     this.#said = text;

@@ -3,6 +3,7 @@ import { type AgentConfig, agentKeyOf, loadAgent } from '../config/load-agent.ts
 import { BackdialError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { type AgentOptions, createAgent } from '../index.ts';
+import { AgentOperation } from './agent-operation.ts';
 import { collectBulkGarbage } from './bulk-garbage.ts';
 import { exposeRoutes } from './expose-routes.ts';
 import { ExposureFile } from './exposure-file.ts';
@@ -35,17 +36,21 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
   const manager = serviceManager(process.env);
   try {
     logs.system.info({ version: VERSION, file }, `backdial ${VERSION}: agent, configured by ${file}`);
+    const operation = new AgentOperation(logs);
     const optionsOf = ({ options, log }: AgentConfig): AgentOptions => ({
       ...options,
       // Bytes are spliced unless someone reads what they say.
       exchanges: log.access.length > 0,
       proxyEnvironment: process.env,
-      observer: logs.observer,
+      observer: operation.observer,
     });
     const agent = createAgent(optionsOf(config));
     const exposures = new ExposureFile(config.state);
     const saved = await exposures.load();
-    const api = new ProgramApi({ key: 'api', logs, routes: exposeRoutes(agent.exposures, exposures) });
+    operation.watch(agent);
+    operation.measure(config.api !== null);
+    const routes = [...operation.routes, ...exposeRoutes(agent.exposures, exposures)];
+    const api = new ProgramApi({ key: 'api', logs, routes });
     await api.start(config.api);
     agent.start();
     agent.exposures.restore(saved);
@@ -54,8 +59,11 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
       () => {},
     );
     const program = new ProgramSettings(config, { logs, flags, api });
-    const apply = async (next: AgentConfig) => program.apply(next, await agent.apply(optionsOf(next)));
-    const reloader = new Reloader({ logs, load, apply, keyOf: agentKeyOf });
+    const apply = async (next: AgentConfig) => {
+      operation.measure(next.api !== null);
+      return program.apply(next, await agent.apply(optionsOf(next)));
+    };
+    const reloader = new Reloader({ logs, load, apply, keyOf: agentKeyOf, record: operation.record });
     hangup = () => manager.reloading(reloader.hangup());
     await reloader.start(first);
     manager.ready();

@@ -10,6 +10,7 @@ import { ProgramApi } from './program-api.ts';
 import { ProgramSettings } from './program-settings.ts';
 import { Reloader } from './reload.ts';
 import { keepSelfSigned } from './self-signed.ts';
+import { ServerOperation } from './server-operation.ts';
 import { serviceManager } from './service-manager.ts';
 import { shrinkHeap } from './shrink-heap.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
@@ -30,16 +31,26 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
   const manager = serviceManager(process.env);
   try {
     logs.system.info({ version: VERSION, file }, `backdial ${VERSION}: server, configured by ${file}`);
-    const optionsOf = optionsMaker(config.state, logs);
+    const operation = new ServerOperation(logs);
+    const optionsOf = optionsMaker(config.state, logs, operation);
     const server = createServer(await optionsOf(config));
+    operation.watch(server);
+    operation.measure(config.admin !== null);
     await server.listen();
     const { name } = config.options;
-    const api = new ProgramApi({ key: 'admin', logs, names: name === undefined ? [] : [name], routes: [] });
+    const api = new ProgramApi({
+      key: 'admin',
+      logs,
+      names: name === undefined ? [] : [name],
+      routes: operation.routes,
+    });
     await api.start(config.admin);
     const program = new ProgramSettings(config, { logs, flags, api });
-    const apply = async (next: ServerConfig) =>
-      program.apply({ ...next, api: next.admin }, await server.apply(await optionsOf(next)));
-    const reloader = new Reloader({ logs, load, apply, keyOf: serverKeyOf });
+    const apply = async (next: ServerConfig) => {
+      operation.measure(next.admin !== null);
+      return program.apply({ ...next, api: next.admin }, await server.apply(await optionsOf(next)));
+    };
+    const reloader = new Reloader({ logs, load, apply, keyOf: serverKeyOf, record: operation.record });
     hangup = () => manager.reloading(reloader.hangup());
     await reloader.start(first);
     manager.ready();
@@ -67,10 +78,14 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
 }
 
 /** The options of a configuration; where it has no certificate, with the self-signed one that is kept in `state`. */
-function optionsMaker(state: string, logs: Logs): (config: ServerConfig) => Promise<ServerOptions> {
-  const { observer } = logs;
+function optionsMaker(
+  state: string,
+  logs: Logs,
+  { observer, record }: ServerOperation,
+): (config: ServerConfig) => Promise<ServerOptions> {
   let told = '';
   return async ({ options }) => {
+    record.hasCertificates(options.certificates);
     if (options.certificates.length > 0) return { ...options, observer };
     // Names of domains are left out: a certificate shows them to every stranger.
     const { cert, key, pin, created } = await keepSelfSigned(state, ['localhost']);
@@ -78,6 +93,8 @@ function optionsMaker(state: string, logs: Logs): (config: ServerConfig) => Prom
     const message = `no certificate is configured: ${made}; agents need --pin ${pin}`;
     if (told !== pin) logs.system.warn({ pin, created }, message);
     told = pin;
-    return { ...options, certificates: [{ hosts: ['*'], cert, key }], observer };
+    const certificates = [{ hosts: ['*'], cert, key }];
+    record.hasCertificates(certificates);
+    return { ...options, certificates, observer };
   };
 }

@@ -118,6 +118,15 @@ export type BackdialEvent =
     }
   /** An HTTP exchange or a byte stream ended. Server: every way in. Agent: every stream, or every exchange it parsed. */
   | { readonly type: 'access'; readonly record: AccessRecord }
+  /** Server: a stream was opened in a tunnel, or was not; kept-alive ones are used for many requests. */
+  | {
+      readonly type: 'dialled';
+      readonly tunnel: TunnelInfo;
+      readonly way: Way;
+      readonly durationMs: number;
+      /** Null: it is open. */
+      readonly error: ErrorCode | null;
+    }
   /** A connection ended before it named a domain (TLS alert, garbage, deadline, limit). */
   | {
       readonly type: 'connection-refused';

@@ -31,6 +31,7 @@ export function openConsole(options: ConsoleOptions, report: (report: Destinatio
 function openJson(fd: 1 | 2, report: (report: DestinationReport) => void): Destination {
   const sink = pino.destination({ dest: fd, sync: false, maxLength: MAX_WAITING_BYTES });
   let dropped = 0;
+  let droppedBefore = 0;
   // A reader that went away (EPIPE) must not end a server; there is nowhere left to say it.
   sink.on('error', () => {});
   sink.on('drop', () => {
@@ -39,12 +40,16 @@ function openJson(fd: 1 | 2, report: (report: DestinationReport) => void): Desti
   sink.on('drain', () => {
     if (dropped === 0) return;
     const count = dropped;
+    droppedBefore += count;
     dropped = 0;
     report({ state: 'working', dropped: count, error: null });
   });
   const closed = new Promise<void>((resolve) => sink.once('close', resolve));
   return {
     people: false,
+    get dropped() {
+      return droppedBefore + dropped;
+    },
     write: (line) => void sink.write(line),
     reopen: () => {},
     flushSync: () => {
@@ -71,6 +76,7 @@ function openPretty(terminal: { write(text: string): unknown }, colors: boolean)
   });
   return {
     people: true,
+    dropped: 0,
     // pino-pretty prints strings as they are, so they are made safe before.
     write: (line) => void terminal.write(pretty(visibleDeep(JSON.parse(line)))),
     reopen: () => {},

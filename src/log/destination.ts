@@ -5,6 +5,8 @@ export type LogName = 'system' | 'access';
 export interface Destination {
   /** True where people read: sentences instead of records. */
   readonly people: boolean;
+  /** Lines that it did not take, since it was opened. */
+  readonly dropped: number;
   /** `level` is pino's number: 30 is info, 40 warn, 50 error, 60 fatal. Never waits, never throws. */
   write(line: string, level: number, log: LogName): void;
   /** Lets go of what was opened and opens it again: a rotated file, a receiver that moved. */

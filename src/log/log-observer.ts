@@ -41,11 +41,13 @@ export function createLogObserver({ system, access }: LogObserverOptions): Obser
       access?.write(event.record);
       return;
     }
+    // For metrics: what became of it is in the access log.
+    if (event.type === 'dialled') return;
     logEvent(system, live, event);
   };
 }
 
-function logEvent(log: Logger, live: LiveTunnels, event: Exclude<BackdialEvent, { type: 'access' }>): void {
+function logEvent(log: Logger, live: LiveTunnels, event: Exclude<BackdialEvent, { type: 'access' | 'dialled' }>): void {
   switch (event.type) {
     case 'listening': {
       const domain = event.domain === undefined ? '' : ` of ${event.domain}`;

@@ -24,6 +24,9 @@ export function openDestination(settings: LogFile | LogSyslog, report: Reporter)
   });
   return {
     people: false,
+    get dropped() {
+      return pump.dropped;
+    },
     write: (line, level, log) => pump.write(format(line, level, log)),
     reopen: () => pump.reopen(),
     flushSync: () => pump.flushSync(),

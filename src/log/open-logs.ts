@@ -27,6 +27,8 @@ export interface Logs {
   readonly system: Logger;
   /** For `createServer` and `createAgent`. */
   readonly observer: Observer;
+  /** Lines that no destination took, since the start. */
+  readonly dropped: number;
   /** Follows other options from the next line on; what both name stays open. Resolves when the rest has closed. */
   apply(options: LogOptions): Promise<void>;
   /** Reopens files that were rotated away, and connections to receivers. */
@@ -48,6 +50,7 @@ export function openLogs(options: LogOptions, console: ConsoleOptions): Logs {
   const system = createSystemLog(toSystem, 'info');
   const onConsole = createSystemLog(new FanOut('system', [terminal]), 'info');
   let access: AccessLog | null = null;
+  let droppedBefore = 0;
 
   function report(where: string, { state, dropped, error }: DestinationReport): void {
     const level = state === 'failing' ? 'error' : 'warn';
@@ -79,12 +82,16 @@ export function openLogs(options: LogOptions, console: ConsoleOptions): Logs {
     const unused = Array.from(open).filter(([, destination]) => !used.has(destination));
     for (const [key] of unused) open.delete(key);
     await Promise.all(unused.map(([, destination]) => destination.close()));
+    for (const [, { dropped }] of unused) droppedBefore += dropped;
   }
 
   void apply(options);
   return {
     system,
     observer: createLogObserver({ system, access: { write: (record) => access?.write(record) } }),
+    get dropped() {
+      return Array.from(open.values()).reduce((sum, { dropped }) => sum + dropped, droppedBefore);
+    },
     apply,
     reopen: () => {
       for (const destination of open.values()) destination.reopen();

@@ -48,7 +48,9 @@ export class Pump {
   readonly #options: Required<PumpOptions>;
   readonly #lines: string[] = [];
   #waiting = 0;
+  /** Not yet reported. */
   #dropped = 0;
+  #droppedBefore = 0;
   #failing = false;
   #closing = false;
   #running: Promise<void> | null = null;
@@ -58,6 +60,11 @@ export class Pump {
   constructor(sink: Sink, options: PumpOptions) {
     this.#sink = sink;
     this.#options = { maxWaiting: 16 * 1024 * 1024, retryMs: 1_000, calmMs: 3_000, closeMs: 2_000, ...options };
+  }
+
+  /** Lines that were dropped so far. */
+  get dropped(): number {
+    return this.#droppedBefore + this.#dropped;
   }
 
   /** Takes a line, or counts it as dropped. */
@@ -140,6 +147,7 @@ export class Pump {
   #say(state: 'working' | 'closed'): void {
     const dropped = this.#dropped;
     this.#failing = false;
+    this.#droppedBefore += dropped;
     this.#dropped = 0;
     this.#options.report({ state, dropped, error: null });
   }

@@ -77,7 +77,7 @@ export class ByteVisits {
     }
     const { stream, instance, ended } = dialled;
     const result = await splice(visit.socket, stream, ended === null ? {} : { signal: ended });
-    if (visit.policy !== null) this.#streams.leave(visit.policy);
+    if (visit.policy !== null) this.#streams.leave(visit.policy, visit.way);
     const { bytesAToB: bytesIn, bytesBToA: bytesOut } = result;
     const reason = result.end === 'a-reset' ? visit.endOfSocket() : endOfStream(result, instance);
     this.#record(visit, { reason, status: null, instance, bytesIn, bytesOut });
@@ -98,12 +98,12 @@ export class ByteVisits {
     const socketOnClose = () => gone.abort(new BackdialError('visitor-reset'));
     socket.once('close', socketOnClose);
     try {
-      if (policy !== null && !this.#streams.tryEnter(policy)) await this.#streams.wait(policy, signal);
+      if (policy !== null && !this.#streams.tryEnter(policy, way)) await this.#streams.wait(policy, way, signal);
       try {
         const arrivedAt = () => formatPeer(socket.localAddress, socket.localPort);
         return await this.#dialer.open(name, { way, transaction, client: remote, arrivedAt, signal });
       } catch (error) {
-        if (policy !== null) this.#streams.leave(policy);
+        if (policy !== null) this.#streams.leave(policy, way);
         throw error;
       }
     } finally {

@@ -62,7 +62,7 @@ export class ExchangeForwarder {
     const watch = new VisitorWatch(visit.exchange);
     if (watch.error !== null) return unsent(watch.error, null);
     try {
-      if (!streams.tryEnter(policy)) await streams.wait(policy, watch.hold());
+      if (!streams.tryEnter(policy, 'https')) await streams.wait(policy, 'https', watch.hold());
     } catch (thrown) {
       return unsent(watch.error ?? asBackdialError(thrown, 'internal'), null);
     }
@@ -71,7 +71,7 @@ export class ExchangeForwarder {
       if (done.result?.switched == null) return done;
       return { ...done, error: await onSwitch(done.result.switched) };
     } finally {
-      streams.leave(policy);
+      streams.leave(policy, 'https');
     }
   }
 

@@ -192,6 +192,7 @@ export class TunnelGate {
       liveness: this.#gate.liveness,
       dialTimeoutMs: DIAL_TIMEOUT_MS,
       budget: this.#gate.budget,
+      onDialled: (dialled) => observer({ type: 'dialled', tunnel: info, ...dialled }),
     });
     const admitted = { tunnel, handshake, grounds };
     this.#tunnels.add(admitted);

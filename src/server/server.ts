@@ -1,5 +1,6 @@
 import type { SocketAddress } from '../core/address.ts';
 import type { ApplyResult } from '../core/apply-result.ts';
+import type { DomainState } from '../core/domain-state.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
@@ -12,6 +13,7 @@ import { Backends } from './backends.ts';
 import { diffServerOptions } from './change.ts';
 import { reportChanges } from './change-report.ts';
 import { TunnelDialer } from './dialer.ts';
+import { domainStates } from './domain-states.ts';
 import { DomainStreams } from './domain-streams.ts';
 import { FailureLimiter } from './failure-limiter.ts';
 import { createFrontDoor, type FrontDoor } from './front-door.ts';
@@ -61,6 +63,10 @@ export interface Server extends LibraryWays {
   tunnels(): readonly LiveTunnel[];
   /** Tells the agent of one tunnel to leave; its streams have `drainMs` left. False where no live tunnel has the id. */
   drainTunnel(id: string): boolean;
+  /** Every configured domain, with what serves it and what is under way. */
+  domains(): readonly DomainState[];
+  /** The configured domain whose rules hold for a name: itself, or the wildcard that covers it. Null: none, or an inactive one. */
+  configuredName(name: string): string | null;
   /** What stalled readers make this server hold. */
   memory(): MemoryStats;
   /**
@@ -86,6 +92,7 @@ class TunnelServer implements Server {
   readonly dispatcher: LibraryWays['dispatcher'];
   readonly #inForce: InForce;
   readonly #registry = new TunnelRegistry((gone) => this.#claims.instanceOnGone(gone));
+  readonly #streams = new DomainStreams();
   readonly #budget: MemoryBudget;
   readonly #dialer: TunnelDialer;
   readonly #secrets: SecretChecker;
@@ -112,7 +119,7 @@ class TunnelServer implements Server {
     this.#secrets = createSecretChecker({ lists: secretLists(options) });
     const admission = new Admission(options);
     const access = new AccessControl({ secrets: this.#passwords, limiter: new FailureLimiter() });
-    const streams = new DomainStreams();
+    const streams = this.#streams;
     const registry = this.#registry;
     const dialer = new TunnelDialer({
       domains,
@@ -229,6 +236,14 @@ class TunnelServer implements Server {
 
   drainTunnel(id: string): boolean {
     return this.#gate.drainTunnel(id, this.#inForce.options.drainMs);
+  }
+
+  domains(): readonly DomainState[] {
+    return domainStates(this.#inForce.domains(), this.#registry, this.#streams);
+  }
+
+  configuredName(name: string): string | null {
+    return this.#inForce.domains().find(name)?.name ?? null;
   }
 
   memory(): MemoryStats {

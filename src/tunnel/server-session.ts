@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Carrier, DialOptions, TargetTimeouts } from '../core/dial.ts';
 import { BackdialError, type ErrorCode, isErrorCode } from '../core/errors.ts';
-import type { TunnelEnd, TunnelInfo } from '../core/events.ts';
+import type { TunnelEnd, TunnelInfo, Way } from '../core/events.ts';
 import type { TunnelStats } from '../core/tunnel-stats.ts';
 import { type Liveness, watchLiveness } from './liveness.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -30,6 +30,8 @@ export interface ServerTunnelOptions {
   readonly dialTimeoutMs: number;
   /** Of this tunnel and of those beside it. */
   readonly budget: MemoryBudget;
+  /** Told of each stream that was opened, or was not. */
+  readonly onDialled?: (dialled: { way: Way; durationMs: number; error: ErrorCode | null }) => void;
 }
 
 /**
@@ -46,6 +48,7 @@ export class ServerTunnel implements Carrier {
   readonly #liveness: Liveness;
   readonly #windows: WindowTuner;
   readonly #dialTimeoutMs: number;
+  readonly #onDialled: ServerTunnelOptions['onDialled'];
   #timeouts = DEFAULT_TIMEOUTS;
   #epoch = 0;
 
@@ -54,6 +57,7 @@ export class ServerTunnel implements Carrier {
     this.streamPerVisitor = options.streamPerVisitor;
     this.#dialTimeoutMs = options.dialTimeoutMs;
     this.#socket = socket;
+    this.#onDialled = options.onDialled;
     this.#end = new SessionEnd(socket);
     const session = connect('http://agent', { ...clientSessionOptions(), createConnection: () => socket });
     this.#end.watch(session);
@@ -119,7 +123,20 @@ export class ServerTunnel implements Carrier {
     return { openedAt: this.#openedAt, rttMs, streams, ...this.#windows.stats, receivedBytes, sentBytes };
   }
 
-  open(authority: string, options: DialOptions): Promise<Duplex> {
+  async open(authority: string, options: DialOptions): Promise<Duplex> {
+    const began = performance.now();
+    let error: ErrorCode | null = null;
+    try {
+      return await this.#open(authority, options);
+    } catch (thrown) {
+      error = thrown instanceof BackdialError ? thrown.code : 'internal';
+      throw thrown;
+    } finally {
+      this.#onDialled?.({ way: options.way, durationMs: performance.now() - began, error });
+    }
+  }
+
+  #open(authority: string, options: DialOptions): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       if (!this.usable) throw new BackdialError('tunnel-draining');
       if (options.signal?.aborted === true) throw aborted(options.signal);

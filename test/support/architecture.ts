@@ -23,8 +23,9 @@ const ARROWS: Readonly<
     packages: ['json5', '@humanwhocodes/momoa', 'zod', 'ipaddr.js', 'chokidar'],
   },
   log: { rooms: ['core'], packages: ['pino', 'pino-pretty'] },
+  metrics: { rooms: ['core'], packages: ['prom-client'] },
   cli: {
-    rooms: ['core', 'net', 'pki', 'config', 'log', 'index.ts'],
+    rooms: ['core', 'net', 'pki', 'config', 'log', 'metrics', 'index.ts'],
     types: ['src/server/options.ts', 'src/agent/options.ts'],
     // Server and agent are driven through src/index.ts; this is for \`backdial password\`, and for \`backdial doctor\`, which goes
     // the way of an agent step by step.

@@ -12,6 +12,7 @@ export function keepLines(people = false): Kept {
   const lines: string[] = [];
   return {
     people,
+    dropped: 0,
     lines,
     write: (line) => void lines.push(line),
     records: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>),

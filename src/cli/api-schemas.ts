@@ -1,0 +1,64 @@
+const TEXT = { type: 'string' };
+const COUNT = { type: 'integer', minimum: 0 };
+
+/** JSON Schema of a live tunnel, as both APIs show it. */
+export const TUNNEL_SCHEMA = {
+  type: 'object',
+  properties: {
+    id: TEXT,
+    domain: TEXT,
+    instance: TEXT,
+    slot: COUNT,
+    remote: { ...TEXT, description: 'address of the other end' },
+    node: TEXT,
+    openedAt: { ...COUNT, description: 'ms since the epoch' },
+    rttMs: { type: ['number', 'null'] },
+    streams: COUNT,
+    streamWindowBytes: COUNT,
+    tunnelWindowBytes: COUNT,
+    heldBytes: { ...COUNT, description: 'received, and not yet taken by a reader' },
+    receivedBytes: COUNT,
+    sentBytes: COUNT,
+  },
+};
+
+/** JSON Schema of a server's domain. */
+export const DOMAIN_SCHEMA = {
+  type: 'object',
+  properties: {
+    name: TEXT,
+    instances: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: { name: TEXT, domain: { ...TEXT, description: 'as claimed' }, tunnels: COUNT, streams: COUNT },
+      },
+    },
+    active: { type: 'object', additionalProperties: COUNT, description: 'requests and byte streams, by way in' },
+  },
+};
+
+/** JSON Schema of an agent's domain. */
+export const AGENT_DOMAIN_SCHEMA = {
+  type: 'object',
+  properties: {
+    name: TEXT,
+    instance: TEXT,
+    links: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          server: TEXT,
+          address: { type: ['string', 'null'] },
+          slot: COUNT,
+          state: { enum: ['waiting', 'dialling', 'live', 'stopped'] },
+          since: COUNT,
+          node: { type: ['string', 'null'] },
+          rttMs: { type: ['number', 'null'] },
+          failure: { type: ['string', 'null'], description: 'code of the last error' },
+        },
+      },
+    },
+  },
+};

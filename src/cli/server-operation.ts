@@ -1,0 +1,104 @@
+import { BackdialError } from '../core/errors.ts';
+import type { BackdialEvent, Observer } from '../core/events.ts';
+import type { LiveTunnel, Server } from '../index.ts';
+import type { Logs } from '../log/open-logs.ts';
+import { createServerMetrics, type Metrics } from '../metrics/server-metrics.ts';
+import type { TunnelSample } from '../metrics/tunnels.ts';
+import type { ApiRoute } from '../net/api-route.ts';
+import { DOMAIN_SCHEMA, TUNNEL_SCHEMA } from './api-schemas.ts';
+import { ConfigRecord } from './config-record.ts';
+import { metricsRoute } from './metrics-route.ts';
+
+/** What an operator gets to see of a server, and to do with it, through `admin`. */
+export class ServerOperation {
+  readonly record = new ConfigRecord();
+  readonly observer: Observer;
+  readonly routes: readonly ApiRoute[];
+  readonly #logs: Logs;
+  #server: Server | null = null;
+  #metrics: Metrics | null = null;
+
+  constructor(logs: Logs) {
+    this.#logs = logs;
+    this.observer = (event) => this.#observe(event);
+    this.routes = [
+      metricsRoute(() => this.#metrics),
+      {
+        method: 'GET',
+        path: '/domains',
+        operation: {
+          summary: 'Every configured domain, what serves it, and what is under way',
+          responses: { 200: { description: 'the domains', schema: { type: 'array', items: DOMAIN_SCHEMA } } },
+        },
+        handle: () => ({ json: this.#known.domains() }),
+      },
+      {
+        method: 'GET',
+        path: '/tunnels',
+        operation: {
+          summary: 'The live tunnels',
+          responses: { 200: { description: 'the tunnels', schema: { type: 'array', items: TUNNEL_SCHEMA } } },
+        },
+        handle: () => ({ json: this.#known.tunnels().map(tunnelJson) }),
+      },
+      {
+        method: 'DELETE',
+        path: '/tunnels/{id}',
+        operation: {
+          summary: 'Ask one tunnel to leave: its agent dials anew, its streams have `drain` left',
+          responses: {
+            200: { description: 'it was asked', schema: { type: 'object', properties: { id: { type: 'string' } } } },
+            404: { description: 'no live tunnel has this id' },
+          },
+        },
+        handle: ({ parameters: { id = '' } }) => {
+          if (this.#known.drainTunnel(id)) return { json: { id, draining: true } };
+          throw new BackdialError('api-not-found', `no live tunnel has the id ${JSON.stringify(id.slice(0, 100))}`);
+        },
+      },
+    ];
+  }
+
+  get #known(): Server {
+    if (this.#server === null) throw new BackdialError('internal', 'the server is not there yet');
+    return this.#server;
+  }
+
+  /** To be called once the server was made, which was given {@link observer}. */
+  watch(server: Server): void {
+    this.#server = server;
+  }
+
+  /** Metrics are counted while there is somebody to ask for them. */
+  measure(wanted: boolean): void {
+    if (!wanted) this.#metrics?.close();
+    this.#metrics = wanted ? (this.#metrics ?? this.#newMetrics()) : null;
+  }
+
+  #newMetrics(): Metrics {
+    return createServerMetrics({
+      domainOf: (name) => this.#server?.configuredName(name) ?? null,
+      domains: () => this.#known.domains(),
+      tunnels: () => this.#known.tunnels().map(sampleOf),
+      memory: () => this.#known.memory(),
+      program: () => {
+        const { config, certificates } = this.record;
+        return { config, certificates, droppedLogLines: this.#logs.dropped };
+      },
+    });
+  }
+
+  #observe(event: BackdialEvent): void {
+    this.#logs.observer(event);
+    this.#metrics?.observer(event);
+  }
+}
+
+function sampleOf(tunnel: LiveTunnel): TunnelSample {
+  const { domain, instance, slot } = tunnel;
+  return { domain, instance, slot, stats: tunnel.stats() };
+}
+
+function tunnelJson({ stats, ...info }: LiveTunnel): object {
+  return { ...info, ...stats() };
+}
