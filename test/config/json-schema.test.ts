@@ -23,7 +23,7 @@ function accepts(name: string, value: unknown): boolean {
 
 /** Which schema a file of conf/ is under. */
 function kindOf(file: string): string {
-  const side = file.startsWith('conf/agent/') ? 'agent' : 'server';
+  const side = file.includes('/agent/') ? 'agent' : 'server';
   return file.includes('/domains/') ? `${side}-domain` : side;
 }
 
