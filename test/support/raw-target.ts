@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import * as net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Inbox } from './inbox.ts';
@@ -33,9 +34,10 @@ export class Peer extends Inbox {
     this.stream.end();
   }
 
-  /** RST, whatever was still to be sent. */
+  /** RST, whatever was still to be sent; a Unix socket, which has none, is closed. */
   reset(): void {
-    this.raw.resetAndDestroy();
+    if (this.raw.remotePort === undefined) this.raw.destroy();
+    else this.raw.resetAndDestroy();
   }
 
   close(): void {
@@ -62,6 +64,8 @@ export interface RawTarget {
 
 export interface RawTargetOptions {
   readonly tls?: boolean;
+  /** A Unix socket to listen at instead of a port, which is 0 then. */
+  readonly path?: string;
   /** Plays the target's part on each connection; without it the test does. */
   readonly onPeer?: (peer: Peer) => void;
 }
@@ -80,7 +84,7 @@ export async function startRawTarget(options: RawTargetOptions = {}): Promise<Ra
   });
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, accept);
   const close = closerOf(server);
-  const port = await listenOn(server);
+  const port = await (options.path === undefined ? listenOn(server) : listenAt(server, options.path));
   return {
     port,
     peers,
@@ -91,4 +95,10 @@ export async function startRawTarget(options: RawTargetOptions = {}): Promise<Ra
     },
     close,
   };
+}
+
+async function listenAt(server: net.Server, path: string): Promise<0> {
+  server.listen(path);
+  await once(server, 'listening');
+  return 0;
 }

@@ -73,6 +73,13 @@ export function wireAcceptor(options: AcceptOptions, onWire: (wire: Wire) => voi
       return;
     }
     const { remotePort } = raw;
+    if (remotePort === undefined) {
+      // A Unix socket: nothing tells it from another one.
+      const stream = new tls.TLSSocket(raw, { isServer: true, cert, key });
+      stream.on('error', () => {});
+      stream.once('secure', () => onWire({ stream, raw }));
+      return;
+    }
     raws.set(remotePort, raw);
     raw.once('close', () => raws.delete(remotePort));
     // Not a TLSSocket of our own: an HTTP/2 session over one that no tls.Server made never reads.
