@@ -1,9 +1,13 @@
+import { getAsset, isSea } from 'node:sea';
 import { Worker } from 'node:worker_threads';
 import { BackdialError } from '../core/errors.ts';
 import type { VerifyAnswer, VerifyJob } from './sha512-worker.ts';
 
 /** The worker's file, beside this one: sources run unbuilt, and only import specifiers are rewritten by the compiler. */
 const WORKER = new URL(`./sha512-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+
+/** Its name in the single executable, which has no files beside it. */
+const ASSET = 'sha512-worker.js';
 
 interface Waiting {
   readonly resolve: (match: string | null) => void;
@@ -45,7 +49,7 @@ export class HashVerifier {
   }
 
   #start(): Worker {
-    const worker = new Worker(WORKER);
+    const worker = isSea() ? new Worker(getAsset(ASSET, 'utf8'), { eval: true }) : new Worker(WORKER);
     const workerOnError = (error: unknown): void => {
       if (this.#worker === worker)
         this.#fail(new BackdialError('internal', 'the hash worker failed', { cause: error }));

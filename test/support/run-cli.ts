@@ -14,6 +14,8 @@ export interface CliOptions {
   readonly cwd?: string;
   /** Flags of Node itself. */
   readonly nodeFlags?: readonly string[];
+  /** What is run instead of the sources: a program, and arguments in front of those of `backdial`. */
+  readonly program?: readonly [string, ...string[]];
 }
 
 /** How a run of the program ended. */
@@ -35,9 +37,10 @@ export interface RunningCli {
   end(signal?: NodeJS.Signals): Promise<CliResult>;
 }
 
-/** Starts `backdial`, unbuilt. It does not outlive this process; end it in `finally` all the same. */
+/** Starts `backdial`, unbuilt unless told otherwise. It does not outlive this process; end it in `finally` all the same. */
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
-  const child = spawn(process.execPath, [...(options.nodeFlags ?? []), MAIN, ...args], {
+  const [program, ...first] = options.program ?? [process.execPath, ...(options.nodeFlags ?? []), MAIN];
+  const child = spawn(program, [...first, ...args], {
     env: { ...cleanEnvironment(), ...options.env },
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,100 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Machines that executables are built for; the same words as in the names of Node's packages. */
+export type Architecture = 'x64' | 'arm64';
+
+export interface ExecutableOptions {
+  readonly architecture: Architecture;
+  /** Folder of what is made on the way. */
+  readonly work: string;
+  /** Where the executable goes. */
+  readonly output: string;
+  /** Instead of that of package.json. */
+  readonly version?: string;
+}
+
+/** A plain file of the standard library's. */
+const BANNER = "const __bundle = require('node:url').pathToFileURL(__filename).href;";
+
+/**
+ * A single executable: the pinned Node with the program in one CommonJS file (SEA). Without a code cache, which no two builds
+ * make alike, and so that one machine can build for another.
+ */
+export async function buildExecutable({ architecture, work, output, version }: ExecutableOptions): Promise<void> {
+  mkdirSync(work, { recursive: true });
+  const [main, worker] = ['main.cjs', 'sha512-worker.js'];
+  await Promise.all([
+    bundle('src/cli/main.ts', join(work, main), version),
+    bundle('src/server/sha512-worker.ts', join(work, worker), version),
+  ]);
+  const node = architecture === 'x64' ? process.execPath : downloadNode(architecture, work);
+  const config = join(work, 'sea.json');
+  writeFileSync(
+    config,
+    JSON.stringify({
+      main,
+      output,
+      executable: node,
+      assets: { [worker]: worker },
+      disableExperimentalSEAWarning: true,
+      useCodeCache: false,
+      // What is written behind the command is the command's.
+      execArgvExtension: 'none',
+    }),
+  );
+  // Paths relative to the folder: the executable has them in it.
+  execFileSync(process.execPath, ['--build-sea', config], { cwd: work, stdio: 'pipe' });
+  chmodSync(output, 0o755);
+}
+
+async function bundle(entry: string, outfile: string, version: string | undefined): Promise<void> {
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    minify: true,
+    // Names of errors and classes are read in logs.
+    keepNames: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node26',
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { 'import.meta.url': '__bundle' },
+    banner: { js: BANNER },
+    plugins: version === undefined ? [] : [versionPlugin(version)],
+  });
+}
+
+function versionPlugin(version: string): Plugin {
+  return {
+    name: 'version',
+    setup: ({ onLoad }) => {
+      onLoad({ filter: /\/core\/version\.ts$/ }, () => ({
+        contents: `export const VERSION = ${JSON.stringify(version)};`,
+        loader: 'ts',
+      }));
+    },
+  };
+}
+
+/** The Node of another machine, as npm has it; the same version as the one that runs this. */
+function downloadNode(architecture: Architecture, work: string): string {
+  const name = `node-linux-${architecture}@${process.versions.node}`;
+  const text = execFileSync('npm', ['pack', '--silent', '--pack-destination', work, name], { encoding: 'utf8' });
+  const archive = text.trim().split('\n').at(-1) ?? '';
+  execFileSync('tar', ['-xzf', join(work, archive), '-C', work, 'package/bin/node'], { stdio: 'pipe' });
+  return join(work, 'package/bin/node');
+}
+
+/** What package.json says. */
+export function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version;
+}
