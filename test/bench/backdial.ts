@@ -1,8 +1,9 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { testAuthority, testCertificate } from '../support/certificates.ts';
 import { freePort, type Program, startProgram, untilTrue } from './program.ts';
 import { Scratch } from './scratch.ts';
-import { answersHttp } from './visit.ts';
+import { answersHttp, answersHttps } from './visit.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const MEMORY_PROBE = fileURLToPath(new URL('./memory-probe.ts', import.meta.url));
@@ -18,6 +19,8 @@ export interface Backdial {
   readonly httpsPort: number;
   /** Where visitors of the TCP way in connect. */
   readonly tcpPort: number;
+  /** Folder of the server's files. */
+  readonly serverFolder: string;
   /** Server and agent. */
   readonly pids: readonly number[];
   [Symbol.asyncDispose](): Promise<void>;
@@ -29,6 +32,13 @@ export interface BackdialOptions {
   readonly connections?: number;
   /** Gives the port that the agent dials instead of the server's own: of a relay in between. Default: none. */
   readonly through?: (httpsPort: number) => Promise<number>;
+  /** Added to the files of the server and of its domain. */
+  readonly serverKeys?: object;
+  readonly domainKeys?: object;
+  /** Further files of the server's folder, by name. */
+  readonly serverFiles?: Readonly<Record<string, string>>;
+  /** A module that the server loads before itself; it can be sent messages. */
+  readonly serverProbe?: string;
   /** Makes both processes answer {@link readHeap}. Default false: the processes are as users run them. */
   readonly memoryProbe?: boolean;
 }
@@ -42,13 +52,17 @@ export async function startBackdial(options: BackdialOptions): Promise<Backdial>
   const secret = 'a secret of the benches';
   const common = { domains: 'domains', state: 'state', log: { level: 'warn', system: 'console', access: null } };
   const json = (value: unknown): string => JSON.stringify(value, null, 2);
-  scratch.write(`server/domains/${DOMAIN}.json5`, json({ active: true, secret, listen: [`127.0.0.1:${tcpPort}`] }));
+  // What only HTTP can ask for keeps a domain from having TCP ports.
+  const domainFile = { active: true, secret, listen: [`127.0.0.1:${tcpPort}`], ...options.domainKeys };
+  for (const [name, text] of Object.entries(options.serverFiles ?? {})) scratch.write(`server/${name}`, text);
+  scratch.write(`server/domains/${DOMAIN}.json5`, json(domainFile));
   const serverFile = scratch.write(
     'server/server.json5',
     json({
       ...common,
       listen: [`127.0.0.1:${httpsPort}`],
       certificates: [{ hosts: ['*'], cert: certFile, key: keyFile }],
+      ...options.serverKeys,
     }),
   );
   scratch.write(
@@ -66,21 +80,23 @@ export async function startBackdial(options: BackdialOptions): Promise<Backdial>
   const agentFile = scratch.write('agent/agent.json5', json(common));
 
   const start = (kind: 'server' | 'agent', file: string): Program => {
-    const probe = options.memoryProbe === true ? ['--expose-gc', '--import', MEMORY_PROBE] : [];
-    const ipc = options.memoryProbe === true;
+    const own = kind === 'server' && options.serverProbe !== undefined ? ['--import', options.serverProbe] : [];
+    const probe = options.memoryProbe === true ? ['--expose-gc', '--import', MEMORY_PROBE] : own;
+    const ipc = probe.length > 0;
     return startProgram(`backdial ${kind}`, process.execPath, [...probe, MAIN, kind, '-c', file], { ipc });
   };
   const server = start('server', serverFile);
   const agent = start('agent', agentFile);
   await untilTrue(agent, 'an answer through the tunnel', async () => {
     if (server.child.exitCode !== null) throw new Error(`the server ended:\n${server.output()}`);
-    return answersHttp(tcpPort);
+    return domainFile.listen.length > 0 ? answersHttp(tcpPort) : answersHttps(httpsPort);
   });
   return {
     server,
     agent,
     httpsPort,
     tcpPort,
+    serverFolder: join(scratch.folder, 'server'),
     pids: [server.pid, agent.pid],
     async [Symbol.asyncDispose]() {
       await agent[Symbol.asyncDispose]();

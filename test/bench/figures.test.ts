@@ -4,7 +4,7 @@ import { type Figure, figure, passes } from './bench.ts';
 import { ratios } from './compare-loads.ts';
 import { parseH2load, parseWrk } from './load.ts';
 import { formatMarkdown, formatTable } from './report.ts';
-import { spread } from './statistics.ts';
+import { spread, welchT } from './statistics.ts';
 
 const WRK = `Running 4s test @ https://localhost:1/
   1 threads and 64 connections
@@ -22,6 +22,13 @@ test('a median stands between the least and the most, and no values are no figur
   assert.deepEqual(spread([3, 1, 2]), { median: 2, min: 1, max: 3 });
   assert.deepEqual(spread([4, 1, 2, 3]), { median: 2.5, min: 1, max: 4 });
   assert.throws(() => spread([]), /no values/);
+});
+
+test("Welch's t counts the standard errors between two means", () => {
+  assert.equal(welchT([1, 2, 3], [1, 2, 3]), 0);
+  // Means 2 and 5, variances 1 and 4, three values each.
+  assert.ok(Math.abs(welchT([5, 3, 7], [2, 1, 3]) - 3 / Math.sqrt(5 / 3)) < 1e-12);
+  assert.throws(() => welchT([1], [1, 2]), /two values/);
 });
 
 test('the median is what a limit judges; a figure without a limit is not judged', () => {

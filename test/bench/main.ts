@@ -3,16 +3,32 @@ import { parseArgs } from 'node:util';
 import { lookForTool } from '../support/tools.ts';
 import { type Bench, type BenchSettings, passes } from './bench.ts';
 import { bulk } from './bulk.ts';
+import { guardedCpu } from './guarded-cpu.ts';
 import { httpsCpu } from './https-cpu.ts';
 import { idleMemory } from './idle-memory.ts';
+import { loginStorm } from './login-storm.ts';
 import { longPath } from './long-path.ts';
+import { manyDomains } from './many-domains.ts';
 import { lookForRathole } from './rathole.ts';
 import { type BenchReport, describeMachine, formatMarkdown, formatTable } from './report.ts';
 import { stalledReaders } from './stalled-readers.ts';
+import { stealth } from './stealth.ts';
 import { tcpCpu } from './tcp-cpu.ts';
 import { transferMemory } from './transfer-memory.ts';
 
-const BENCHES: readonly Bench[] = [httpsCpu, tcpCpu, transferMemory, idleMemory, stalledReaders, bulk, longPath];
+const BENCHES: readonly Bench[] = [
+  httpsCpu,
+  tcpCpu,
+  transferMemory,
+  idleMemory,
+  stalledReaders,
+  bulk,
+  longPath,
+  guardedCpu,
+  manyDomains,
+  loginStorm,
+  stealth,
+];
 
 const USAGE = `npm run bench -- [name...] [--rounds N] [--seconds N] [--bytes N] [--json FILE] [--markdown FILE]
 

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net';
 import { listenOn } from '../support/listen-on.ts';
 
 /** How long a program may take until it answers on its port, ms. */
-const START_DEADLINE_MS = 15_000;
+const START_DEADLINE_MS = 60_000;
 /** How long a program may take to end when asked, before it is killed, ms. */
 const STOP_DEADLINE_MS = 3_000;
 /** How much of what a program says is kept for the message of a failure, characters. */
@@ -15,6 +15,8 @@ export interface Program {
   readonly name: string;
   readonly pid: number;
   readonly child: ChildProcess;
+  /** When it was started, epoch ms. */
+  readonly startedAt: number;
   /** The end of what it printed. */
   output(): string;
   [Symbol.asyncDispose](): Promise<void>;
@@ -32,6 +34,7 @@ export function startProgram(
   args: readonly string[],
   options: { ipc?: boolean; env?: Record<string, string> } = {},
 ): Program {
+  const startedAt = Date.now();
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc === true ? (['ipc'] as const) : [])],
     env: { ...process.env, NO_COLOR: '1', ...options.env },
@@ -51,6 +54,7 @@ export function startProgram(
     name,
     pid,
     child,
+    startedAt,
     output: () => output,
     async [Symbol.asyncDispose]() {
       if (child.exitCode !== null || child.signalCode !== null) return;
