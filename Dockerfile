@@ -1,7 +1,8 @@
 # Build: docker build -t backdial .
+# Compose files: conf/compose. The runtime is the pinned one of package.json (a test holds the two together).
 # Agent: docker run -e BACKDIAL_SERVER -e BACKDIAL_DOMAIN -e BACKDIAL_SECRET -e BACKDIAL_PIN backdial http app:3000
 # Server: docker run -p 443:443 -v ./conf:/etc/backdial:ro -v backdial:/var/lib/backdial backdial server
-FROM node:26-slim AS build
+FROM node:26.10.0-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json tsconfig.json ./
 # The base image is the runtime: the pinned one is a development dependency whose install script is not needed here.
@@ -10,7 +11,7 @@ COPY src src
 # Compiles by calling the compiler itself, because `npm run` would look for the pinned runtime.
 RUN node node_modules/typescript/bin/tsc -p src && chmod 755 dist/cli/main.js && npm prune --omit=dev --ignore-scripts
 
-FROM node:26-slim
+FROM node:26.10.0-slim
 ENV NODE_ENV=production STATE_DIRECTORY=/var/lib/backdial
 # A named volume takes over owner and mode of the folder in the image.
 RUN install -d -o node -g node -m 700 /var/lib/backdial

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { RootSystem } from '../support/root-system.ts';
+import { RootSystem, removeAsRoot } from '../support/root-system.ts';
 import { runCli } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 import { buildDeb } from './deb.ts';
 import { buildExecutable, packageVersion, ROOT } from './executable.ts';
+import { buildImage } from './image.ts';
 import { tryAsNewUser } from './new-user.ts';
+import { tryImage } from './try-image.ts';
 
 const run = promisify(execFile);
 const skip = missingTools('mmdebstrap', 'dpkg-deb', 'qemu-aarch64-static', 'curl');
@@ -43,7 +45,11 @@ describe('the packages', { skip }, () => {
   after(() => {
     system?.remove();
     foreign?.remove();
-    rmSync(work, { recursive: true, force: true });
+    removeAsRoot(work);
+  });
+
+  it('have an image whose steps give a server, and an agent that the environment alone configures', async () => {
+    await tryImage(buildImage(system.folder, path('image')), path('image'));
   });
 
   it('are the same bytes each time', async () => {

@@ -55,14 +55,19 @@ export class RootSystem {
   }
 
   remove(): void {
-    const [program, ...args] = asRoot('rm', '-rf', '--one-file-system', this.folder);
-    execFileSync(program, args);
+    removeAsRoot(this.folder);
   }
+}
+
+/** Removes a folder whoever owns what is in it. */
+export function removeAsRoot(folder: string): void {
+  const [program, ...args] = asRoot('rm', '-rf', '--one-file-system', folder);
+  execFileSync(program, args);
 }
 
 const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' };
 
 /** Only root may chroot, and own files of others. */
-function asRoot(program: string, ...args: readonly string[]): [string, ...string[]] {
+export function asRoot(program: string, ...args: readonly string[]): [string, ...string[]] {
   return process.getuid?.() === 0 ? [program, ...args] : ['sudo', '-n', program, ...args];
 }
