@@ -39,6 +39,7 @@ export type {
   GrantOptions,
   IdentityOptions,
   PortRange,
+  ProxyOptions,
   ServerOptions,
 } from './server/options.ts';
 export { createServer, type LiveTunnel, type Server, type ServerAddresses } from './server/server.ts';

@@ -8,6 +8,7 @@ import { CLIENTS_KEYS } from '../src/config/clients.ts';
 import { GRANTS_KEYS, IDENTITY_KEYS } from '../src/config/grants.ts';
 import { LOG_FILE_KEYS, syslogKeys } from '../src/config/log-destinations.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from '../src/config/log-settings.ts';
+import { proxyKeys } from '../src/config/proxy.ts';
 import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from '../src/config/server-keys.ts';
 import { ERRORS } from '../src/core/errors.ts';
 import { codeBlock, quoted, readmeSection, readmeText, tableRows } from './support/readme.ts';
@@ -34,6 +35,7 @@ describe('README', () => {
       'Keys of `sni`': SNI_KEYS.schema,
       "Keys of a server's domain file": SERVER_DOMAIN_KEYS.schema,
       'Keys of `clients`': CLIENTS_KEYS.schema,
+      'Keys of `proxy`': proxyKeys('/').schema,
       "Keys of `grants` in a domain's file": GRANTS_KEYS.schema,
       "Keys of `grants` in the server's file": IDENTITY_KEYS.schema,
       'Keys of `agent.json5`': AGENT_KEYS.schema,

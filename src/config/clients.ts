@@ -55,7 +55,8 @@ function readRanges(section: Section | null): string[] {
   });
 }
 
-async function readCredentials(section: Section | null, folder: string): Promise<CredentialOptions[]> {
+/** Reads a list of logins with their passwords; `folder` is that of the file, for `@file`. */
+export async function readCredentials(section: Section | null, folder: string): Promise<CredentialOptions[]> {
   const credentials: CredentialOptions[] = [];
   for (const item of itemsOf(section)) {
     const credential = await readCredential(item, folder);

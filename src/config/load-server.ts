@@ -11,6 +11,7 @@ import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, wi
 import { type LogSettings, readLog, SERVER_LOG_KEYS } from './log-settings.ts';
 import { readNetworks } from './networks.ts';
 import { readCertificateFile, readKeyFile } from './pem.ts';
+import { readProxy } from './proxy.ts';
 import { readSecrets } from './secrets.ts';
 import { isObject, type Place, Section } from './section.ts';
 import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from './server-keys.ts';
@@ -91,12 +92,14 @@ async function loadMain(
   if (listen.length === 0) section.problem('found an empty list; allowed: at least one address', ['listen']);
   const certificates = await readCertificates(section, resolve(dirname(file)));
   const grants = await readIdentities(section.child('grants'), dirname(file));
+  const proxy = await readProxy(section.child('proxy'), file);
   const log = await readLog(section.child('log'), SERVER_LOG_KEYS, resolve(dirname(file)));
   const admin = await readApi(section.child('admin'), resolve(dirname(file)));
   const sni = readSni(section.child('sni'), resolve(dirname(file)));
   const claims = new Claims(findings);
   claims.add(listen, 'the front door', section.place(['listen']));
   claims.add(fields.redirect ?? [], '`redirect`', section.place(['redirect']));
+  claims.add(proxy?.listen ?? [], '`proxy`', section.place(['proxy']));
   claims.add(admin?.listen ?? [], '`admin`', section.place(['admin', 'listen']));
   const domains: DomainOptions[] = [];
   const inactive: string[] = [];
@@ -122,6 +125,7 @@ async function loadMain(
       inactive,
       ...(sni === null ? {} : { sni }),
       ...(grants.length === 0 ? {} : { grants }),
+      ...(proxy === null ? {} : { proxy }),
     },
     inactive,
     state: stateFolder(file, fields.state, options),

@@ -57,6 +57,7 @@ function serverSchema(folder: string) {
     admin: anything(),
     tunnelMemory: memory(),
     memory: memory(),
+    proxy: anything(),
     grants: anything(),
     sni: anything(),
     drain: duration(),
@@ -66,7 +67,7 @@ function serverSchema(folder: string) {
 
 /** The keys of a server's file (design 6.2); relative paths are relative to `folder`. */
 export function serverKeys(folder: string): Keys<ReturnType<typeof serverSchema>> {
-  const notYet = ['proxy', 'registry', 'workers'];
+  const notYet = ['registry', 'workers'];
   return { schema: serverSchema(folder), notYet };
 }
 

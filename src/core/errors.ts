@@ -106,6 +106,9 @@ export const ERRORS = {
   }),
   'port-refused': entry('no grant lets this agent open the port', 403, 'http_request_denied'),
   'port-taken': entry('the port is taken', 409, 'http_request_denied', { retryable: true }),
+  'grant-missing': entry('no grant allows it', 403, 'http_request_denied'),
+  'proxy-local': entry('a proxy without credentials is for its own machine only', 403, 'http_request_denied'),
+  'login-impossible': entry('the domain asks what a byte stream cannot show', 403, 'http_request_denied'),
   'claim-refused': entry('no grant lets this agent claim the name', 403, 'http_request_denied'),
   'server-unresolved': entry("the server's name cannot be resolved", 502, 'dns_error', {
     exitCode: 4,

@@ -138,7 +138,7 @@ export type BackdialEvent =
     }
   | { readonly type: 'warning'; readonly code: string; readonly message: string };
 
-export type ListenPurpose = 'front-door' | 'tcp' | 'claim' | 'redirect' | 'api';
+export type ListenPurpose = 'front-door' | 'tcp' | 'claim' | 'redirect' | 'proxy' | 'api';
 
 /** The one seam between the libraries and whoever watches them. Must not throw. */
 export type Observer = (event: BackdialEvent) => void;

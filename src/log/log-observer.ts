@@ -30,6 +30,7 @@ const PURPOSES = {
   tcp: 'TCP',
   claim: 'claimed TCP port',
   redirect: 'redirect to https',
+  proxy: 'proxy',
   api: 'API',
 } as const;
 

@@ -29,9 +29,17 @@ export function textAnswer(status: number, text = ''): Answer {
   return { status, headers, body };
 }
 
-/** An answer that names the error, in Proxy-Status (RFC 9209) and in words. `name` is who says so; `about` ends the text. */
-export function errorAnswer(error: BackdialError, name: string, about = ''): Answer {
-  const { status, proxyError, message } = error.entry;
+/**
+ * An answer that names the error, in Proxy-Status (RFC 9209) and in words. `name` is who says so; `about` ends the text;
+ * `status` is another one than the error's.
+ */
+export function errorAnswer(
+  error: BackdialError,
+  name: string,
+  about = '',
+  status: number = error.entry.status,
+): Answer {
+  const { proxyError, message } = error.entry;
   const answer = textAnswer(status, `${error.code}: ${message}\n${about}`);
   const said = STRUCTURED_TOKEN.test(name) ? name : `"${name.replace(/["\\]/g, '\\$&')}"`;
   answer.headers.push('Proxy-Status', `${said}; error=${proxyError}; details="${error.code}"`);

@@ -61,6 +61,11 @@ export class Http1Exchange implements Exchange {
     return this.#upgraded || this.#response.headersSent;
   }
 
+  /** The connection is another protocol's, which may be silent for as long as it likes. */
+  get switched(): boolean {
+    return this.#upgraded;
+  }
+
   startBody(): void {
     const request = this.#request;
     request.on('error', this.#requestOnError);
@@ -168,7 +173,8 @@ export class Http1Exchange implements Exchange {
     this.#upgraded = true;
     response.off('close', this.#responseOnClose);
     response.detachSocket(response.socket);
-    let head = `HTTP/1.1 101 ${reason}\r\n`;
+    // RFC 9110, section 9.3.6: to CONNECT any 2xx says that the tunnel begins.
+    let head = `HTTP/1.1 ${this.#request.method === 'CONNECT' ? 200 : 101} ${reason}\r\n`;
     for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
     this.#socket.write(`${head}\r\n`, 'latin1');
     return this.#socket;

@@ -89,7 +89,7 @@ class Splice {
       else if (!to.write(chunk)) from.pause();
     });
     to.on('drain', () => from.resume());
-    from.on('end', () => {
+    const fromOnEnd = (): void => {
       // An HTTP/2 stream that was reset with CANCEL after this side had ended says `end` and nothing else.
       const code = (from as MaybeHttp2Stream).rstCode;
       if (code !== undefined && code !== 0) this.#cut(end, new BackdialError('agent-lost', `RST_STREAM code ${code}`));
@@ -97,7 +97,10 @@ class Splice {
       gathered?.flush();
       to.end();
       this.#finished();
-    });
+    };
+    // A socket that nobody reads says `end` all the same where the FIN is all that there is to be read.
+    if (from.readableEnded) fromOnEnd();
+    else from.on('end', fromOnEnd);
     from.resume();
   }
 

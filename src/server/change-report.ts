@@ -24,6 +24,8 @@ function reportOf(change: ServerChange, settings: ReadonlySet<string>): AppliedC
       return [{ what: 'option', key: 'certificates' }];
     case 'grants-changed':
       return [{ what: 'option', key: 'grants' }];
+    case 'proxy-changed':
+      return [{ what: 'option', key: 'proxy' }];
     case 'front-door-moved':
       return [{ what: 'option', key: 'listen' }];
     case 'redirect-moved':

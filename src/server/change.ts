@@ -16,6 +16,7 @@ export type ServerChange =
   | { readonly type: 'domain-removed'; readonly domain: ResolvedDomain }
   | { readonly type: 'certificates-changed'; readonly certificates: readonly CertificateOptions[] }
   | { readonly type: 'grants-changed' }
+  | { readonly type: 'proxy-changed' }
   | ({ readonly type: 'front-door-moved' } & ListenChange)
   | ({ readonly type: 'redirect-moved' } & ListenChange)
   /** A limit, a time-out or another value that is looked up whenever it is needed. */
@@ -44,6 +45,7 @@ const KINDS = {
   service: 'fixed',
   listen: 'compared',
   redirect: 'compared',
+  proxy: 'compared',
   certificates: 'compared',
   domains: 'compared',
   grants: 'compared',
@@ -67,6 +69,7 @@ export function diffServerOptions(before: ResolvedServerOptions, after: Resolved
     changes.push({ type: 'certificates-changed', certificates: after.certificates });
   }
   if (!sameValue(before.grants, after.grants)) changes.push({ type: 'grants-changed' });
+  if (!sameValue(before.proxy, after.proxy)) changes.push({ type: 'proxy-changed' });
   const frontDoor = diffAddresses(before.listen, after.listen);
   if (frontDoor !== null) changes.push({ type: 'front-door-moved', ...frontDoor });
   const redirect = diffAddresses(before.redirect, after.redirect);

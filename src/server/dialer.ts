@@ -59,6 +59,11 @@ export class TunnelDialer implements Dialer, CarrierSource {
     return this.#pick(domain, this.#match(domain), except);
   }
 
+  /** As {@link pick}, by a name as a dial resolves it: also `instance.domain`. */
+  pickNamed(name: string, except?: ReadonlySet<Carrier>): Carrier {
+    return this.#pick(name, this.#domains().resolve(name), except);
+  }
+
   serves(domain: string): boolean {
     const policy = this.#domains().find(domain);
     if (policy === null) return false;

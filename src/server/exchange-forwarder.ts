@@ -20,8 +20,8 @@ const FRESH_MS = 1_000;
 const ROOM_POLL_MS = 50;
 
 export interface ForwarderOptions {
-  readonly carriers: CarrierSource;
-  readonly pools: UpstreamPools;
+  readonly carriers: Pick<CarrierSource, 'pick'>;
+  readonly pools: Pick<UpstreamPools, 'take' | 'open' | 'openAlone' | 'carrierWithFree'>;
   readonly streams: DomainStreams;
   /** How long room in a full tunnel is waited for, ms. Default {@link MAX_WAIT_MS}. */
   readonly maxWaitMs?: number;
@@ -62,7 +62,7 @@ export class ExchangeForwarder {
     const watch = new VisitorWatch(visit.exchange);
     if (watch.error !== null) return unsent(watch.error, null);
     try {
-      if (!streams.tryEnter(policy, 'https')) await streams.wait(policy, 'https', watch.hold());
+      if (!streams.tryEnter(policy, visit.way)) await streams.wait(policy, visit.way, watch.hold());
     } catch (thrown) {
       return unsent(watch.error ?? asBackdialError(thrown, 'internal'), null);
     }
@@ -71,7 +71,7 @@ export class ExchangeForwarder {
       if (done.result?.switched == null) return done;
       return { ...done, error: await onSwitch(done.result.switched) };
     } finally {
-      streams.leave(policy, 'https');
+      streams.leave(policy, visit.way);
     }
   }
 

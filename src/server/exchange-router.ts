@@ -5,26 +5,16 @@ import type { ForwardPlan } from '../net/forward.ts';
 import type { RequestHead } from '../net/head-check.ts';
 import { fieldValue, fieldValues, removeNamed } from '../net/header-rules.ts';
 import { freshWebSocketKey } from '../net/websocket-bridge.ts';
-import { errorAnswer, unavailableAnswer } from './answers.ts';
+import { errorAnswer, HIDDEN, unavailableAnswer } from './answers.ts';
 import type { Certificates } from './certificates.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { ExchangeForwarder } from './exchange-forwarder.ts';
-import { reach } from './reach.ts';
+import { type Reached, reach } from './reach.ts';
 import { hasLoop, requestHeaders, TARGET_RULES, upgradeHeaders, VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
 import type { UpgradeJoiner } from './upgrade-joiner.ts';
 import { type Arrival, recordVisit, type Visit, type VisitEnd } from './visit.ts';
 import type { AccessControl, DomainAccess } from './visitor-access.ts';
-
-/** Codes after which everyone gets the answer that gives nothing away (design 6.5). */
-const HIDDEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'domain-unknown',
-  'domain-inactive',
-  'domain-unserved',
-  'network-refused',
-  'time-refused',
-  'certificate-refused',
-]);
 
 /** Codes after which the connection is not to be trusted with another request (design, section 8). */
 const CLOSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['request-invalid', 'headers-too-large', 'request-timeout']);
@@ -39,6 +29,12 @@ export interface RouterOptions {
   readonly joiner: UpgradeJoiner;
   /** Over how long a body must keep its least rate, ms. */
   readonly bodyRateWindowMs: number;
+  /** Takes requests of who may use a proxy here; false: the request is one like any other. Default: takes none. */
+  readonly proxy?: { takes(arrival: Arrival): Promise<boolean> };
+  /** What a visitor reaches under a host name. Default: domains, as terminated TLS does. */
+  readonly reach?: (visit: Visit, host: string) => Reached;
+  /** The answer that gives nothing away. Default: that of an unknown domain (design 6.5). */
+  readonly hidden?: (transaction: string) => Answer;
 }
 
 /** Decides for every request of HTTPS visitors what becomes of it: forwarded, upgraded, refused, or not known here. */
@@ -51,6 +47,7 @@ export class ExchangeRouter {
 
   /** Answers a visit and records it. Resolves when the exchange is over; never rejects. */
   async serve(arrival: Arrival): Promise<void> {
+    if (arrival.proxy !== null && (await this.#router.proxy?.takes(arrival)) === true) return;
     const { observer } = this.#router.options;
     const visit = this.#recognise(arrival);
     let end: VisitEnd;
@@ -88,10 +85,14 @@ export class ExchangeRouter {
   #route(visit: Visit): Promise<VisitEnd> | VisitEnd {
     const { head } = visit;
     if (typeof head === 'string') return this.#refuse(visit, new BackdialError(head), null);
-    const { refusal, policy } = reach(this.#router, visit, head.host);
+    const { refusal, policy } = this.#reach(visit, head.host);
     if (refusal !== null) return this.#refuse(visit, new BackdialError(refusal, head.host), policy);
     const access = this.#router.access.of(policy);
     return access.asksLogin ? this.#logIn(visit, head, policy, access) : this.#pass(visit, head, policy);
+  }
+
+  #reach(visit: Visit, host: string): Reached {
+    return this.#router.reach?.(visit, host) ?? reach(this.#router, visit, host);
   }
 
   async #logIn(visit: Visit, head: RequestHead, policy: ResolvedDomain, access: DomainAccess): Promise<VisitEnd> {
@@ -143,8 +144,9 @@ export class ExchangeRouter {
     const { version } = exchange;
     const { options, bodyRateWindowMs } = this.#router;
     const serverName = options.name;
+    const scheme = visit.way === 'https' ? 'https' : 'http';
     const expects = fieldValue(head.headers, 'expect')?.toLowerCase() === '100-continue';
-    const headers = requestHeaders(head, { connection, forwardedFor, version, transaction, serverName });
+    const headers = requestHeaders(head, { connection, scheme, forwardedFor, version, transaction, serverName });
     // HTTP/1.0 has no upgrades; and with a body node:http gave the request to the normal path.
     const upgrade = head.upgrade !== null && visit.upgradable;
     if (upgrade) upgradeHeaders(headers, head.upgrade ?? '', key);
@@ -172,20 +174,23 @@ export class ExchangeRouter {
   /** Answers, if the visitor is still there to be answered. */
   #refuse(visit: Visit, error: BackdialError, policy: ResolvedDomain | null, more: readonly string[] = []): VisitEnd {
     const { exchange, head } = visit;
+    const { status, headers, body } = this.#answerTo(visit, error, policy);
     if (exchange.gone === null && !exchange.responded) {
       const hasBody = typeof head === 'string' || (head.framing !== 'none' && head.framing !== 0);
       const close = CLOSING.has(error.code) || hasBody;
-      const { status, headers, body } = this.#answerTo(visit, error, policy);
       headers.push(...more);
       exchange.answer(status, headers, body, close);
     }
     const domain = typeof head === 'string' ? null : head.host;
-    return { status: error.entry.status, reason: error.code, domain, instance: null, bytesIn: 0, bytesOut: 0 };
+    // The true one, also where another one is told.
+    const told = this.#router.hidden === undefined ? error.entry.status : status;
+    return { status: told, reason: error.code, domain, instance: null, bytesIn: 0, bytesOut: 0 };
   }
 
   #answerTo({ transaction }: Visit, error: BackdialError, policy: ResolvedDomain | null): Answer {
     const { options } = this.#router;
     if (HIDDEN.has(error.code)) {
+      if (this.#router.hidden !== undefined) return this.#router.hidden(transaction);
       const status = policy?.unavailableStatus ?? options.unavailableStatus;
       return unavailableAnswer(status, options.transaction ? transaction : null);
     }

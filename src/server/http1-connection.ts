@@ -1,4 +1,4 @@
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
 import { BackdialError } from '../core/errors.ts';
 import { Deadline } from '../net/deadline.ts';
 import type { Http1Exchange, Http1ExchangeOptions } from '../net/http1-exchange.ts';
@@ -24,7 +24,7 @@ export interface Http1Times {
 
 /** One HTTP/1 connection of a visitor: its exchanges one after the other, and how it ends. */
 export class Http1Connection {
-  readonly socket: TLSSocket;
+  readonly socket: Socket;
   readonly connection: VisitorConnection;
   readonly exchangeOptions: Http1ExchangeOptions;
   readonly upgradeOptions: Http1ExchangeOptions;
@@ -42,7 +42,7 @@ export class Http1Connection {
   #closing = false;
   #bytesWritten = 0;
 
-  constructor(socket: TLSSocket, connection: VisitorConnection, times: Http1Times) {
+  constructor(socket: Socket, connection: VisitorConnection, times: Http1Times) {
     this.socket = socket;
     this.connection = connection;
     const { writeMs } = times;
@@ -131,6 +131,7 @@ export class Http1Connection {
    * this long has lost its reader.
    */
   #judgeHalfClosed(): void {
+    if (this.exchange?.switched === true) return;
     const { bytesWritten } = this.socket;
     if (bytesWritten === this.#bytesWritten) {
       this.lose(new BackdialError('visitor-reset', 'the visitor ended its side and took nothing since'));

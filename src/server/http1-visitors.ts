@@ -1,16 +1,16 @@
-import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { BackdialError } from '../core/errors.ts';
 import type { Answer } from '../net/error-answer.ts';
-import { checkHttp1Head, MAX_HEADER_LINES } from '../net/head-check.ts';
+import { MAX_HEADER_LINES } from '../net/head-check.ts';
 import { Http1Exchange } from '../net/http1-exchange.ts';
 import { resetDuplex } from '../net/reset.ts';
 import { errorAnswer, writeAnswer } from './answers.ts';
 import type { ExchangeRouter } from './exchange-router.ts';
+import { http1Arrival, lingerThenDestroy, manualResponse } from './http1-arrival.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { http1ErrorCode, lateHead } from './http1-errors.ts';
-import { VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 import { isHandshake, type PortRequest, portRequestOf } from './service-requests.ts';
 import { type Arrival, recordUnread } from './visit.ts';
@@ -18,9 +18,6 @@ import type { VisitorConnection } from './visitor.ts';
 
 /** Finer than any deadline that it serves; it walks over all connections. */
 const CHECK_INTERVAL_MS = 1_000;
-
-/** Starts with the last byte of an answer that ends a connection. */
-const LINGER_MS = 2_000;
 
 /** Takes an agent's handshake. False: refused, and told to the observer; this side answers (design 6.5). */
 export type ServiceHandler = (
@@ -39,7 +36,7 @@ export type PortHandler = (
 
 export interface Http1VisitorsOptions {
   readonly options: ResolvedServerOptions;
-  readonly router: ExchangeRouter;
+  readonly router: Pick<ExchangeRouter, 'serve' | 'decline'>;
   readonly onService: ServiceHandler;
   readonly onPort: PortHandler;
   /** The connection is no visitor's any more: it closed, or an agent's tunnel has it. */
@@ -50,7 +47,7 @@ export interface Http1VisitorsOptions {
 export class Http1Visitors {
   readonly #given: Http1VisitorsOptions;
   readonly #server: Server;
-  readonly #connections = new Map<TLSSocket, Http1Connection>();
+  readonly #connections = new Map<Socket, Http1Connection>();
   /** Requests whose Upgrade is ignored. */
   readonly #declined = new WeakSet<IncomingMessage>();
   #draining = false;
@@ -87,7 +84,7 @@ export class Http1Visitors {
     return this.#connections.size;
   }
 
-  accept(socket: TLSSocket, connection: VisitorConnection): void {
+  accept(socket: Socket, connection: VisitorConnection): void {
     socket.allowHalfOpen = true;
     const { readTimeoutMs: readMs, writeTimeoutMs: writeMs } = this.#given.options;
     const firstHeadOnLate = (): void => this.#serverOnClientError(lateHead(), socket);
@@ -119,7 +116,7 @@ export class Http1Visitors {
     this.#server.close(() => {});
   }
 
-  #forget(socket: TLSSocket): void {
+  #forget(socket: Socket): void {
     const state = this.#connections.get(socket);
     if (state === undefined) return;
     this.#connections.delete(socket);
@@ -138,7 +135,7 @@ export class Http1Visitors {
   }
 
   #canUpgrade(request: IncomingMessage): boolean {
-    const state = this.#connections.get(request.socket as TLSSocket);
+    const state = this.#connections.get(request.socket);
     if (state === undefined || state.busy || request.httpVersion !== '1.1') return false;
     const { rawHeaders } = request;
     for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -149,7 +146,7 @@ export class Http1Visitors {
   }
 
   readonly #serverOnRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const state = this.#connections.get(request.socket as TLSSocket);
+    const state = this.#connections.get(request.socket);
     if (state === undefined) {
       request.socket.destroy();
       return;
@@ -166,7 +163,7 @@ export class Http1Visitors {
     upgradable: boolean,
   ): Promise<void> {
     state.exchange = exchange;
-    const visit = visitOf(request, exchange, state.connection, upgradable);
+    const visit = http1Arrival(request, exchange, state.connection, { upgradable });
     const wanted = portRequestOf(request, this.#given.options.service);
     if (wanted === null || !(await this.#answerAgent(wanted, request, visit))) await this.#given.router.serve(visit);
     state.exchange = null;
@@ -183,7 +180,7 @@ export class Http1Visitors {
   }
 
   readonly #serverOnUpgrade = (request: IncomingMessage, upgraded: unknown, head: Buffer): void => {
-    const socket = upgraded as TLSSocket;
+    const socket = upgraded as Socket;
     const state = this.#connections.get(socket);
     // node:http took its listeners away.
     socket.on('error', socketOnError);
@@ -207,14 +204,14 @@ export class Http1Visitors {
     // A session on a half-open socket would not close with it.
     socket.allowHalfOpen = false;
     this.#forget(socket);
-    if (await this.#given.onService(request, socket, head, connection)) return;
+    if (await this.#given.onService(request, socket as TLSSocket, head, connection)) return;
     if (socket.destroyed) return;
     const exchange = new Http1Exchange(request, manualResponse(request, socket), state.upgradeOptions);
-    this.#given.router.decline(visitOf(request, exchange, connection, false));
+    this.#given.router.decline(http1Arrival(request, exchange, connection, { upgradable: false }));
   }
 
   readonly #serverOnClientError = (error: NodeJS.ErrnoException, stream: unknown): void => {
-    const socket = stream as TLSSocket;
+    const socket = stream as Socket;
     const state = this.#connections.get(socket);
     if (state === undefined) {
       socket.destroy();
@@ -248,52 +245,14 @@ export class Http1Visitors {
   }
 
   readonly #serverOnTimeout = (socket: unknown): void => {
-    const state = this.#connections.get(socket as TLSSocket);
+    const state = this.#connections.get(socket as Socket);
     if (state?.exchange != null) state.exchange.stall();
-    else (socket as TLSSocket).destroy();
+    else (socket as Socket).destroy();
   };
 }
 
 function limitsOf({ idleTimeoutMs, maxHeaderBytes, readTimeoutMs }: ResolvedServerOptions) {
   return { maxHeaderSize: maxHeaderBytes, keepAliveTimeout: idleTimeoutMs, headersTimeout: readTimeoutMs };
-}
-
-function visitOf(
-  request: IncomingMessage,
-  exchange: Http1Exchange,
-  connection: VisitorConnection,
-  upgradable: boolean,
-): Arrival {
-  const { method = '', url = '', httpVersion, rawHeaders } = request;
-  return {
-    exchange,
-    connection,
-    method,
-    path: url,
-    head: checkHttp1Head({ method, url, httpVersion, rawHeaders }, VISITOR_RULES),
-    transaction: randomUUID(),
-    start: performance.timeOrigin + performance.now(),
-    upgradable,
-  };
-}
-
-/** A response on a socket that node:http has let go of; the connection ends with it. */
-function manualResponse(request: IncomingMessage, socket: TLSSocket): ServerResponse {
-  const response = new ServerResponse(request);
-  response.assignSocket(socket);
-  response.once('finish', () => {
-    response.detachSocket(socket);
-    socket.end();
-    lingerThenDestroy(socket);
-  });
-  return response;
-}
-
-/** Reads and ignores for a moment what is still coming: unread bytes would turn the end into a reset. */
-function lingerThenDestroy(socket: TLSSocket): void {
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once('close', () => clearTimeout(timer));
 }
 
 function socketOnError(): void {}

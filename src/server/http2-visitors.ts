@@ -5,6 +5,7 @@ import { BackdialError } from '../core/errors.ts';
 import { Deadline } from '../net/deadline.ts';
 import { checkHttp2Head, MAX_HEADER_LINES } from '../net/head-check.ts';
 import { Http2Exchange } from '../net/http2-exchange.ts';
+import { readHttp2ProxyRequest } from '../net/proxy-head.ts';
 import { resetDuplex } from '../net/reset.ts';
 import type { ExchangeRouter } from './exchange-router.ts';
 import { VISITOR_RULES } from './request-headers.ts';
@@ -155,15 +156,18 @@ export class Http2Visitors {
     const method = pseudoOf(raw, ':method');
     const exchange = new Http2Exchange(stream, method, ended, writeTimeoutMs);
     const tooLarge = maxHeaderBytes > 0 && sizeOf(raw) > maxHeaderBytes;
+    const head = tooLarge ? 'headers-too-large' : checkHttp2Head(raw, ended, VISITOR_RULES);
     void this.#given.router.serve({
       exchange,
       connection,
       method,
       path: pseudoOf(raw, ':path'),
-      head: tooLarge ? 'headers-too-large' : checkHttp2Head(raw, ended, VISITOR_RULES),
+      head,
       transaction: randomUUID(),
       start: performance.timeOrigin + performance.now(),
       upgradable: method === 'CONNECT',
+      proxy: method === 'CONNECT' ? readHttp2ProxyRequest(head, raw) : null,
+      way: 'https',
     });
   }
 }

@@ -6,7 +6,7 @@ import { Certificates } from './certificates.ts';
 import { DomainStreams } from './domain-streams.ts';
 import type { DomainTable } from './domain-table.ts';
 import { ExchangeForwarder } from './exchange-forwarder.ts';
-import { ExchangeRouter } from './exchange-router.ts';
+import { ExchangeRouter, type RouterOptions } from './exchange-router.ts';
 import { Http1Visitors, type PortHandler, type ServiceHandler } from './http1-visitors.ts';
 import { Http2Visitors } from './http2-visitors.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
@@ -30,6 +30,8 @@ export interface HttpsWayOptions {
   readonly onPort?: PortHandler;
   /** Places of each domain, shared with the other ways in. Default: of its own. */
   readonly streams?: DomainStreams;
+  /** See {@link RouterOptions.proxy}. Default: there is none. */
+  readonly proxy?: RouterOptions['proxy'];
   /** Those in force. Default: those of `options`, for ever. */
   readonly certificates?: () => Certificates;
   /** Deadlines that no user sets; tests make them shorter. */
@@ -101,6 +103,7 @@ class TerminatedHttps implements HttpsWay {
       forwarder,
       joiner,
       bodyRateWindowMs,
+      ...(given.proxy === undefined ? {} : { proxy: given.proxy }),
     });
     const onGone = (connection: VisitorConnection): void => this.#forget(connection);
     this.#http1 = new Http1Visitors({ options, router, onService, onPort, onGone });

@@ -1,4 +1,5 @@
 import { sameValue } from '../core/same-value.ts';
+import type { Secret } from '../core/secret.ts';
 import { Certificates } from './certificates.ts';
 import type { ServerChange } from './change.ts';
 import { DomainTable } from './domain-table.ts';
@@ -52,4 +53,9 @@ function reuse<T>(before: readonly T[], after: readonly T[]): readonly T[] {
 
 function isNews(change: ServerChange) {
   return change.type === 'domain-added' || change.type === 'domain-changed';
+}
+
+/** What agents, and who reaches in, may show. */
+export function secretLists({ domains, grants }: ResolvedServerOptions): (readonly Secret[])[] {
+  return [...domains, ...grants].map(({ secrets }) => secrets);
 }

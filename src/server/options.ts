@@ -138,6 +138,13 @@ export interface DomainOptions {
   readonly unavailableStatus?: number;
 }
 
+/** The forward proxy's own listener: HTTP in the clear. */
+export interface ProxyOptions {
+  readonly listen: readonly SocketAddress[];
+  /** Logins, any of which will do. Default none: visitors of this machine alone may use it, without a login. */
+  readonly credentials?: readonly CredentialOptions[];
+}
+
 /** What a server is given; {@link resolveServerOptions} checks it and fills in the defaults. */
 export interface ServerOptions {
   /** Front doors: TLS listeners for visitors and agents. */
@@ -174,6 +181,8 @@ export interface ServerOptions {
   readonly transaction?: boolean;
   /** Named identities and what they may claim and reach. Default none. */
   readonly grants?: readonly IdentityOptions[];
+  /** The forward proxy's own listener, which is the grant to all names for whoever may use it. Default null: none. */
+  readonly proxy?: ProxyOptions | null;
   /** Listeners that send plain HTTP to https. Default none. */
   readonly redirect?: readonly SocketAddress[];
   /** Backends for names that no domain has. Default null: none. */

@@ -68,7 +68,7 @@ class HttpsRedirect implements Redirect {
 
   constructor({ options, httpsPort, admission }: RedirectOptions) {
     this.#options = options;
-    this.#httpsPort = httpsPort ?? (() => portOf(options.listen));
+    this.#httpsPort = httpsPort ?? (() => httpsPortOf(options.listen));
     this.#admission = admission ?? new Admission(options);
   }
 
@@ -198,7 +198,7 @@ function pathOf(target: string, host: string): string | null {
 }
 
 /** The port of a front door that visitors can be sent to; 443 where it is not known yet. */
-function portOf(listen: readonly SocketAddress[]): number {
+export function httpsPortOf(listen: readonly SocketAddress[]): number {
   const ports = listen.flatMap((address) => ('port' in address && address.port !== 0 ? [address.port] : []));
   return ports.includes(DEFAULT_HTTPS_PORT) ? DEFAULT_HTTPS_PORT : (ports[0] ?? DEFAULT_HTTPS_PORT);
 }

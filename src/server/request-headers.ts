@@ -25,6 +25,7 @@ const EXPECTS_BODY = new Set(['POST', 'PUT', 'PATCH']);
 /** Who asks, how, and under which id. */
 export interface RequestOrigin {
   readonly connection: VisitorConnection;
+  readonly scheme: 'https' | 'http';
   /** The value of X-Forwarded-For. */
   readonly forwardedFor: string;
   readonly version: '1.0' | '1.1' | '2';
@@ -39,7 +40,7 @@ export interface RequestOrigin {
  */
 export function requestHeaders(head: RequestHead, origin: RequestOrigin): string[] {
   const { headers, framing, method } = head;
-  const { connection, forwardedFor, version, transaction, serverName } = origin;
+  const { connection, scheme, forwardedFor, version, transaction, serverName } = origin;
   if (version === '2') {
     if (framing === 'chunked') headers.push('Transfer-Encoding', 'chunked');
     else if (framing === 'none' && EXPECTS_BODY.has(method) && fieldValue(headers, 'content-length') === null) {
@@ -52,9 +53,9 @@ export function requestHeaders(head: RequestHead, origin: RequestOrigin): string
     'X-Forwarded-Host',
     head.authority,
     'X-Forwarded-Port',
-    String(head.port ?? 443),
+    String(head.port ?? (scheme === 'https' ? 443 : 80)),
     'X-Forwarded-Proto',
-    'https',
+    scheme,
     'X-Transaction-Id',
     transaction,
     'Via',

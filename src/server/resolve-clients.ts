@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { isBanner, isLogin, MAX_BANNER_LENGTH, MAX_LOGIN_BYTES } from '../core/login-rules.ts';
 import { timeRangeFault } from '../core/time-range.ts';
 import { networkFault } from '../net/networks.ts';
-import type { ClientOptions, DomainOptions } from './options.ts';
+import type { ClientOptions, DomainOptions, ProxyOptions } from './options.ts';
 
 /** Which visitors reach a domain, with every value decided. */
 export type ResolvedClients = Readonly<Required<ClientOptions>>;
@@ -33,6 +33,14 @@ export function clientProblems(domain: DomainOptions): string[] {
     if (asked && tls === 'passthrough')
       problems.push(`\`clients.${key}\` cannot be asked for in TLS that passes through`);
   }
+  return problems.filter((problem) => problem !== null);
+}
+
+/** What is wrong with the proxy's listener; every problem. */
+export function proxyProblems(proxy: ProxyOptions | null): string[] {
+  if (proxy === null) return [];
+  const problems = (proxy.credentials ?? []).map(({ login }) => faultOf('proxy.credentials', loginFault(login)));
+  if (proxy.listen.length === 0) problems.push('`proxy.listen` is empty; give at least one address');
   return problems.filter((problem) => problem !== null);
 }
 

@@ -4,8 +4,8 @@ import { BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { canonicalName } from '../core/host-name.ts';
 import { sameValue } from '../core/same-value.ts';
-import type { Balance, DomainOptions, ServerOptions } from './options.ts';
-import { clientProblems, type ResolvedClients, resolveClients } from './resolve-clients.ts';
+import type { Balance, DomainOptions, ProxyOptions, ServerOptions } from './options.ts';
+import { clientProblems, proxyProblems, type ResolvedClients, resolveClients } from './resolve-clients.ts';
 import {
   grantProblems,
   identityProblems,
@@ -30,6 +30,7 @@ const DEFAULTS = {
   transaction: true,
   redirect: [],
   grants: [],
+  proxy: null,
   inactive: [],
   sni: null,
   tunnelMemoryBytes: 67_108_864,
@@ -59,9 +60,10 @@ export type ResolvedDomain = Readonly<Required<Omit<DomainOptions, 'clients' | '
 };
 
 /** Server options with every value decided; the runtime never asks "was it set?". */
-export type ResolvedServerOptions = Readonly<Required<Omit<ServerOptions, 'domains' | 'grants'>>> & {
+export type ResolvedServerOptions = Readonly<Required<Omit<ServerOptions, 'domains' | 'grants' | 'proxy'>>> & {
   readonly domains: readonly ResolvedDomain[];
   readonly grants: readonly ResolvedIdentity[];
+  readonly proxy: Readonly<Required<ProxyOptions>> | null;
 };
 
 /** Checks server options, names every problem at once (`config-invalid`), fills in the defaults, freezes the result. */
@@ -93,11 +95,12 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     const own = [...clientProblems(domain), ...grantProblems(domain.grants ?? {})];
     problems.push(...own.map((problem) => `${domain.name}: ${problem}`));
   }
-  problems.push(...identityProblems(base.grants, names));
+  problems.push(...identityProblems(base.grants, names), ...proxyProblems(base.proxy));
   if (problems.length > 0) throw new BackdialError('config-invalid', problems.join('; '));
   const domains = base.domains.map((domain) => recall(domain, base) ?? resolveDomain(domain, base));
   const grants = Object.freeze(base.grants.map(resolveIdentity));
-  return Object.freeze({ ...base, domains: Object.freeze(domains), grants });
+  const proxy = base.proxy === null ? null : Object.freeze({ credentials: [], ...defined(base.proxy) });
+  return Object.freeze({ ...base, domains: Object.freeze(domains), grants, proxy });
 }
 
 /**

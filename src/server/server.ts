@@ -3,7 +3,6 @@ import type { ApplyResult } from '../core/apply-result.ts';
 import type { DomainState } from '../core/domain-state.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
-import type { Secret } from '../core/secret.ts';
 import type { MemoryStats, TunnelStats } from '../core/tunnel-stats.ts';
 import { TunnelRegistry } from '../registry/registry.ts';
 import { MemoryBudget } from '../tunnel/memory-budget.ts';
@@ -21,12 +20,13 @@ import { TunnelGate } from './gate.ts';
 import { HelloRouter } from './hello-route.ts';
 import { HostsFolder } from './hosts-folder.ts';
 import { createHttpsWay, type HttpsWay } from './https-way.ts';
-import { InForce } from './in-force.ts';
+import { InForce, secretLists } from './in-force.ts';
 import { createLibraryWays, type LibraryWays } from './library-ways.ts';
 import type { ServerOptions } from './options.ts';
 import { PortClaims } from './port-claims.ts';
 import { PortService } from './port-service.ts';
-import { createRedirect, type Redirect } from './redirect.ts';
+import { createProxyWay, type ProxyWay } from './proxy-way.ts';
+import { createRedirect, httpsPortOf, type Redirect } from './redirect.ts';
 import { type ResolvedServerOptions, resolveServerOptions } from './resolve-options.ts';
 import { createSecretChecker, type SecretChecker } from './secret-check.ts';
 import { createTcpWay, type TcpWay } from './tcp-way.ts';
@@ -38,6 +38,7 @@ export interface ServerAddresses {
   readonly frontDoor: readonly SocketAddress[];
   readonly tcp: readonly { readonly domain: string; readonly address: SocketAddress }[];
   readonly redirect: readonly SocketAddress[];
+  readonly proxy: readonly SocketAddress[];
 }
 
 /** A tunnel that takes streams. */
@@ -107,6 +108,7 @@ class TunnelServer implements Server {
   readonly #claims: PortClaims;
   readonly #ports: PortService;
   readonly #redirect: Redirect;
+  readonly #proxy: ProxyWay;
   /** Settles with the last `apply` that was asked for. */
   #applying: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
@@ -118,7 +120,8 @@ class TunnelServer implements Server {
     this.#budget = new MemoryBudget(options);
     this.#secrets = createSecretChecker({ lists: secretLists(options) });
     const admission = new Admission(options);
-    const access = new AccessControl({ secrets: this.#passwords, limiter: new FailureLimiter() });
+    const logins = { secrets: this.#passwords, limiter: new FailureLimiter() };
+    const access = new AccessControl(logins);
     const streams = this.#streams;
     const registry = this.#registry;
     const dialer = new TunnelDialer({
@@ -155,6 +158,7 @@ class TunnelServer implements Server {
       access,
       certificates,
       streams,
+      proxy: { takes: (arrival) => this.#proxy.takes(arrival) },
       onService: (request, socket, head, connection) => gate.admit(request, socket, head, connection.remote),
       onPort: (wanted, request, connection) => ports.answer(wanted, request, connection.remote),
     });
@@ -187,6 +191,8 @@ class TunnelServer implements Server {
       },
     });
     this.#tcp = createTcpWay({ options, dialer, access, admission, domains, streams });
+    const parts = { options, domains, certificates, access, dialer, streams, admission };
+    this.#proxy = createProxyWay({ ...parts, secrets: this.#secrets, logins });
     this.#redirect = createRedirect({ options, admission, httpsPort: () => httpsPortOf(this.#frontDoor.addresses) });
   }
 
@@ -195,7 +201,8 @@ class TunnelServer implements Server {
       const frontDoor = await this.#frontDoor.listen();
       const tcp = await this.#tcp.listen();
       const redirect = await this.#redirect.listen();
-      return { frontDoor, tcp, redirect };
+      const proxy = await this.#proxy.listen();
+      return { frontDoor, tcp, redirect, proxy };
     } catch (error) {
       await this.close({ drainMs: 0 });
       throw error;
@@ -220,11 +227,13 @@ class TunnelServer implements Server {
     this.#ports.recheck();
     this.#https.refresh();
     this.#redirect.refresh();
+    this.#proxy.refresh();
     this.#frontDoor.warnOfUncovered();
     const failures = [
       ...(await this.#frontDoor.follow()),
       ...(await this.#tcp.follow()),
       ...(await this.#redirect.follow()),
+      ...(await this.#proxy.follow()),
     ];
     const restartRequired = changes.flatMap((change) => (change.type === 'restart-required' ? [change.key] : []));
     return { changes: reportChanges(changes), restartRequired, failures };
@@ -272,7 +281,7 @@ class TunnelServer implements Server {
   }
 
   #listeners() {
-    return [this.#frontDoor, this.#tcp, this.#claims, this.#redirect];
+    return [this.#frontDoor, this.#tcp, this.#claims, this.#redirect, this.#proxy];
   }
 
   /** Ends what is open, now. */
@@ -283,17 +292,4 @@ class TunnelServer implements Server {
     this.#secrets.close();
     this.#passwords.close();
   }
-}
-
-/** What agents, and who reaches in, may show. */
-function secretLists({ domains, grants }: ResolvedServerOptions): (readonly Secret[])[] {
-  return [...domains, ...grants].map(({ secrets }) => secrets);
-}
-
-const HTTPS_PORT = 443;
-
-/** Where plain HTTP is sent to: 443 where the front door has it, else its first port. */
-function httpsPortOf(addresses: readonly SocketAddress[]): number {
-  const ports = addresses.flatMap((address) => ('port' in address ? [address.port] : []));
-  return ports.includes(HTTPS_PORT) ? HTTPS_PORT : (ports[0] ?? HTTPS_PORT);
 }

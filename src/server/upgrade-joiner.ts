@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
 import type { Switched } from '../net/forward.ts';
 import { resetDuplex } from '../net/reset.ts';
@@ -50,8 +51,16 @@ export class UpgradeJoiner {
       resetDuplex(stream, error);
       return { error, bytesIn: 0, bytesOut: 0 };
     }
+    return this.carry(visitor, stream);
+  }
+
+  /** Carries bytes until both sides ended, or `ended` cuts them; owns both. Never rejects. */
+  async carry(visitor: Duplex, stream: Duplex, ended: AbortSignal | null = null): Promise<JoinEnd> {
     this.#open += 1;
-    const result = await splice(visitor, stream, { signal: this.#closing.signal });
+    const { signal } = this.#closing;
+    const result = await splice(visitor, stream, {
+      signal: ended === null ? signal : AbortSignal.any([signal, ended]),
+    });
     this.#open -= 1;
     return { error: endOf(result.end), bytesIn: result.bytesAToB, bytesOut: result.bytesBToA };
   }

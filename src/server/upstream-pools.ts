@@ -17,7 +17,7 @@ export interface StreamWish {
 }
 
 /** For whom streams are kept: a connection, and who asks on it, who can change where a proxy is believed. */
-export type PooledVisitor = Pick<Visit, 'connection' | 'remote'>;
+export type PooledVisitor = Pick<Visit, 'connection' | 'remote' | 'way'>;
 
 interface VisitorPool {
   readonly remote: string;
@@ -64,7 +64,7 @@ export class UpstreamPools {
   async openAlone({ carrier, authority, transaction, visitor, signal }: StreamWish): Promise<Upstream> {
     const { raw } = visitor.connection;
     const arrivedAt = () => formatPeer(raw.localAddress, raw.localPort);
-    const options = { way: 'https', transaction, client: visitor.remote, arrivedAt, signal } as const;
+    const options = { way: visitor.way, transaction, client: visitor.remote, arrivedAt, signal } as const;
     const upstream = new Upstream(await carrier.open(authority, options), TARGET_RULES);
     upstream.onFree = endFree;
     return upstream;

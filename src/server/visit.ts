@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { BackdialError, ErrorCode } from '../core/errors.ts';
-import type { Observer, StreamEnd } from '../core/events.ts';
+import type { Observer, StreamEnd, Way } from '../core/events.ts';
 import type { Exchange } from '../net/exchange.ts';
 import type { RequestHead } from '../net/head-check.ts';
+import type { ProxyRequest } from '../net/proxy-head.ts';
 import type { RequestSender } from './believed-visitor.ts';
 import type { VisitorConnection } from './visitor.ts';
 
@@ -21,6 +22,9 @@ export interface Arrival {
   readonly start: number;
   /** The visitor's connection (or HTTP/2 stream) can become another protocol's. */
   readonly upgradable: boolean;
+  /** Where the request can be meant for a proxy: what it asks of one. */
+  readonly proxy: ProxyRequest | null;
+  readonly way: Extract<Way, 'https' | 'proxy' | 'connect'>;
 }
 
 /** The request of a visitor who was recognised, until its one record in the access log. */
@@ -47,7 +51,7 @@ export function recordVisit(observer: Observer, visit: Visit, end: VisitEnd): vo
       domain: end.domain,
       instance: end.instance,
       id: visit.transaction,
-      way: 'https',
+      way: visit.way,
       method: visit.method,
       path: visit.path,
       status: end.status,

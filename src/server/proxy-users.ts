@@ -1,0 +1,104 @@
+import { peerAddress } from '../core/address.ts';
+import { BackdialError } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
+import { NetworkList } from '../net/networks.ts';
+import type { Credentials } from '../tunnel/server-handshake.ts';
+import { parseBasic } from './credentials.ts';
+import type { DomainTable } from './domain-table.ts';
+import type { Holder } from './holder.ts';
+import { type Identified, identify } from './identify.ts';
+import type { CredentialOptions } from './options.ts';
+import type { ResolvedServerOptions } from './resolve-options.ts';
+import type { SecretChecker } from './secret-check.ts';
+import { type AccessDeps, createDomainAccess, type DomainAccess, type LoginRefusal } from './visitor-access.ts';
+
+export interface ProxyUsersOptions {
+  readonly options: Pick<ResolvedServerOptions, 'proxy' | 'grants'>;
+  readonly domains: () => DomainTable;
+  /** Checks the secrets of identities and domains. */
+  readonly secrets: Pick<SecretChecker, 'check'>;
+  /** Checks the passwords of the listener's users. */
+  readonly logins: AccessDeps;
+}
+
+const LOOPBACK = new NetworkList([
+  { address: '127.0.0.0', prefix: 8 },
+  { address: '::1', prefix: 128 },
+]);
+const REALM = 'backdial proxy';
+
+/** Who may use the proxy: at its own listener, and at the front door. */
+export class ProxyUsers {
+  readonly #users: ProxyUsersOptions;
+  /** Of the credentials that were in force at the last login. */
+  #logins: { readonly credentials: readonly CredentialOptions[]; readonly access: DomainAccess } | null = null;
+
+  constructor(users: ProxyUsersOptions) {
+    this.#users = users;
+  }
+
+  /** The one login that Proxy-Authorization has; null where there is none that could be anybody's. */
+  shown(authorizations: readonly string[]): Credentials | null {
+    const login = authorizations.length === 1 ? parseBasic(authorizations[0] ?? '') : null;
+    if (login === null || login.login === '') return null;
+    return { identity: login.login, secret: new Secret(login.password) };
+  }
+
+  /** Who showed it, as of the configuration in force. Rejects as {@link identify} does. */
+  async identify(credentials: Credentials, refusalRounds?: number): Promise<Identified> {
+    const { options, domains, secrets } = this.#users;
+    const deps = { domains, secrets, identities: () => options.grants };
+    const shown = { credentials, certificateNames: [], domain: null };
+    let found = await identify(deps, shown, refusalRounds);
+    while (typeof found !== 'string' && !this.isCurrent(found)) found = await identify(deps, shown, refusalRounds);
+    return found;
+  }
+
+  isCurrent(holder: Holder): boolean {
+    return holder.isCurrent(this.#users.options.grants);
+  }
+
+  /**
+   * At the listener: a login of `credentials`, or an identity of the grants; without `credentials` whoever comes from this
+   * machine, with or without an identity.
+   */
+  async logIn(
+    remote: string,
+    authorizations: readonly string[],
+  ): Promise<LoginRefusal | { readonly holder: Holder | null }> {
+    const { proxy, grants } = this.#users.options;
+    const credentials = proxy?.credentials ?? [];
+    if (credentials.length === 0 && !isLocal(remote)) {
+      const detail = `${remote}: a proxy without \`credentials\` is for this machine only`;
+      return { error: new BackdialError('proxy-local', detail), headers: [] };
+    }
+    const shown = this.shown(authorizations);
+    if (shown !== null && grants.some(({ identity }) => identity === shown.identity)) {
+      const holder = await this.identify(shown);
+      if (typeof holder !== 'string') return { holder };
+    }
+    if (credentials.length === 0) return { holder: null };
+    const refusal = await this.#accessOf(credentials).login(remote, authorizations);
+    return refusal === null ? { holder: null } : { ...refusal, headers: challenge(refusal.headers) };
+  }
+
+  #accessOf(credentials: readonly CredentialOptions[]): DomainAccess {
+    if (this.#logins?.credentials !== credentials) {
+      const clients = { networks: [], ranges: [], credentials, banner: REALM, certificates: null };
+      const access = createDomainAccess({ networks: [], forward: [], clients }, this.#users.logins);
+      this.#logins = { credentials, access };
+    }
+    return this.#logins.access;
+  }
+}
+
+/** A Unix socket is of this machine, too. */
+function isLocal(remote: string): boolean {
+  const address = peerAddress(remote);
+  return address === null || LOOPBACK.has(address);
+}
+
+/** What a proxy says instead of WWW-Authenticate. */
+function challenge(headers: readonly string[]): string[] {
+  return headers.map((text) => (text.toLowerCase() === 'www-authenticate' ? 'Proxy-Authenticate' : text));
+}

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Secret } from '../../src/core/secret.ts';
+import { DomainTable } from '../../src/server/domain-table.ts';
+import { FailureLimiter } from '../../src/server/failure-limiter.ts';
+import type { CredentialOptions } from '../../src/server/options.ts';
+import { ProxyUsers } from '../../src/server/proxy-users.ts';
+
+function users(credentials: readonly CredentialOptions[]): ProxyUsers {
+  const table = new DomainTable([]);
+  const secrets = { check: async (text: string, list: readonly Secret[]) => list.some((each) => each.equals(text)) };
+  return new ProxyUsers({
+    options: { proxy: { listen: [], credentials }, grants: [] },
+    domains: () => table,
+    secrets,
+    logins: { secrets, limiter: new FailureLimiter() },
+  });
+}
+
+async function outcome(proxy: ProxyUsers, remote: string, authorizations: string[] = []): Promise<string> {
+  const user = await proxy.logIn(remote, authorizations);
+  return 'error' in user ? user.error.code : 'in';
+}
+
+test('a proxy without credentials is for its own machine, however its addresses are written', async () => {
+  const proxy = users([]);
+  for (const remote of ['127.0.0.1:1', '127.8.8.8:1', '[::1]:1', 'unix'])
+    assert.equal(await outcome(proxy, remote), 'in');
+  for (const remote of ['192.0.2.1:1', '[2001:db8::1]:1', '10.0.0.1:1', '[fe80::1%eth0]:1']) {
+    assert.equal(await outcome(proxy, remote), 'proxy-local', remote);
+  }
+});
+
+test('a proxy with credentials asks everyone for them, and slows down guesses', async () => {
+  const proxy = users([{ login: 'user', password: new Secret('password') }]);
+  const basic = (login: string) => [`Basic ${Buffer.from(login).toString('base64')}`];
+  assert.equal(await outcome(proxy, '127.0.0.1:1'), 'credentials-missing');
+  assert.equal(await outcome(proxy, '192.0.2.1:1', basic('user:password')), 'in');
+  for (let i = 0; i < 10; i += 1)
+    assert.equal(await outcome(proxy, '192.0.2.2:1', basic(`user:${i}`)), 'credentials-wrong');
+  assert.equal(await outcome(proxy, '192.0.2.2:1', basic('user:password')), 'credentials-limit');
+});
