@@ -38,6 +38,7 @@ const KINDS = {
 const DOMAIN_KINDS = {
   name: 'tunnel',
   secret: 'tunnel',
+  proof: 'tunnel',
   identity: 'tunnel',
   remotes: 'tunnel',
   service: 'tunnel',

@@ -25,7 +25,7 @@ export async function connectThrough(
   let failure = new BackdialError('server-unreachable', 'there is no tunnel to the server');
   for (const route of routes) {
     try {
-      const socket = await dialServer(route, domain.trust, { timeoutMs, signal });
+      const socket = await dialServer(route, domain.trust, { timeoutMs, signal, proof: domain.proof });
       return await askFor(socket, domain, authority, { timeoutMs, signal });
     } catch (thrown) {
       signal.throwIfAborted();

@@ -6,7 +6,7 @@ import { BackdialError } from '../core/errors.ts';
 import { connectThroughProxy, type HttpProxy } from '../net/http-proxy.ts';
 import { connectSocket, type OpenOptions, peerProblem, startTls } from '../net/open-socket.ts';
 import { matchesPin, pinOf } from '../net/pin.ts';
-import type { Remote, ServerTrust } from './resolve-options.ts';
+import type { ClientProof, Remote, ServerTrust } from './resolve-options.ts';
 
 /** Which server, by which way. */
 export interface ServerRoute {
@@ -16,6 +16,12 @@ export interface ServerRoute {
   readonly proxy: HttpProxy | null;
 }
 
+/** What both sides of a connection to a server need. */
+export interface ServerDialOptions extends OpenOptions {
+  /** The certificate that is shown. Default null: none. */
+  readonly proof?: ClientProof | null;
+}
+
 /**
  * A TLS connection to a server that has proved who it is; nothing has been sent on it yet. `timeoutMs` covers TCP, the
  * proxy and TLS together.
@@ -23,15 +29,24 @@ export interface ServerRoute {
  * Fails with `server-unreachable`, `server-certificate` (the text says what to do), `server-tls`, `proxy-refused`, or the
  * signal's reason; nothing is left open then.
  */
-export async function dialServer(route: ServerRoute, trust: ServerTrust, options: OpenOptions): Promise<TLSSocket> {
+export async function dialServer(
+  route: ServerRoute,
+  trust: ServerTrust,
+  options: ServerDialOptions,
+): Promise<TLSSocket> {
   const expires = performance.now() + options.timeoutMs;
   const raw = await openRaw(route, options);
   const { host } = route.remote;
   const timeoutMs = Math.max(1, Math.ceil(expires - performance.now()));
-  const socket = await startTls(raw, { host, ca: trust.ca }, { ...options, timeoutMs }).catch((error: Error) => {
-    options.signal?.throwIfAborted();
-    throw new BackdialError('server-tls', `${route.remote.label}: ${error.message}`, { cause: error });
-  });
+  const { proof = null } = options;
+  // Without ALPN: a server asks for a certificate whom it knows for no visitor.
+  const shown = proof === null ? {} : { alpn: [], certificate: proof.certificate, key: proof.key.reveal() };
+  const socket = await startTls(raw, { host, ca: trust.ca, ...shown }, { ...options, timeoutMs }).catch(
+    (error: Error) => {
+      options.signal?.throwIfAborted();
+      throw new BackdialError('server-tls', `${route.remote.label}: ${error.message}`, { cause: error });
+    },
+  );
   const problem = distrust(socket, host, trust);
   if (problem === null) return socket;
   socket.destroy();

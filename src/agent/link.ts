@@ -172,7 +172,11 @@ export class Link {
     const { domain, route, slot, internals } = this.#options;
     const { signal } = this.#stopped;
     const expires = performance.now() + internals.handshakeTimeoutMs;
-    const socket = await dialServer(route, domain.trust, { timeoutMs: internals.handshakeTimeoutMs, signal });
+    const socket = await dialServer(route, domain.trust, {
+      timeoutMs: internals.handshakeTimeoutMs,
+      signal,
+      proof: domain.proof,
+    });
     const request = {
       host: route.remote.label.replace(/:443$/, ''),
       service: domain.service,

@@ -47,7 +47,12 @@ export interface RouteOptions {
 export interface AgentDomainOptions {
   /** The name claimed: `www.example.com`, `devservice` or `*.example.com`; canonical. */
   readonly name: string;
-  readonly secret: Secret;
+  /** Needed unless there is a certificate. */
+  readonly secret?: Secret;
+  /** PEM, the leaf first: shown to servers that take certificates of its authority in the place of a secret. Needs `key`. */
+  readonly certificate?: string;
+  /** PEM of its private key. */
+  readonly key?: Secret;
   /** Shown as Basic instead of Bearer when set: a name in the server's grants. */
   readonly identity?: string;
   /** Servers, `host` or `host:port` (443). Default: the domain itself. Every address of each gets `connections` tunnels. */

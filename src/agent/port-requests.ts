@@ -27,7 +27,7 @@ export class PortRequests {
     this.#timeoutMs = timeoutMs;
     this.#connections = new Agent({ keepAlive: true, maxSockets: 1 });
     this.#connections.createConnection = (_options, onCreate) => {
-      dialServer(route, domain.trust, { timeoutMs, signal: this.#stopped.signal }).then(
+      dialServer(route, domain.trust, { timeoutMs, signal: this.#stopped.signal, proof: domain.proof }).then(
         (socket) => onCreate?.(null, socket),
         (error: Error) => onCreate?.(error, undefined as unknown as Duplex),
       );
@@ -67,6 +67,7 @@ export class PortRequests {
 
   #sendOnce(method: 'PUT' | 'DELETE', port: number): Promise<{ status: number; text: string }> {
     const { service, name, instance } = this.#domain;
+    const authorization = authorizationOf(this.#domain);
     return new Promise((resolve, reject) => {
       const request = httpRequest({
         agent: this.#connections,
@@ -77,7 +78,7 @@ export class PortRequests {
         headers: [
           ...['Host', this.#route.remote.label.replace(/:443$/, '')],
           // Header values travel as latin1; this way the bytes on the wire are the secret's UTF-8.
-          ...['Authorization', Buffer.from(authorizationOf(this.#domain), 'utf8').toString('latin1')],
+          ...(authorization === null ? [] : ['Authorization', Buffer.from(authorization, 'utf8').toString('latin1')]),
           ...['Backdial-Domain', name, 'Backdial-Instance', instance],
           ...['User-Agent', `backdial/${VERSION}`, 'Content-Length', '0'],
         ],

@@ -1,8 +1,10 @@
 import { hostname } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import { formatAddress, parseHostPort } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { toDomain } from '../core/host-name.ts';
+import type { Secret } from '../core/secret.ts';
 import { secretFault } from '../core/secret-rules.ts';
 import { proxyFor } from '../net/http-proxy.ts';
 import { type AgentHandler, type StreamHandler, streamHandler } from './handler.ts';
@@ -43,10 +45,18 @@ export interface ServerTrust {
   readonly pin: string | null;
 }
 
+/** A certificate that an agent shows, PEM. */
+export interface ClientProof {
+  readonly certificate: string;
+  readonly key: Secret;
+}
+
 /** A domain with every value decided. */
 export interface ResolvedAgentDomain {
   readonly name: string;
-  readonly secret: AgentDomainOptions['secret'];
+  /** Null where the certificate proves enough. */
+  readonly secret: Secret | null;
+  readonly proof: ClientProof | null;
   readonly identity: string | null;
   readonly remotes: readonly Remote[];
   readonly service: string;
@@ -119,7 +129,8 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
   const targets = resolveRoutes(given, report);
   const domain: ResolvedAgentDomain = {
     name: given.name,
-    secret: given.secret,
+    secret: given.secret ?? null,
+    proof: resolveProof(given, report),
     identity: given.identity ?? null,
     remotes: Object.freeze(resolveRemotes(given, report)),
     service: given.service ?? DEFAULT_SERVICE,
@@ -143,13 +154,29 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
   if (domain.trust.pin !== null && !/^sha256\/[A-Za-z0-9+/]{43}=$/.test(domain.trust.pin)) {
     report('`pin` must be sha256/ and 44 characters of base64');
   }
-  const fault = secretFault(domain.secret.reveal());
+  const fault = domain.secret === null ? null : secretFault(domain.secret.reveal());
   if (fault !== null) report(`the secret ${fault}`);
+  if (domain.secret === null && domain.proof === null) report('neither a secret nor a certificate is given');
+  if (domain.secret === null && domain.identity !== null) report('`identity` needs a secret');
   checkCa(domain.trust.ca, '`ca`', report);
   for (const port of domain.claims) checkCount(port, 'claims', 65_535, report);
   checkCount(domain.connections, 'connections', MAX_CONNECTIONS, report);
   checkCount(domain.concurrency, 'concurrency', 2 ** 31 - 1, report);
   return Object.freeze(domain);
+}
+
+function resolveProof({ certificate, key }: AgentDomainOptions, report: Report): ClientProof | null {
+  if (certificate === undefined && key === undefined) return null;
+  if (certificate === undefined || key === undefined) {
+    report('`certificate` and `key` need each other');
+    return null;
+  }
+  try {
+    createSecureContext({ cert: certificate, key: key.reveal() });
+  } catch (error) {
+    report(`\`certificate\` and \`key\` cannot be used: ${(error as Error).message}`);
+  }
+  return Object.freeze({ certificate, key });
 }
 
 function resolveHandler({ handler, target, targets }: AgentDomainOptions, report: Report): StreamHandler | null {

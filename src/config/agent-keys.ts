@@ -50,6 +50,8 @@ const DOMAIN_SCHEMA = z.strictObject({
       /^[^\p{Cc}:]{1,128}$/u.test(value) ? value : null,
     ),
   ),
+  certificate: orNull(pathText()),
+  key: orNull(pathText()),
   remote: orNull(
     listOf(
       '"host" or "host:port"',
@@ -82,7 +84,7 @@ const DOMAIN_SCHEMA = z.strictObject({
 /** The keys of an agent's domain file (design 6.4). */
 export const AGENT_DOMAIN_KEYS = {
   schema: DOMAIN_SCHEMA,
-  notYet: ['certificate', 'key'],
+  notYet: [],
 } satisfies Keys<typeof DOMAIN_SCHEMA>;
 
 const TARGET_SCHEMA = z.strictObject({

@@ -1,12 +1,13 @@
 import { dirname, resolve } from 'node:path';
 import type { AgentDomainOptions, AgentOptions } from '../agent/options.ts';
+import { Secret } from '../core/secret.ts';
 import { AGENT_DOMAIN_KEYS, AGENT_KEYS } from './agent-keys.ts';
 import { type ApiSettings, readApi } from './api-settings.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
 import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, withFiles } from './loaded.ts';
 import { AGENT_LOG_KEYS, type LogSettings, readLog } from './log-settings.ts';
-import { readCertificateFile } from './pem.ts';
+import { readCertificateFile, readKeyFile, warnOfEnd } from './pem.ts';
 import { readPorts, readRoutes } from './routes.ts';
 import { readSecrets } from './secrets.ts';
 import { isObject, Section } from './section.ts';
@@ -49,6 +50,7 @@ const KEYS: Readonly<Record<string, string>> = {
   ...DOMAIN_OPTIONS,
   remotes: 'remote',
   trust: 'insecure, ca or pin',
+  proof: 'certificate, key',
   exchanges: 'log.access',
 };
 
@@ -107,7 +109,9 @@ async function readDomain(
   const folder = resolve(dirname(file));
   const fields = section.read(AGENT_DOMAIN_KEYS);
   const active = fields.active ?? false;
-  const secret = await readSecret(section, folder, active);
+  const certified = fields.certificate !== undefined;
+  const secret = await readSecret(section, folder, active && !certified);
+  const proof = await readProof(section, folder, certified, fields.key !== undefined);
   const caSection = fields.ca === undefined ? null : section.child('ca');
   const ca = caSection === null ? undefined : await readCertificateFile(caSection, folder);
   const targets = await readRoutes(section.child('targets'), folder, active);
@@ -124,9 +128,25 @@ async function readDomain(
     ]);
   }
   if (!active) return 'inactive';
-  if (secret === null || ca === null) return null;
-  const own = { name, secret, remote, targets, ports };
+  if ((secret === null && !certified) || proof === null || ca === null) return null;
+  const own = { name, ...(secret === null ? {} : { secret }), ...proof, remote, targets, ports };
   return { ...renamed(fields, DOMAIN_OPTIONS), ...(ca === undefined ? {} : { ca }), ...own };
+}
+
+/** The certificate that the agent shows, and its key; an empty object where it has none, null after a problem. */
+async function readProof(main: Section, folder: string, certified: boolean, keyed: boolean) {
+  if (certified !== keyed) {
+    const [missing, there] = certified ? ['key', 'certificate'] : ['certificate', 'key'];
+    main.problem(`found nothing beside \`${there}\`; the two need each other`, [missing]);
+    return null;
+  }
+  const [certificateSection, keySection] = [main.child('certificate'), main.child('key')];
+  if (!certified || certificateSection === null || keySection === null) return {};
+  const certificate = await readCertificateFile(certificateSection, folder);
+  const key = await readKeyFile(keySection, folder, certificate);
+  if (certificate === null || key === null) return null;
+  warnOfEnd(certificateSection, certificate);
+  return { certificate, key: new Secret(key) };
 }
 
 /** An active domain needs something to join streams to. */
@@ -146,7 +166,7 @@ async function readSecret(main: Section, folder: string, active: boolean) {
   }
   const [secret] = await readSecrets(section, { folder, hashes: false });
   if (secret === undefined && active && (section === null || section.value === '')) {
-    main.problem('found none; an active domain needs one', ['secret']);
+    main.problem('found none; an active domain needs one, or a `certificate`', ['secret']);
   }
   return secret ?? null;
 }

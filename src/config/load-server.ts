@@ -10,7 +10,7 @@ import { readGrants, readIdentities } from './grants.ts';
 import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, withFiles } from './loaded.ts';
 import { type LogSettings, readLog, SERVER_LOG_KEYS } from './log-settings.ts';
 import { readNetworks } from './networks.ts';
-import { readCertificateFile, readKeyFile } from './pem.ts';
+import { readAuthorityFile, readCertificateFile, readKeyFile } from './pem.ts';
 import { readProxy } from './proxy.ts';
 import { readSecrets } from './secrets.ts';
 import { isObject, type Place, Section } from './section.ts';
@@ -172,13 +172,18 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
   const secrets = await readSecrets(given, { folder, hashes: true });
   const backend = section.child('target');
   const target = readBackend(backend, folder);
+  const authorities = fields.certificates === undefined ? null : section.child('certificates');
+  const certificates = authorities === null ? null : await readAuthorityFile(authorities, folder);
   if (
     active &&
     backend === null &&
+    authorities === null &&
     secrets.length === 0 &&
     (given === null || given.value === '' || given.items().length === 0)
   ) {
-    section.problem('found none; an active domain needs one, or a `target`: nobody could serve it', ['secret']);
+    section.problem('found none; an active domain needs one, or `certificates`, or a `target`: nobody could serve it', [
+      'secret',
+    ]);
   }
   if (fields.proxyProtocol !== undefined && backend === null) {
     section.problem('found without a `target`, which alone is told by it; allowed: null', ['proxyProtocol']);
@@ -191,6 +196,7 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
     ...renamed(fields, DOMAIN_OPTIONS),
     name,
     secrets,
+    ...(certificates === null ? {} : { certificates }),
     ...(target === null ? {} : { target }),
     ...(networks === null ? {} : { networks: readNetworks(networks) }),
     ...(forward === null ? {} : { forward: readNetworks(forward) }),

@@ -1,6 +1,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { readAuthorities } from '../pki/authorities.ts';
+import { readCrls } from '../pki/crl.ts';
 import type { Section } from './section.ts';
 
 /** Reads a file of certificates (PEM), named by this section's text; null after a problem. */
@@ -16,6 +18,60 @@ export async function readCertificateFile(section: Section, folder: string): Pro
   warnOfDates(section, pem.text, pem.file);
   return pem.text;
 }
+
+/**
+ * Reads a file of authorities for agents' certificates; null after a problem. Their revocation lists may be in it, or in
+ * `crl.pem` beside it, where a list of other authorities is left out.
+ */
+export async function readAuthorityFile(section: Section, folder: string): Promise<string | null> {
+  const pem = await readCertificateFile(section, folder);
+  if (pem === null) return null;
+  const listFile = join(dirname(resolve(folder, String(section.value))), 'crl.pem');
+  const read = await section.readFile(listFile);
+  if (!read.ok && read.fault !== 'does not exist') {
+    section.problem(`the revocation list ${listFile} ${read.fault}`);
+    return null;
+  }
+  for (const [file, text] of [[section.value, pem] as const, [listFile, read.ok ? read.text : ''] as const]) {
+    const fault = listFault(text);
+    if (fault === null) continue;
+    section.problem(`the file ${file} ${fault}`);
+    return null;
+  }
+  if (read.ok && readCrls(read.text).length === 0) section.warn(`the file ${listFile} has no X509 CRL block`);
+  const all = read.ok ? `${pem.trimEnd()}\n${read.text}` : pem;
+  warnOfLists(section, all);
+  return all;
+}
+
+function listFault(text: string): string | null {
+  try {
+    readCrls(text);
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function warnOfLists(section: Section, pem: string): void {
+  for (const { nextUpdate } of readAuthorities(pem).lists) {
+    const leftMs = (nextUpdate?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
+    const end = nextUpdate?.toISOString();
+    if (leftMs <= 0)
+      section.warn(`the revocation list ended on ${end}: no agent of its authority is let in; make a new one`);
+    else if (leftMs <= WARN_BEFORE_MS) section.warn(`the revocation list ends on ${end}; make a new one`);
+  }
+}
+
+/** Warns of a certificate that ends soon. */
+export function warnOfEnd(section: Section, pem: string): void {
+  const { validToDate } = new X509Certificate(pem);
+  const leftMs = validToDate.getTime() - Date.now();
+  if (leftMs > 0 && leftMs <= WARN_BEFORE_MS)
+    section.warn(`the certificate ends on ${validToDate.toISOString()}; renew it`);
+}
+
+const WARN_BEFORE_MS = 14 * 86_400_000;
 
 /** Reads a private key (PEM) and checks that it is that of `cert`; null after a problem. Others' access is warned about. */
 export async function readKeyFile(section: Section, folder: string, cert: string | null): Promise<string | null> {

@@ -95,6 +95,7 @@ const DOMAIN_SCHEMA = z.strictObject({
   $schema: schemaName(),
   active: flag(),
   secret: anything(),
+  certificates: orNull(pathText()),
   networks: anything(),
   tls: oneOf('terminate', 'passthrough'),
   listen: tcpAddresses(),
@@ -116,7 +117,7 @@ const DOMAIN_SCHEMA = z.strictObject({
 /** The keys of a server's domain file (design 6.3). */
 export const SERVER_DOMAIN_KEYS = {
   schema: DOMAIN_SCHEMA,
-  notYet: ['certificates'],
+  notYet: [],
 } satisfies Keys<typeof DOMAIN_SCHEMA>;
 
 /** A host of a certificate in canonical form; null when it is none. */

@@ -99,6 +99,7 @@ export const ERRORS = {
     retryable: true,
   }),
   'secret-missing': entry('the agent showed no secret', 401, 'http_request_denied'),
+  'agent-certificate': entry("the agent's certificate does not let it in", 403, 'http_request_denied'),
   'secret-wrong': entry('the secret is not one of the domain', 403, 'http_request_denied'),
   'network-refused': entry('the address is not in the allowed networks', 403, 'http_request_denied'),
   'connect-refused': entry('the server did not open the connection that it was asked for', 502, 'http_request_denied', {

@@ -5,6 +5,8 @@ export type Way = 'https' | 'tls' | 'tcp' | 'proxy' | 'connect' | 'library' | 'p
 
 /** One turned-around connection, as logs and metrics name it. */
 export interface TunnelInfo {
+  /** When the certificate ends that let the agent in, epoch ms; not there where a secret did. */
+  readonly certificateEndsAt?: number;
   /** Unique within the process that names it. */
   readonly id: string;
   readonly domain: string;

@@ -42,8 +42,11 @@ export interface StartTlsOptions {
   readonly host: string;
   /** PEM of the authorities to trust instead of the system's. */
   readonly ca?: string | null;
-  /** Protocols to offer, the preferred one first. Default `http/1.1`. */
+  /** Protocols to offer, the preferred one first; none: no ALPN at all. Default `http/1.1`. */
   readonly alpn?: readonly string[];
+  /** PEM of the certificate to show, the leaf first, and of its key. Default: none. */
+  readonly certificate?: string;
+  readonly key?: string;
 }
 
 /**
@@ -56,10 +59,12 @@ export function startTls(raw: Socket, tlsOptions: StartTlsOptions, options: Open
   const settings: ConnectionOptions = {
     socket: raw,
     host,
-    ALPNProtocols: [...alpn],
     minVersion: 'TLSv1.2',
     rejectUnauthorized: false,
   };
+  if (alpn.length > 0) settings.ALPNProtocols = [...alpn];
+  if (tlsOptions.certificate !== undefined) settings.cert = tlsOptions.certificate;
+  if (tlsOptions.key !== undefined) settings.key = tlsOptions.key;
   if (net.isIP(host) === 0) settings.servername = host;
   if (ca !== undefined && ca !== null) settings.ca = ca;
   const socket = tls.connect(settings);

@@ -207,11 +207,13 @@ class TlsFrontDoor implements FrontDoor {
       const reason = REASON_OF_ALERT[peeked.alert] ?? 'hello-invalid';
       this.#admission.refused({ remote, reason, detail: `${peeked.problem} (alert ${peeked.alert})`, name: null });
     } else {
-      this.#follow(arrival, this.#given.route(peeked, remote));
+      // An agent's handshake is an HTTP/1.1 upgrade: no visitor's browser is without ALPN, and whoever is, is asked, whatever the
+      // name and the configuration are, so that the question tells nothing (design 6.5).
+      this.#follow({ ...arrival, asksAgents: peeked.alpn.length === 0 }, this.#given.route(peeked, remote));
     }
   }
 
-  #follow(arrival: Arrival, route: HelloRoute): void {
+  #follow(arrival: Arrival & { readonly asksAgents: boolean }, route: HelloRoute): void {
     const { raw: socket, remote } = arrival;
     const { passthrough } = this.#given;
     if (route.kind === 'terminate') {
@@ -232,7 +234,7 @@ class TlsFrontDoor implements FrontDoor {
     else passthrough.refuse(visitor, route.policy, route.reason);
   }
 
-  #terminate(arrival: Arrival, name: string | null, certificate: number): void {
+  #terminate(arrival: Arrival & { readonly asksAgents: boolean }, name: string | null, certificate: number): void {
     const clientAuthorities = name === null ? null : this.#clientAuthorities(name, arrival.remote);
     this.#terminator.start({ ...arrival, name, certificate, clientAuthorities }, this.#options.readTimeoutMs);
   }

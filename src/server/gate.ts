@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
@@ -6,14 +7,11 @@ import type { TunnelInfo } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
 import type { TunnelRegistry } from '../registry/registry.ts';
 import type { MemoryBudget } from '../tunnel/memory-budget.ts';
-import {
-  answerHandshake,
-  type HandshakeRequest,
-  readHandshake,
-  type ServiceRequest,
-} from '../tunnel/server-handshake.ts';
+import { answerHandshake, type HandshakeRequest, readHandshake } from '../tunnel/server-handshake.ts';
 import { ServerTunnel } from '../tunnel/server-session.ts';
 import type { LivenessOptions } from '../tunnel/types.ts';
+import { type Asker, chainOf, proofOf } from './agent-certificate.ts';
+import { CertificateEnds } from './certificate-ends.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { Holder } from './holder.ts';
 import { identify } from './identify.ts';
@@ -47,6 +45,7 @@ export interface GateOptions {
 interface Admitted {
   readonly tunnel: ServerTunnel;
   readonly handshake: HandshakeRequest;
+  readonly chain: readonly X509Certificate[];
   /** By which it was let in last. */
   grounds: Grounds;
 }
@@ -55,6 +54,8 @@ interface Admitted {
 interface Grounds {
   readonly policy: ResolvedDomain;
   readonly holder: Holder;
+  /** Whether a certificate was among the proofs. */
+  readonly isCertified: boolean;
 }
 
 /** Where agents come in: checks a handshake, turns the connection around, keeps the tunnel registered until its end. */
@@ -62,10 +63,12 @@ export class TunnelGate {
   readonly #gate: GateOptions;
   /** All that are not over, also those that were replaced and drain. */
   readonly #tunnels = new Set<Admitted>();
+  readonly #certificateEnds: CertificateEnds;
   #nextId = 1;
 
   constructor(gate: GateOptions) {
     this.#gate = gate;
+    this.#certificateEnds = new CertificateEnds(gate.options.observer);
   }
 
   /** Tells every agent to leave; resolves when the last tunnel is over. What still runs at the deadline is cut. */
@@ -105,9 +108,10 @@ export class TunnelGate {
   async admit(request: IncomingMessage, socket: TLSSocket, head: Buffer, remote: string): Promise<boolean> {
     let handshake: HandshakeRequest | null = null;
     let grounds: Grounds;
+    const chain = chainOf(socket);
     try {
       handshake = readHandshake(request);
-      grounds = await this.authorise(serviceRequestOf(handshake), remote);
+      grounds = await this.authorise(askerOf(handshake, chain), remote);
     } catch (thrown) {
       this.#refused(handshake, remote, asBackdialError(thrown, 'handshake-invalid'));
       return false;
@@ -118,7 +122,7 @@ export class TunnelGate {
     if (head.length > 0) socket.unshift(head);
     const { name } = this.#gate.options;
     answerHandshake(socket, { token: accepted.token, node: name, workers: 1 }, () =>
-      this.#open(accepted, grounds, socket, remote),
+      this.#open({ handshake: accepted, chain, grounds }, socket, remote),
     );
     return true;
   }
@@ -129,12 +133,12 @@ export class TunnelGate {
   }
 
   async #recheck(admitted: Admitted): Promise<void> {
-    const { tunnel, handshake } = admitted;
+    const { tunnel, handshake, chain } = admitted;
     const late = setTimeout(() => tunnel.revoke('agent-lost', 'its secret could not be checked in time'), RECHECK_MS);
     late.unref();
     while (this.#tunnels.has(admitted) && this.#isDated(admitted)) {
       try {
-        admitted.grounds = await this.authorise(serviceRequestOf(handshake), tunnel.info.remote, 0);
+        admitted.grounds = await this.authorise(askerOf(handshake, chain), tunnel.info.remote, 0);
       } catch (thrown) {
         const error = asBackdialError(thrown, 'internal');
         // Too many checks wait already, in a storm of handshakes.
@@ -153,28 +157,44 @@ export class TunnelGate {
    * Finds out who asks and whether it may serve the domain that it names. Fails with the reason, which only the log may tell
    * (design 6.5). `refusalRounds`: see {@link SecretCheck}.
    */
-  async authorise({ domain, credentials }: ServiceRequest, remote: string, refusalRounds?: number): Promise<Grounds> {
+  async authorise(asker: Asker, remote: string, refusalRounds?: number): Promise<Grounds> {
     const { domains, options, secrets, access } = this.#gate;
     const deps = { domains, secrets, identities: () => options.grants };
-    const shown = { credentials, certificateNames: [], domain };
+    const { domain, credentials } = asker;
+    const proof = () => proofOf(asker, domains().find(domain));
+    let proven = proof();
+    const shown = () => ({
+      credentials,
+      certificateNames: proven.names,
+      certifiesDomain: proven.coversDomain,
+      domain,
+    });
     // Before anything else is looked at, so that the time of a refusal does not tell whether the domain exists.
-    let holder = await identify(deps, shown, refusalRounds);
+    let holder = await identify(deps, shown(), refusalRounds);
     // The configuration may have changed meanwhile.
     while (typeof holder !== 'string' && !holder.isCurrent(options.grants)) {
-      holder = await identify(deps, shown, refusalRounds);
+      proven = proof();
+      holder = await identify(deps, shown(), refusalRounds);
     }
     const policy = domains().find(domain);
     if (policy === null) throw new BackdialError(domains().absence(domain), domain);
     if (!access.of(policy).admitsAgent(remote)) throw new BackdialError('network-refused', remote);
-    if (typeof holder === 'string') throw new BackdialError(holder, domain);
+    if (typeof holder === 'string') {
+      // A secret that is wrong is told of where one was shown, for the domain may take either.
+      const { fault } = proven;
+      if (fault !== null && (credentials === null || asker.chain.length > 0))
+        throw new BackdialError('agent-certificate', fault);
+      throw new BackdialError(holder, domain);
+    }
     const verdict = holder.mayClaim(domain);
     if (!verdict.granted) throw new BackdialError('claim-refused', verdict.missing);
-    return { policy, holder };
+    return { policy, holder, isCertified: proven.names.length > 0 };
   }
 
-  #open(handshake: HandshakeRequest, grounds: Grounds, socket: TLSSocket, remote: string): void {
+  #open(accepted: Omit<Admitted, 'tunnel'>, socket: TLSSocket, remote: string): void {
     if (socket.destroyed) return;
-    const { head } = handshake;
+    const { head } = accepted.handshake;
+    const [certificate] = accepted.grounds.isCertified ? accepted.chain : [];
     const { observer, name, drainMs } = this.#gate.options;
     const info: TunnelInfo = {
       id: `t${this.#nextId}`,
@@ -183,6 +203,7 @@ export class TunnelGate {
       slot: head.slot,
       remote,
       node: name,
+      ...(certificate === undefined ? {} : { certificateEndsAt: certificate.validToDate.getTime() }),
     };
     this.#nextId += 1;
     const openedAt = Date.now();
@@ -194,7 +215,8 @@ export class TunnelGate {
       budget: this.#gate.budget,
       onDialled: (dialled) => observer({ type: 'dialled', tunnel: info, ...dialled }),
     });
-    const admitted = { tunnel, handshake, grounds };
+    const admitted: Admitted = { tunnel, ...accepted };
+    const stopWatch = certificate === undefined ? null : this.#certificateEnds.watch(certificate, info);
     this.#tunnels.add(admitted);
     const replaced = this.#gate.registry.add(tunnel);
     observer({ type: 'tunnel-opened', tunnel: info, peerVersion: head.version });
@@ -204,6 +226,7 @@ export class TunnelGate {
     }
     tunnel.leaving.addEventListener('abort', () => this.#gate.registry.remove(tunnel), { once: true });
     void tunnel.closed.then(({ reason, detail }) => {
+      stopWatch?.();
       this.#tunnels.delete(admitted);
       this.#gate.registry.remove(tunnel);
       observer({ type: 'tunnel-closed', tunnel: info, reason, detail, lifetimeMs: Date.now() - openedAt });
@@ -224,6 +247,6 @@ export class TunnelGate {
   }
 }
 
-function serviceRequestOf({ head: { domain, instance }, credentials }: HandshakeRequest): ServiceRequest {
-  return { domain, instance, credentials };
+function askerOf({ head: { domain, instance }, credentials }: HandshakeRequest, chain: Asker['chain']): Asker {
+  return { domain, instance, credentials, chain };
 }

@@ -11,6 +11,8 @@ export interface Shown {
   readonly credentials: Credentials | null;
   /** DNS names of a client certificate that was proven under an authority for agents. Empty without one. */
   readonly certificateNames: readonly string[];
+  /** Whether such a certificate is one for the domain, or for the instance of it that asks. Default false. */
+  readonly certifiesDomain?: boolean;
   /** The domain that a secret without a name (Bearer) is meant for; null where none is named. */
   readonly domain: string | null;
 }
@@ -33,7 +35,7 @@ export type Identified = Holder | 'secret-missing' | 'secret-wrong';
  */
 export async function identify(
   { domains, identities, secrets }: IdentifyDeps,
-  { credentials, certificateNames, domain }: Shown,
+  { credentials, certificateNames, certifiesDomain = false, domain }: Shown,
   refusalRounds?: number,
 ): Promise<Identified> {
   const named = credentials?.identity ?? null;
@@ -46,6 +48,8 @@ export async function identify(
   const owners: GrantOwner[] = [];
   if (known && identity !== undefined) owners.push({ kind: 'identity', identity });
   if (known && policy !== null) owners.push({ kind: 'domain', policy });
+  const certified = certifiesDomain && domain !== null ? domains().find(domain) : null;
+  if (certified !== null && !(known && certified === policy)) owners.push({ kind: 'domain', policy: certified });
   for (const each of all) {
     if (each !== identity && isCertified(each, certificateNames)) owners.push({ kind: 'identity', identity: each });
   }

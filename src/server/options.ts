@@ -102,6 +102,11 @@ export interface DomainOptions {
   /** Any of these lets an agent in: plain, or a SHA-512-crypt hash (`$6$...`). */
   readonly secrets: readonly Secret[];
   /**
+   * PEM of the authorities, with their revocation lists (`X509 CRL`), that issue agents' certificates: a certificate for the domain, or
+   * for `instance.domain`, lets in without a secret. Default null: none does.
+   */
+  readonly certificates?: string | null;
+  /**
    * What becomes of the TLS of visitors who name the domain in SNI: `terminate`, the default, ends it here; `passthrough`
    * hands every byte, the ClientHello first, to the target, and nobody here ever sees a key.
    */

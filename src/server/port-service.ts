@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { type Answer, textAnswer } from '../net/error-answer.ts';
-import { readServiceRequest, type ServiceRequest } from '../tunnel/server-handshake.ts';
+import { readServiceRequest } from '../tunnel/server-handshake.ts';
+import { type Asker, chainOf } from './agent-certificate.ts';
 import type { TunnelGate } from './gate.ts';
 import type { PortClaims } from './port-claims.ts';
 import type { PortRequest } from './service-requests.ts';
@@ -15,7 +16,7 @@ export interface PortServiceOptions {
 
 /** Who holds a port, and what was shown for it. */
 interface Held {
-  readonly request: ServiceRequest;
+  readonly request: Asker;
   readonly remote: string;
 }
 
@@ -30,9 +31,9 @@ export class PortService {
 
   /** Null: whoever asks has not proven that it may serve the domain; only the observer is told why. */
   async answer({ method, port }: PortRequest, request: IncomingMessage, remote: string): Promise<Answer | null> {
-    let asked: ServiceRequest | null = null;
+    let asked: Asker | null = null;
     try {
-      asked = readServiceRequest(request);
+      asked = { ...readServiceRequest(request), chain: chainOf(request.socket) };
       const refusal = await this.#missingGrant(asked, port, remote);
       if (refusal !== null) throw refusal;
       return method === 'PUT' ? await this.#open({ request: asked, remote }, port) : this.#close(asked, port);
@@ -80,7 +81,7 @@ export class PortService {
 
   /** Rejects where it is not proven who asks, or that it may serve the domain; gives the refusal where only the port is denied. */
   async #missingGrant(
-    request: ServiceRequest,
+    request: Asker,
     port: number,
     remote: string,
     refusalRounds?: number,
@@ -99,7 +100,7 @@ export class PortService {
     return textAnswer(201, `port ${port} is open\n`);
   }
 
-  #close({ domain, instance }: ServiceRequest, port: number): Answer {
+  #close({ domain, instance }: Asker, port: number): Answer {
     if (!this.#given.claims.release({ domain, instance }, port)) {
       return textAnswer(404, `port ${port} is not open for ${domain} (instance ${instance})\n`);
     }

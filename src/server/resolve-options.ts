@@ -4,6 +4,7 @@ import { BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { canonicalName } from '../core/host-name.ts';
 import { sameValue } from '../core/same-value.ts';
+import { readAuthorities } from '../pki/authorities.ts';
 import type { Balance, DomainOptions, ProxyOptions, ServerOptions } from './options.ts';
 import { clientProblems, proxyProblems, type ResolvedClients, resolveClients } from './resolve-clients.ts';
 import {
@@ -43,6 +44,7 @@ const DEFAULTS = {
 const LEAST_MEMORY_BYTES = 1_000_000;
 
 const DOMAIN_DEFAULTS = {
+  certificates: null,
   networks: [],
   forward: [],
   tls: 'terminate',
@@ -92,7 +94,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     if (domain.proxyProtocol != null && domain.target == null) {
       problems.push(`${domain.name}: \`proxyProtocol\` is for \`target\`, and there is none`);
     }
-    const own = [...clientProblems(domain), ...grantProblems(domain.grants ?? {})];
+    const own = [...clientProblems(domain), ...authorityProblems(domain), ...grantProblems(domain.grants ?? {})];
     problems.push(...own.map((problem) => `${domain.name}: ${problem}`));
   }
   problems.push(...identityProblems(base.grants, names), ...proxyProblems(base.proxy));
@@ -101,6 +103,15 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   const grants = Object.freeze(base.grants.map(resolveIdentity));
   const proxy = base.proxy === null ? null : Object.freeze({ credentials: [], ...defined(base.proxy) });
   return Object.freeze({ ...base, domains: Object.freeze(domains), grants, proxy });
+}
+
+function authorityProblems({ certificates = null }: DomainOptions): string[] {
+  try {
+    if (certificates !== null) readAuthorities(certificates);
+    return [];
+  } catch (error) {
+    return [`\`certificates\` ${(error as Error).message}`];
+  }
 }
 
 /**

@@ -7,6 +7,9 @@ const HANDSHAKE_TIMEOUT_MS = 2_147_483_647;
 /** Policies with client certificates whose servers are kept; another one's are made anew when it is visited. */
 const MAX_POLICIES = 1_000;
 
+/** In the place of authorities: a certificate is asked for, and whose it is, is judged later. No authority is named to strangers. */
+export const ANY_AUTHORITY = '';
+
 /** Who is told of handshakes. */
 export interface TlsListeners {
   readonly onSecure: (tlsSocket: TLSSocket) => void;
@@ -21,9 +24,11 @@ export interface TlsListeners {
 export class TlsServers {
   readonly certificates: Certificates;
   readonly #listeners: TlsListeners;
-  /** By the hosts of an entry. */
+  /** By the hosts of an entry, and whether a certificate is asked for: a session passes from none to the other. */
   readonly #ticketKeys = new Map<string, Buffer>();
   readonly #plain: (Server | undefined)[] = [];
+  /** Of {@link ANY_AUTHORITY}. */
+  readonly #asking: (Server | undefined)[] = [];
   /** By PEM of the authorities, then by certificate; the policy that was not visited for longest comes first. */
   readonly #mutual = new Map<string, (Server | undefined)[]>();
 
@@ -33,15 +38,17 @@ export class TlsServers {
     this.#listeners = listeners;
     const known = previous?.ticketKeys();
     for (let index = 0; index < certificates.size; index += 1) {
-      const hosts = certificates.hostsOf(index);
-      const keys = known?.get(hosts);
-      if (keys !== undefined) this.#ticketKeys.set(hosts, keys);
+      for (const authorities of [null, ANY_AUTHORITY]) {
+        const name = ticketName(certificates.hostsOf(index), authorities);
+        const keys = known?.get(name);
+        if (keys !== undefined) this.#ticketKeys.set(name, keys);
+      }
     }
   }
 
   /** The server of an entry of `certificates`, which asks visitors for a certificate of `authorities` (PEM) unless that is null. */
   of(certificate: number, authorities: string | null = null): Server {
-    const servers = authorities === null ? this.#plain : this.#mutualServers(authorities);
+    const servers = this.#serversFor(authorities);
     const server = servers[certificate] ?? this.#make(certificate, authorities);
     servers[certificate] = server;
     return server;
@@ -50,10 +57,18 @@ export class TlsServers {
   /** Those in use, by the hosts of the entry. */
   ticketKeys(): Map<string, Buffer> {
     const keys = new Map(this.#ticketKeys);
-    for (const [index, server] of this.#plain.entries()) {
-      if (server !== undefined) keys.set(this.certificates.hostsOf(index), server.getTicketKeys());
+    for (const [authorities, servers] of [[null, this.#plain] as const, [ANY_AUTHORITY, this.#asking] as const]) {
+      for (const [index, server] of servers.entries()) {
+        if (server !== undefined)
+          keys.set(ticketName(this.certificates.hostsOf(index), authorities), server.getTicketKeys());
+      }
     }
     return keys;
+  }
+
+  #serversFor(authorities: string | null): (Server | undefined)[] {
+    if (authorities === null) return this.#plain;
+    return authorities === ANY_AUTHORITY ? this.#asking : this.#mutualServers(authorities);
   }
 
   #mutualServers(authorities: string): (Server | undefined)[] {
@@ -66,11 +81,14 @@ export class TlsServers {
   }
 
   #make(certificate: number, authorities: string | null): Server {
+    const hosts = this.certificates.hostsOf(certificate);
     const context = this.certificates.contextOptions(certificate);
-    const ticketKeys = this.#ticketKeys.get(this.certificates.hostsOf(certificate));
+    const isMutual = authorities !== null && authorities !== ANY_AUTHORITY;
+    const ticketKeys = isMutual ? undefined : this.#ticketKeys.get(ticketName(hosts, authorities));
     const server = createServer({
       ...context,
-      ...(authorities !== null ? mutualOptions(authorities, context) : ticketKeys === undefined ? {} : { ticketKeys }),
+      ...(ticketKeys === undefined ? {} : { ticketKeys }),
+      ...(isMutual ? mutualOptions(authorities, context) : authorities === null ? {} : ASKING),
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
@@ -78,6 +96,13 @@ export class TlsServers {
     server.on('tlsClientError', this.#listeners.onClientError);
     return server;
   }
+}
+
+/** What a session was proven with is judged anew at each handshake, so that it may be resumed. */
+const ASKING: TlsOptions = { ca: [], requestCert: true, rejectUnauthorized: false };
+
+function ticketName(hosts: string, authorities: string | null): string {
+  return authorities === null ? hosts : `${hosts}\0asking`;
 }
 
 function mutualOptions(authorities: string, { secureOptions = 0 }: TlsOptions): TlsOptions {

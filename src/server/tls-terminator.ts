@@ -5,7 +5,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import { keepRawSocket } from '../net/reset.ts';
 import type { Certificates } from './certificates.ts';
 import { clientSubject } from './client-certificate.ts';
-import { TlsServers } from './tls-servers.ts';
+import { ANY_AUTHORITY, TlsServers } from './tls-servers.ts';
 import type { VisitorConnection } from './visitor.ts';
 
 /** A connection whose ClientHello was read, and that is to be answered under one of our certificates. */
@@ -21,6 +21,8 @@ export interface Handshake {
   readonly certificate: number;
   /** PEM of the authorities whose certificate the visitor is asked for; null: it is asked for none. */
   readonly clientAuthorities: string | null;
+  /** Where the visitor is not asked for those: whether it is asked for any certificate, which an agent may have. */
+  readonly asksAgents: boolean;
 }
 
 /** Why a handshake came to nothing. */
@@ -63,7 +65,7 @@ export class TlsTerminator {
 
   /** Takes the socket over. `deadlineMs` starts with accept, ends with the handshake; 0: 120 s. */
   start(handshake: Handshake, deadlineMs: number): void {
-    const { raw, acceptedAt, certificate, clientAuthorities } = handshake;
+    const { raw, acceptedAt, certificate, clientAuthorities, asksAgents } = handshake;
     const timeoutMs = deadlineMs || DEFAULT_HANDSHAKE_TIMEOUT_MS;
     const running: Running = { handshake, deadline: undefined, failure: null, over: false };
     const left = Math.max(1, timeoutMs - (performance.now() - acceptedAt));
@@ -75,7 +77,11 @@ export class TlsTerminator {
     raw.once('close', () => this.#rawOnClose(running));
     // A TLSSocket copies it; with true, a FIN right after the hello would leave the connection open for ever.
     raw.allowHalfOpen = false;
-    this.#running.run(running, () => this.#servers().of(certificate, clientAuthorities).emit('connection', raw));
+    this.#running.run(running, () =>
+      this.#servers()
+        .of(certificate, clientAuthorities ?? (asksAgents ? ANY_AUTHORITY : null))
+        .emit('connection', raw),
+    );
   }
 
   #servers(): TlsServers {

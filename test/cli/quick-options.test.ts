@@ -40,7 +40,7 @@ describe('the options of a quick agent', () => {
   it('come from flags', () => {
     const { domain, server } = quickOptions({ ...GIVEN, pin: PIN, instance: 'i-1', identity: 'ci' }, TARGET, {});
     assert.equal(server, 'tunnel.test:443');
-    assert.equal(domain.secret.reveal(), SECRET);
+    assert.equal(domain.secret?.reveal(), SECRET);
     assert.deepEqual(
       { ...domain, secret: null },
       { name: 'dev.test', secret: null, target: TARGET, remote: [server], pin: PIN, instance: 'i-1', identity: 'ci' },
@@ -58,7 +58,7 @@ describe('the options of a quick agent', () => {
     const { domain, server, warnings } = quickOptions({}, TARGET, env);
     assert.equal(server, '[2001:db8::1]:8443');
     assert.deepEqual([domain.name, domain.pin, domain.instance], ['dev.test', PIN, 'box']);
-    assert.equal(domain.secret.reveal(), SECRET);
+    assert.equal(domain.secret?.reveal(), SECRET);
     assert.deepEqual(warnings, []);
   });
 
@@ -70,7 +70,7 @@ describe('the options of a quick agent', () => {
       BACKDIAL_PIN: '',
     };
     const { domain, server } = quickOptions(GIVEN, TARGET, env);
-    assert.deepEqual([server, domain.name, domain.secret.reveal()], ['tunnel.test:443', 'dev.test', SECRET]);
+    assert.deepEqual([server, domain.name, domain.secret?.reveal()], ['tunnel.test:443', 'dev.test', SECRET]);
     assert.equal(domain.pin, undefined);
     fails('usage', { domain: 'a.test', secret: SECRET }, /--server is missing/, { BACKDIAL_SERVER: '' });
   });

@@ -67,8 +67,8 @@ describe("an agent's configuration", () => {
       'domains/off.json5': '{ targets: { target: 1 } }',
     });
     const [wild, db] = options.domains;
-    assert.equal(wild?.secret.reveal(), SECRET);
-    assert.equal(db?.secret.reveal(), SECRET);
+    assert.equal(wild?.secret?.reveal(), SECRET);
+    assert.equal(db?.secret?.reveal(), SECRET);
     const target = db?.targets?.[0]?.target ?? assert.fail();
     const socket = 'kind' in target && target.kind === 'unix' ? target.path : '';
     assert.match(socket, /\/domains\/db\.sock$/);

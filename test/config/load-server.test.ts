@@ -122,7 +122,7 @@ describe("a server's configuration", () => {
       'domains/a.example.json5:3:24: secret[1]: found a value of type number; allowed: a text, a "$6$..." hash or "@file"',
       'domains/a.example.json5:3:27: secret[2]: the secret is empty',
       'domains/b.example.json5:1:15: not valid JSON5: invalid end of input',
-      'domains/c.example.json5:1:1: secret: found none; an active domain needs one, or a `target`: nobody could serve it',
+      'domains/c.example.json5:1:1: secret: found none; an active domain needs one, or `certificates`, or a `target`: nobody could serve it',
     ]);
   });
 

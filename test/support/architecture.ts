@@ -14,11 +14,11 @@ const ARROWS: Readonly<
   net: { rooms: ['core'] },
   tunnel: { rooms: ['core', 'net'] },
   registry: { rooms: ['core', 'net', 'tunnel'] },
-  server: { rooms: ['core', 'net', 'tunnel', 'registry'], packages: ['undici', 'ipaddr.js', 'sha512-crypt-ts'] },
+  server: { rooms: ['core', 'net', 'tunnel', 'registry', 'pki'], packages: ['undici', 'ipaddr.js', 'sha512-crypt-ts'] },
   agent: { rooms: ['core', 'net', 'tunnel'], packages: ['http2-wrapper'] },
   pki: { rooms: ['core'], packages: ['@peculiar/x509', 'reflect-metadata'] },
   config: {
-    rooms: ['core'],
+    rooms: ['core', 'pki'],
     types: ['src/server/options.ts', 'src/agent/options.ts'],
     packages: ['json5', '@humanwhocodes/momoa', 'zod', 'ipaddr.js', 'chokidar'],
   },
