@@ -1,5 +1,5 @@
 /** The library's face: what is not exported here is not public. */
-export { type Agent, createAgent } from './agent/agent.ts';
+export { type Agent, type AgentState, createAgent } from './agent/agent.ts';
 export type { Exposure, ExposureRequest, Exposures, SavedExposure } from './agent/exposures.ts';
 export type { FetchHandler } from './agent/fetch-handler.ts';
 export type { AgentHandler, RequestHandler } from './agent/handler.ts';

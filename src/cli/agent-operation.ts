@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { BackdialError } from '../core/errors.ts';
 import type { BackdialEvent, Observer } from '../core/events.ts';
 import type { Agent } from '../index.ts';
@@ -8,6 +9,7 @@ import type { ApiRoute } from '../net/api-route.ts';
 import { AGENT_DOMAIN_SCHEMA, TUNNEL_SCHEMA } from './api-schemas.ts';
 import { ConfigRecord } from './config-record.ts';
 import { metricsRoute } from './metrics-route.ts';
+import { type SummaryParts, statusRoute } from './program-summary.ts';
 
 /** What an operator gets to see of an agent through `api`. */
 export class AgentOperation {
@@ -17,11 +19,13 @@ export class AgentOperation {
   readonly #logs: Logs;
   #agent: Agent | null = null;
   #metrics: Metrics | null = null;
+  #draining = false;
 
   constructor(logs: Logs) {
     this.#logs = logs;
     this.observer = (event) => this.#observe(event);
     this.routes = [
+      statusRoute(() => this.#summary()),
       metricsRoute(() => this.#metrics),
       {
         method: 'GET',
@@ -44,6 +48,24 @@ export class AgentOperation {
     ];
   }
 
+  #summary(): SummaryParts {
+    const { domains, memory } = this.#known.state();
+    const tunnels = this.#tunnels();
+    const { config, certificates } = this.record;
+    return {
+      kind: 'agent',
+      name: hostname(),
+      draining: this.#draining,
+      domains: domains.length,
+      served: domains.filter(({ links }) => links.some(({ tunnel }) => tunnel !== null)).length,
+      tunnels: tunnels.length,
+      active: tunnels.reduce((sum, { stats }) => sum + stats.streams, 0),
+      memory,
+      config,
+      certificates,
+    };
+  }
+
   get #known(): Agent {
     if (this.#agent === null) throw new BackdialError('internal', 'the agent is not there yet');
     return this.#agent;
@@ -52,6 +74,11 @@ export class AgentOperation {
   /** To be called once the agent was made, which was given {@link observer}. */
   watch(agent: Agent): void {
     this.#agent = agent;
+  }
+
+  /** The agent was told to stop. */
+  drain(): void {
+    this.#draining = true;
   }
 
   /** Metrics are counted while there is somebody to ask for them. To be called after {@link watch}. */

@@ -47,6 +47,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
   {
+    command: 'status',
+    describe: 'Show how a server or agent that runs is',
+    load: async () => (await import('./commands/status.ts')).statusCommand,
+  },
+  {
+    command: 'drain <tunnel>',
+    describe: 'Ask one tunnel of a server that runs to leave',
+    load: async () => (await import('./commands/drain.ts')).drainCommand,
+  },
+  {
     command: 'domain',
     describe: 'Add a domain to a server, with a fresh secret',
     load: async () => (await import('./commands/domain.ts')).domainCommand,

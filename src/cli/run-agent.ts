@@ -74,6 +74,7 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
         manager.stopping();
         void reloader.close();
         api.drain();
+        operation.drain();
         logs.system.info('draining; a second signal ends it at once');
       },
     );

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { ConfigFiles } from '../config/config-files.ts';
 import { loadServer, type ServerConfig, serverKeyOf } from '../config/load-server.ts';
 import { VERSION } from '../core/version.ts';
@@ -31,7 +32,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
   const manager = serviceManager(process.env);
   try {
     logs.system.info({ version: VERSION, file }, `backdial ${VERSION}: server, configured by ${file}`);
-    const operation = new ServerOperation(logs);
+    const operation = new ServerOperation(logs, config.options.name ?? hostname());
     const optionsOf = optionsMaker(config.state, logs, operation);
     const server = createServer(await optionsOf(config));
     operation.watch(server);
@@ -66,6 +67,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
         manager.stopping();
         void reloader.close();
         api.drain();
+        operation.drain();
         logs.system.info('draining: no new connections; a second signal ends it at once');
       },
     );

@@ -8,6 +8,7 @@ import type { ApiRoute } from '../net/api-route.ts';
 import { DOMAIN_SCHEMA, TUNNEL_SCHEMA } from './api-schemas.ts';
 import { ConfigRecord } from './config-record.ts';
 import { metricsRoute } from './metrics-route.ts';
+import { type SummaryParts, statusRoute } from './program-summary.ts';
 
 /** What an operator gets to see of a server, and to do with it, through `admin`. */
 export class ServerOperation {
@@ -15,13 +16,17 @@ export class ServerOperation {
   readonly observer: Observer;
   readonly routes: readonly ApiRoute[];
   readonly #logs: Logs;
+  readonly #name: string;
   #server: Server | null = null;
   #metrics: Metrics | null = null;
+  #draining = false;
 
-  constructor(logs: Logs) {
+  constructor(logs: Logs, name: string) {
     this.#logs = logs;
+    this.#name = name;
     this.observer = (event) => this.#observe(event);
     this.routes = [
+      statusRoute(() => this.#summary()),
       metricsRoute(() => this.#metrics),
       {
         method: 'GET',
@@ -59,6 +64,23 @@ export class ServerOperation {
     ];
   }
 
+  #summary(): SummaryParts {
+    const domains = this.#known.domains();
+    const { config, certificates } = this.record;
+    return {
+      kind: 'server',
+      name: this.#name,
+      draining: this.#draining,
+      domains: domains.length,
+      served: domains.filter(({ instances }) => instances.length > 0).length,
+      tunnels: this.#known.tunnels().length,
+      active: domains.reduce((sum, { active }) => sum + Object.values(active).reduce((all, each) => all + each, 0), 0),
+      memory: this.#known.memory(),
+      config,
+      certificates,
+    };
+  }
+
   get #known(): Server {
     if (this.#server === null) throw new BackdialError('internal', 'the server is not there yet');
     return this.#server;
@@ -67,6 +89,11 @@ export class ServerOperation {
   /** To be called once the server was made, which was given {@link observer}. */
   watch(server: Server): void {
     this.#server = server;
+  }
+
+  /** The server was told to stop. */
+  drain(): void {
+    this.#draining = true;
   }
 
   /** Metrics are counted while there is somebody to ask for them. */

@@ -135,6 +135,8 @@ export const ERRORS = {
   'api-token': entry("the API's token is missing or wrong", 401, 'http_request_denied', { exitCode: 1 }),
   'api-foreign': entry('the API does not answer who asks like this', 403, 'http_request_denied', { exitCode: 1 }),
   'api-not-found': entry('the API has no such thing', 404, 'destination_not_found', { exitCode: 1 }),
+  'api-unreachable': entry('the API cannot be asked', 502, 'connection_refused', { exitCode: 1 }),
+  'api-unhealthy': entry('the program does not serve', 503, 'destination_unavailable', { exitCode: 1 }),
   'api-value': entry('a value is not allowed', 422, 'http_request_error', { exitCode: 1 }),
   // The program.
   'config-invalid': entry('the configuration is invalid', 500, 'proxy_configuration_error', { exitCode: 1 }),
