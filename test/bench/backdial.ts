@@ -35,6 +35,8 @@ export interface BackdialOptions {
   /** Added to the files of the server and of its domain. */
   readonly serverKeys?: object;
   readonly domainKeys?: object;
+  /** Added to the agent's file. */
+  readonly agentKeys?: object;
   /** Further files of the server's folder, by name. */
   readonly serverFiles?: Readonly<Record<string, string>>;
   /** A module that the server loads before itself; it can be sent messages. */
@@ -77,7 +79,7 @@ export async function startBackdial(options: BackdialOptions): Promise<Backdial>
       ...(options.connections === undefined ? {} : { connections: options.connections }),
     }),
   );
-  const agentFile = scratch.write('agent/agent.json5', json(common));
+  const agentFile = scratch.write('agent/agent.json5', json({ ...common, ...options.agentKeys }));
 
   const start = (kind: 'server' | 'agent', file: string): Program => {
     const own = kind === 'server' && options.serverProbe !== undefined ? ['--import', options.serverProbe] : [];

@@ -40,12 +40,14 @@ class Exposing {
   }
 
   static async start(t: TestContext): Promise<Exposing> {
-    const server = await startServer({
-      domains: [
-        { name: 'devservice', secrets: [new Secret(SECRET)], grants: { ports: [{ first: 20_000, last: 31_999 }] } },
-      ],
-    });
     const target = await startEchoTarget('service');
+    assert.ok(target.address.kind === 'tcp');
+    const { port: reachable } = target.address;
+    const grants = {
+      ports: [{ first: 20_000, last: 31_999 }],
+      destinations: [{ host: { address: '127.0.0.1', prefix: 32 }, ports: { first: reachable, last: reachable } }],
+    };
+    const server = await startServer({ domains: [{ name: 'devservice', secrets: [new Secret(SECRET)], grants }] });
     const folder = mkdtempSync(join(tmpdir(), 'backdial-test-'));
     const api = await steadyPort();
     mkdirSync(join(folder, 'domains'));
@@ -59,9 +61,7 @@ class Exposing {
     };
     writeFileSync(join(folder, 'agent.json5'), JSON.stringify({ api: { listen: `127.0.0.1:${api}` } }));
     writeFileSync(join(folder, 'domains/devservice.json5'), JSON.stringify(domain), { mode: 0o600 });
-    const { address } = target;
-    assert.ok(address.kind === 'tcp');
-    const made = new Exposing(server, `${address.host}:${address.port}`, folder, api);
+    const made = new Exposing(server, `127.0.0.1:${reachable}`, folder, api);
     t.after(async () => {
       await made.#agent.end('SIGKILL');
       await server.close();
@@ -185,4 +185,29 @@ test('pages of other sites may not ask', async (t) => {
   const from = { Origin: 'https://evil.example' };
   assert.equal((await exposing.ask('POST', '/expose', exposing.body(port), from)).status, 403);
   assert.deepEqual(await exposing.list(), []);
+});
+
+test('a remote exposure listens here and leads to what the server dials, as far as a grant allows', async (t) => {
+  const exposing = await Exposing.start(t);
+  const [port, other] = [await steadyPort(), await steadyPort()];
+  const { text: id } = await exposing.ask('POST', '/expose', exposing.body(port, { type: 'remote' }));
+  await exposing.until(id, 'COMPLETE');
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  t.after(() => socket.destroy());
+  let heard = '';
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    heard += text;
+  });
+  // What is sent at once arrives, and the answer to a half-close does, too.
+  socket.end(' and back');
+  await within('the end', once(socket, 'end'));
+  assert.equal(heard, 'service and back');
+
+  const forbidden = exposing.body(other, { type: 'remote', destination_addr: '127.0.0.1:1' });
+  const { text: denied } = await exposing.ask('POST', '/expose', forbidden);
+  await exposing.until(denied, 'COMPLETE');
+  assert.equal(await hear(other), null);
+  const shown = await exposing.until(denied, 'ERROR');
+  assert.match(shown.message, /the server did not open the connection/);
+  assert.equal(await hear(port), 'service');
 });
