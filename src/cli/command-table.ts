@@ -77,6 +77,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/pki.ts')).pkiCommand,
   },
   {
+    command: 'import <from> <file>',
+    describe: 'Convert a configuration of groom',
+    load: async () => (await import('./commands/import.ts')).importCommand,
+  },
+  {
     command: 'completion [shell]',
     describe: 'Print a completion script for bash or zsh',
     load: async () => (await import('./commands/completion.ts')).completionCommand,

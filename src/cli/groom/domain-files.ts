@@ -1,0 +1,96 @@
+import { type GroomSection, isSection } from './parse.ts';
+import {
+  type Converted,
+  compact,
+  flagOf,
+  type Notes,
+  noteOthers,
+  numberOf,
+  sizeOf,
+  textOf,
+  textsOf,
+} from './values.ts';
+
+const OLD_SERVICE = '/.well-known/groom-agent';
+/** How many requests of a domain groom serves at the same time, where the file does not say. */
+const OLD_CONCURRENCY = 20;
+
+/** A server's domain file. */
+export function convertServerDomain(name: string, groom: GroomSection, notes: Notes): Converted {
+  const clients = isSection(groom.clients) ? groom.clients : {};
+  noteOthers(
+    groom,
+    ['active', 'secret', 'concurrency', 'body_size', 'transaction', 'networks', 'clients'],
+    name,
+    notes,
+  );
+  const lists = { networks: textsOf(clients.networks), ranges: textsOf(clients.ranges) };
+  const credentials = textsOf(clients.credentials);
+  const some = <T>(list: readonly T[]): readonly T[] | undefined => (list.length === 0 ? undefined : list);
+  const who = compact({
+    networks: some(lists.networks),
+    ranges: some(lists.ranges),
+    credentials: some(credentials),
+    banner: credentials.length === 0 ? undefined : (textOf(clients, 'banner') ?? 'groom'),
+  });
+  return compact({
+    active: flagOf(groom, 'active') ?? false,
+    secret: textOf(groom, 'secret'),
+    networks: some(textsOf(groom.networks)),
+    concurrency: numberOf(groom, 'concurrency') ?? OLD_CONCURRENCY,
+    bodySize: sizeOf(groom, 'body_size'),
+    transaction: flagOf(groom, 'transaction'),
+    clients: Object.keys(who).length === 0 ? undefined : who,
+  });
+}
+
+/** An agent's domain file. */
+export function convertAgentDomain(name: string, groom: GroomSection, notes: Notes): Converted {
+  noteOthers(groom, ['active', 'secret', 'concurrency', 'remote', 'service', 'insecure', 'targets'], name, notes);
+  const service = textOf(groom, 'service');
+  const targets = isSection(groom.targets) ? groom.targets : {};
+  const routes = textsOf(targets.active).flatMap((route) => {
+    const section = targets[route];
+    const converted = isSection(section) ? convertRoute(route, section, { name, notes }) : null;
+    if (converted === null) notes.push(`${name}: the target \`${route}\` was left out: it has no URL`);
+    return converted === null ? [] : [converted];
+  });
+  return compact({
+    active: flagOf(groom, 'active') ?? false,
+    secret: textOf(groom, 'secret'),
+    remote: textOf(groom, 'remote'),
+    service: service === OLD_SERVICE ? undefined : service,
+    insecure: flagOf(groom, 'insecure'),
+    concurrency: numberOf(groom, 'concurrency') ?? OLD_CONCURRENCY,
+    targets: routes.length === 0 ? undefined : routes,
+  });
+}
+
+function convertRoute(
+  route: string,
+  section: GroomSection,
+  { name, notes }: { readonly name: string; readonly notes: Notes },
+): Converted | null {
+  const url = URL.parse(textOf(section, 'target') ?? '');
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return null;
+  if (url.pathname !== '/') {
+    notes.push(
+      `${name}: the path ${url.pathname} of the target \`${route}\` was left out; \`path\` and \`rewrite\` can do it`,
+    );
+  }
+  const query = Object.fromEntries(Array.from(url.searchParams, ([key, value]) => [key, value === '' ? null : value]));
+  const [method, path] = [textOf(section, 'method'), textOf(section, 'path')];
+  const host = textOf(section, 'host') ?? 'target';
+  // groom never looks at a target's certificate.
+  const secure = url.protocol === 'https:';
+  if (secure) notes.push(`${name}: the certificate of ${url.origin} is not verified, as with groom; see \`tls\` there`);
+  return compact({
+    name: route,
+    method: method === undefined || method === '' ? undefined : method.toUpperCase(),
+    path: path === undefined || path === '' ? undefined : path,
+    target: url.origin,
+    query: Object.keys(query).length === 0 ? undefined : query,
+    host: host === 'remote' ? 'forwarded' : host,
+    tls: secure ? { verify: false } : undefined,
+  });
+}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import JSON5 from 'json5';
+import { loadAgent } from '../../src/config/load-agent.ts';
+import { loadServer } from '../../src/config/load-server.ts';
+import { testCertificate } from '../support/certificates.ts';
+import { runCli } from '../support/run-cli.ts';
+import { withFolder } from '../support/with-folder.ts';
+
+const parse = (file: string) => JSON5.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+
+const SERVER = `groom
+{
+    mode = server   // bare words are texts
+    log {
+        system = "file(path=logs/public-%Y%m%d.log) syslog(facility=local4,name=public)"
+        access = "file(path=logs/clients-%Y%m%d.log,time=no,severity=no)"
+        disconnected = yes
+    }
+    listen
+    [
+        "10.11.12.13:8443,one.pem,one.key"
+        "*:8444,groom.certificates" // a list in this file
+    ]
+    certificates [ "^.+\\\\.dev\\\\.example\\\\.com$ one.pem one.key", "* one.pem one.key" ]
+    idle_timeout = 20s; body_size = 1MB
+    /* the rest
+       is left as it is */
+    unavailable = 410
+    strange = 1
+}
+`;
+const DOMAIN = `groom {
+    active = on
+    secret = "super # secret, 16+"
+    networks = [ "190.27.3.0/24", "4.3.0.0/18" ]
+    clients {
+        networks = [ "174.17.24.0/24" ]
+        ranges = [ "2019-10-01-2019-10-31 tue-fri 08:00-19:00", "2020-01-01 sat- 13:00-17:00" ]
+        credentials = [ "user1:password1", "user2:password2" ]
+    }
+}
+`;
+const AGENT = `groom { mode: "agent", connect_timeout: 7s, log { system = "file(path=agent.log) console()" } }`;
+const AGENT_DOMAIN = `groom
+{
+    active = true
+    secret = "super-secret-enough"
+    remote = "vps.example.com:8443"
+    targets
+    {
+        active = [ static, default, gone ]
+        static {
+            method = "^(options|HEAD|GET)$"
+            path   = "^/static/.+$"
+            target = "https://localhost:9443/"
+        }
+        default { host = forwarded, target = "http://localhost:8000/?debug=&who=me" }
+    }
+}
+`;
+
+describe('backdial import groom', () => {
+  it("converts a server's configuration into one that loads, and notes what it leaves out", async () => {
+    const { cert, key } = testCertificate();
+    const files = {
+      'groom.conf': SERVER,
+      'domains/www.example.com': DOMAIN,
+      'domains/.hidden': 'x',
+      'out/one.pem': cert,
+      'out/one.key': key,
+      'out/logs/keep': '',
+    };
+    await withFolder(files, async (folder) => {
+      const { code, stdout, stderr } = await runCli([
+        'import',
+        'groom',
+        `${folder}/groom.conf`,
+        '--out',
+        `${folder}/out`,
+      ]);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^wrote .*server\.json5\nwrote .*domains\/www\.example\.com\.json5$/m);
+      assert.match(stdout, /^note: server: `strange` was left out$/m);
+      assert.match(stdout, /^note: log: syslog goes to udp/m);
+      const server = parse(`${folder}/out/server.json5`);
+      assert.deepEqual(server.listen, ['10.11.12.13:8443', '0.0.0.0:8444', '[::]:8444']);
+      assert.deepEqual(
+        (server.certificates as { hosts: string }[]).map(({ hosts }) => hosts),
+        ['/^.+\\.dev\\.example\\.com$/', '*', '*'],
+      );
+      assert.deepEqual(
+        [server.idleTimeout, server.bodySize, server.unavailable, 'service' in server],
+        ['20s', '1MB', 410, false],
+      );
+      const loaded = await loadServer(`${folder}/out/server.json5`);
+      assert.deepEqual(loaded.ok ? [] : loaded.problems, []);
+      assert.ok(loaded.ok);
+      const [domain] = loaded.config.options.domains;
+      assert.equal(domain?.name, 'www.example.com');
+      assert.equal(domain?.secrets?.[0]?.reveal(), 'super # secret, 16+');
+      assert.equal(domain?.concurrency, 20);
+      assert.equal(domain?.clients?.banner, 'groom');
+      assert.equal(domain?.clients?.ranges?.length, 2);
+    });
+  });
+
+  it("converts an agent's, with its routes in their order", async () => {
+    await withFolder({ 'groom.conf': AGENT, 'domains/www.example.com': AGENT_DOMAIN }, async (folder) => {
+      const { code, stdout, stderr } = await runCli(['import', 'groom', 'groom.conf', '--out', 'out'], { cwd: folder });
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /the target `gone` was left out/);
+      assert.match(stdout, /certificate of https:\/\/localhost:9443 is not verified, as with groom/);
+      assert.deepEqual(parse(`${folder}/out/domains/www.example.com.json5`).targets, [
+        {
+          name: 'static',
+          method: '^(OPTIONS|HEAD|GET)$',
+          path: '^/static/.+$',
+          target: 'https://localhost:9443',
+          host: 'target',
+          tls: { verify: false },
+        },
+        { name: 'default', target: 'http://localhost:8000', query: { debug: null, who: 'me' }, host: 'forwarded' },
+      ]);
+      const loaded = await loadAgent(`${folder}/out/agent.json5`);
+      assert.deepEqual(loaded.ok ? [] : loaded.problems, []);
+      assert.equal(loaded.ok && loaded.config.options.connectTimeoutMs, 7_000);
+      const again = await runCli(['import', 'groom', 'groom.conf', '--out', 'out'], { cwd: folder });
+      assert.equal(again.code, 1);
+      assert.match(again.stderr, /is there already; --force overwrites/);
+      assert.equal(
+        (await runCli(['import', 'groom', 'groom.conf', '--out', 'out', '--force'], { cwd: folder })).code,
+        0,
+      );
+    });
+  });
+
+  it('says where it does not understand a file, and writes nothing then', async () => {
+    const wrong: readonly (readonly [string, RegExp])[] = [
+      ['groom { mode = server\n listen = }', /groom\.conf:2: found "}"; wanted: a value/],
+      ['groom { mode = server', /groom\.conf:1: found the end; wanted: a key/],
+      ['other { mode = server }', /found no section `groom/],
+      ['groom { mode = both }', /`mode` is neither server nor agent/],
+      ['groom { mode = server\n x = {{<other.conf}} }', /groom\.conf:2: .* no macro/],
+    ];
+    for (const [text, message] of wrong) {
+      await withFolder({ 'groom.conf': text }, async (folder) => {
+        const { code, stdout, stderr } = await runCli(['import', 'groom', 'groom.conf', '--out', 'out'], {
+          cwd: folder,
+        });
+        assert.equal(code, 1);
+        assert.match(stderr, message);
+        assert.equal(stdout, '');
+      });
+    }
+    assert.equal((await runCli(['import', 'groom', '/nonexistent/groom.conf'])).code, 1);
+    assert.equal((await runCli(['import', 'other', 'x'])).code, 2);
+  });
+});
