@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import JSON5 from 'json5';
+import { fileText } from '../../config/file-text.ts';
 import { BackdialError } from '../../core/errors.ts';
 import { toDomain } from '../../core/host-name.ts';
 import { convertAgentDomain, convertServerDomain } from './domain-files.ts';
@@ -88,7 +88,7 @@ function write(
   try {
     mkdirSync(join(out, 'domains'), { recursive: true });
     for (const [name, content] of files) {
-      const text = `// Converted from ${from} of groom.\n${JSON5.stringify(content, { space: 2, quote: '"' })}\n`;
+      const text = `// Converted from ${from} of groom.\n${fileText(content)}`;
       // Secrets are in them.
       writeFileSync(join(out, name), text, { mode: 0o600 });
     }
