@@ -44,13 +44,19 @@ export async function dialServer(
   const socket = await startTls(raw, { host, ca: trust.ca, ...shown }, { ...options, timeoutMs }).catch(
     (error: Error) => {
       options.signal?.throwIfAborted();
-      throw new BackdialError('server-tls', `${route.remote.label}: ${error.message}`, { cause: error });
+      throw new BackdialError('server-tls', `${route.remote.label}: ${tlsProblem(error)}`, { cause: error });
     },
   );
   const problem = distrust(socket, host, trust);
   if (problem === null) return socket;
   socket.destroy();
   throw new BackdialError('server-certificate', `${route.remote.label}: ${problem}`);
+}
+
+/** OpenSSL's words for a peer that does not speak TLS at all say nothing to anyone. */
+function tlsProblem(error: NodeJS.ErrnoException): string {
+  const isOther = error.code === 'ERR_SSL_WRONG_VERSION_NUMBER' || error.code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG';
+  return isOther ? 'what listens there does not speak TLS; is the port right?' : error.message;
 }
 
 async function openRaw({ remote, address, proxy }: ServerRoute, options: OpenOptions): Promise<Socket> {
@@ -81,11 +87,14 @@ export function distrust(socket: TLSSocket, host: string, trust: ServerTrust): s
   const problem = peerProblem(socket, host);
   if (problem === null) return null;
   const pin = socket.getPeerX509Certificate();
+  const clock = OF_TIME.has(problem) ? `; by the clock of this machine it is ${new Date().toISOString()}` : '';
   const found = pin === undefined ? '' : `; if it is the right server, give its pin: ${pinOf(pin.raw)}`;
   return trust.ca === null
-    ? `${problem}${found}, or its authority with \`ca\``
-    : `${problem}: it is not valid under the \`ca\` that was given`;
+    ? `${problem}${clock}${found}, or its authority with \`ca\``
+    : `${problem}${clock}: it is not valid under the \`ca\` that was given`;
 }
+
+const OF_TIME: ReadonlySet<string> = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
 
 function wrongPin(certificate: X509Certificate, expected: string): string {
   return `expected the pin ${expected}, found ${pinOf(certificate.raw)}; give the new one if the server's key was changed on purpose`;

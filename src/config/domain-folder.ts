@@ -33,7 +33,9 @@ export async function listDomainFiles(folder: string, main: Section, findings: F
   findings.usesFolder(folder);
   let names: string[];
   try {
-    names = (await readdir(folder)).filter(isDomainFileName).toSorted();
+    const all = await readdir(folder);
+    names = all.filter(isDomainFileName).toSorted();
+    warnOfOthers(folder, all, main);
   } catch (error) {
     main.problem(`the folder of domains ${folder} ${faultOf(error)}`, ['domains']);
     return [];
@@ -45,6 +47,15 @@ export async function listDomainFiles(folder: string, main: Section, findings: F
     return [];
   }
   return findings.onceForNames(folder, names, () => domainFilesOf(folder, names, findings));
+}
+
+/** Where there is no file of a domain, one that was meant to be may be called otherwise. */
+function warnOfOthers(folder: string, all: readonly string[], main: Section): void {
+  const others = all.filter((name) => !name.startsWith('.') && !name.endsWith('~'));
+  const [first] = others.toSorted();
+  if (first === undefined || all.some(isDomainFileName)) return;
+  const message = `no file in ${folder} ends in .json5 or .json, as those of domains do (there is ${first})`;
+  main.warn(message, ['domains']);
 }
 
 function domainFilesOf(folder: string, names: readonly string[], findings: Findings): DomainFile[] {

@@ -5,7 +5,16 @@ import { AGENT_DOMAIN_KEYS, AGENT_KEYS } from './agent-keys.ts';
 import { type ApiSettings, readApi } from './api-settings.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
-import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, withFiles } from './loaded.ts';
+import {
+  failed,
+  type Loaded,
+  type LoadOptions,
+  loaded,
+  noneActive,
+  renamed,
+  stateFolder,
+  withFiles,
+} from './loaded.ts';
 import { AGENT_LOG_KEYS, type LogSettings, readLog } from './log-settings.ts';
 import { readCertificateFile, readKeyFile, warnOfEnd } from './pem.ts';
 import { readPorts, readRoutes } from './routes.ts';
@@ -87,8 +96,7 @@ async function loadMain(
     if (domain === 'inactive') inactive.push(each.name);
     else if (domain !== null) domains.push(domain);
   }
-  if (domains.length === 0 && findings.problems.length === 0)
-    section.warn('no domain is active: nothing is served', ['domains']);
+  if (domains.length === 0 && findings.problems.length === 0) section.warn(noneActive(inactive), ['domains']);
   return loaded(findings, {
     options: { ...renamed(fields, OPTIONS), domains },
     inactive,

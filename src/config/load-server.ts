@@ -7,7 +7,16 @@ import { readClients } from './clients.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
 import { readGrants, readIdentities } from './grants.ts';
-import { failed, type Loaded, type LoadOptions, loaded, renamed, stateFolder, withFiles } from './loaded.ts';
+import {
+  failed,
+  type Loaded,
+  type LoadOptions,
+  loaded,
+  noneActive,
+  renamed,
+  stateFolder,
+  withFiles,
+} from './loaded.ts';
 import { type LogSettings, readLog, SERVER_LOG_KEYS } from './log-settings.ts';
 import { readNetworks } from './networks.ts';
 import { readAuthorityFile, readCertificateFile, readKeyFile } from './pem.ts';
@@ -114,8 +123,7 @@ async function loadMain(
     }
   }
   refuseDomainNames(section, new Set([...domains.map(({ name }) => name), ...inactive]));
-  if (domains.length === 0 && findings.problems.length === 0)
-    section.warn('no domain is active: nothing is served', ['domains']);
+  if (domains.length === 0 && findings.problems.length === 0) section.warn(noneActive(inactive), ['domains']);
   return loaded(findings, {
     options: {
       ...renamed(fields, OPTIONS),
@@ -166,6 +174,13 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
   if (source === null) return null;
   const section = new Section(source, findings);
   const fields = section.read(SERVER_DOMAIN_KEYS);
+  for (const key of ['remote', 'targets'].filter((one) => section.child(one) !== null).slice(0, 1)) {
+    section.problem(
+      "a file with this key is an agent's; it belongs in the folder of domains of an agent",
+      [key],
+      'key',
+    );
+  }
   const active = fields.active ?? false;
   const given = section.child('secret');
   const folder = resolve(dirname(file));

@@ -57,3 +57,10 @@ export function renamed<T extends object, N extends Readonly<Record<string, keyo
   const entries = Object.entries(names).flatMap(([to, from]) => (given[from] === undefined ? [] : [[to, given[from]]]));
   return Object.fromEntries(entries);
 }
+
+/** What is said where no domain is active. */
+export function noneActive(inactive: readonly string[]): string {
+  const [first] = inactive;
+  const what = first === undefined ? '' : `; set \`active: true\` in the file of one, such as ${first}`;
+  return `no domain is active: nothing is served${what}`;
+}

@@ -3,6 +3,7 @@ import { ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { BackdialEvent, Observer, TunnelEnd } from '../core/events.ts';
 import { durationText } from './access-line.ts';
 import type { AccessLog } from './access-log.ts';
+import { dialHint } from './dial-hint.ts';
 import { LiveTunnels } from './live-tunnels.ts';
 import { endLevel, refusalLevel } from './severity.ts';
 
@@ -99,7 +100,7 @@ function logEvent(log: Logger, live: LiveTunnels, event: Exclude<BackdialEvent, 
       log.warn(
         { event: event.type, server, address, domain, instance, slot, reason, attempt, retryInMs },
         `no tunnel of ${domain} (slot ${slot}) to ${server}${address === null || address === server ? '' : ` at ${address}`}: ` +
-          `${why(reason, detail)}; attempt ${attempt}, the next in ${durationText(retryInMs)}; ${live.text(domain)}`,
+          `${why(reason, detail)}${dialHint(reason, attempt)}; attempt ${attempt}, the next in ${durationText(retryInMs)}; ${live.text(domain)}`,
       );
       return;
     }

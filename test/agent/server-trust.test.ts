@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import * as http from 'node:http';
 import { describe, test } from 'node:test';
 import type { AgentDomainOptions } from '../../src/agent/options.ts';
 import { pinOf } from '../../src/net/pin.ts';
+import { makeSelfSigned } from '../../src/pki/self-signed.ts';
 import { issueCertificate, testAuthority, testCertificate } from '../support/certificates.ts';
 import { FakeServer, type FakeServerOptions } from '../support/fake-server.ts';
+import { closerOf, listenOn } from '../support/listen-on.ts';
 import { testDomain, withAgent } from '../support/with-agent.ts';
 import { eventually } from '../support/within.ts';
 
@@ -53,6 +56,28 @@ describe('an agent proves the server before it sends anything', () => {
     assert.equal(outcome, 'server-certificate');
     assert.match(detail, /localhost.*other\.example/);
     assert.equal(handshakes, 0);
+  });
+
+  test('a certificate that is over is refused with the time that it is here', async () => {
+    const old = await makeSelfSigned({ hosts: ['localhost'], days: -0.01 });
+    const { outcome, detail } = await firstDial({ ca: old.cert }, { certificate: old });
+    assert.equal(outcome, 'server-certificate');
+    assert.match(detail, /CERT_HAS_EXPIRED; by the clock of this machine it is \d{4}-\d\d-\d\dT/);
+  });
+
+  test('what does not speak TLS is said to be that', async () => {
+    const server = http.createServer((_request, response) => response.end());
+    const close = closerOf(server);
+    const port = await listenOn(server);
+    try {
+      await withAgent({ domains: [testDomain({ remote: [`localhost:${port}`] })] }, {}, async (_agent, events) => {
+        const { reason, detail } = await events.wait('dial-failed');
+        assert.equal(reason, 'server-tls');
+        assert.match(detail, /does not speak TLS; is the port right\?$/);
+      });
+    } finally {
+      await close();
+    }
   });
 
   test('the right `pin` is enough without any authority', async () => {

@@ -47,7 +47,7 @@ describe('conf/', () => {
       assert.deepEqual(result.ok ? [] : result.problems, []);
       assert.deepEqual(
         result.warnings.map((warning) => warning.message),
-        ['no domain is active: nothing is served'],
+        ['no domain is active: nothing is served; set `active: true` in the file of one, such as www.example.com'],
       );
       assert.deepEqual(result.ok && result.config.inactive, [NAME]);
     }

@@ -254,6 +254,18 @@ describe("an agent's configuration", () => {
     ]);
   });
 
+  it('says what else there is where no domain is active', async () => {
+    const none = await load({ 'domains/www.example.com': '{}', 'domains/www.example.com.json5~': '{}' });
+    assert.deepEqual(none.warnings, [
+      `agent.json5:1:1: domains: no file in domains ends in .json5 or .json, as those of domains do (there is www.example.com)`,
+      'agent.json5:1:1: domains: no domain is active: nothing is served',
+    ]);
+    const inactive = await load({ 'domains/www.example.com.json5': '{}', 'domains/readme.txt': '' });
+    assert.deepEqual(inactive.warnings, [
+      'agent.json5:1:1: domains: no domain is active: nothing is served; set `active: true` in the file of one, such as www.example.com',
+    ]);
+  });
+
   it('warns of what is unsafe', async () => {
     const { problems, warnings } = await load({
       'domains/x.json5': domain('insecure: true, targets: { target: "https://h", tls: { verify: false } }'),

@@ -22,7 +22,7 @@ export interface FakeHandshake extends HandshakeRequest {
 export interface FakeServerOptions {
   readonly host?: string;
   readonly port?: number;
-  readonly certificate?: TestCertificate;
+  readonly certificate?: Pick<TestCertificate, 'cert' | 'key'>;
   readonly answer?: (handshake: FakeHandshake, count: number) => FakeAnswer;
   /** What it says in Backdial-Node and Backdial-Workers. */
   readonly node?: (count: number) => string;
