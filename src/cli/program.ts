@@ -3,13 +3,20 @@ import { nearest } from '../config/nearest.ts';
 import { BackdialError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { COMMANDS, type CommandEntry } from './command-table.ts';
+import { crashHandler } from './crash.ts';
 import { exitCodeOf, reportError } from './report-error.ts';
 
 /** Runs the program with its arguments (without `node` and the file) and ends the process with its exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   process.stdout.on('error', stdoutOnError);
   process.stderr.on('error', () => {});
-  process.on('uncaughtException', (error) => {
+  // A rejection that nobody handles becomes one, too (Node's default).
+  process.on('uncaughtException', (error, origin) => {
+    const handle = crashHandler();
+    if (handle !== null) {
+      void handle(error, origin).finally(() => process.exit(exitCodeOf(null)));
+      return;
+    }
     reportError(error, wantsStacks(args));
     process.exit(exitCodeOf(error));
   });

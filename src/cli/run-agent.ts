@@ -5,6 +5,7 @@ import { VERSION } from '../core/version.ts';
 import { type AgentOptions, createAgent } from '../index.ts';
 import { AgentOperation } from './agent-operation.ts';
 import { collectBulkGarbage } from './bulk-garbage.ts';
+import { drainOnCrash } from './crash.ts';
 import { exposeRoutes } from './expose-routes.ts';
 import { ExposureFile } from './exposure-file.ts';
 import { reportLoaded } from './load-config.ts';
@@ -48,6 +49,7 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     const exposures = new ExposureFile(config.state);
     const saved = await exposures.load();
     operation.watch(agent);
+    drainOnCrash(logs, (options) => agent.close(options));
     operation.measure(config.api !== null);
     const routes = [...operation.routes, ...exposeRoutes(agent.exposures, exposures)];
     const api = new ProgramApi({ key: 'api', logs, routes });

@@ -5,6 +5,7 @@ import { VERSION } from '../core/version.ts';
 import { createServer, type ServerOptions } from '../index.ts';
 import type { Logs } from '../log/open-logs.ts';
 import { collectBulkGarbage } from './bulk-garbage.ts';
+import { drainOnCrash } from './crash.ts';
 import { reportLoaded } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
 import { ProgramApi } from './program-api.ts';
@@ -36,6 +37,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     const optionsOf = optionsMaker(config.state, logs, operation);
     const server = createServer(await optionsOf(config));
     operation.watch(server);
+    drainOnCrash(logs, (options) => server.close(options));
     operation.measure(config.admin !== null);
     await server.listen();
     const { name } = config.options;
