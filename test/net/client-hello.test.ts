@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net, { type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 import tls from 'node:tls';
 import fc from 'fast-check';
+import { getExtensionData, readTlsClientHello } from 'read-tls-client-hello';
 import {
   ClientHelloReader,
   type HelloVerdict,
@@ -197,6 +199,57 @@ describe('an alert is the verdict', () => {
     const list = Buffer.concat([Buffer.of(7), vector(2, Buffer.from('x')), serverNameData('a.test').subarray(2)]);
     assert.equal(extension(0, vector(2, list)).length, 4 + 2 + list.length);
     assert.equal(readName(hello({ extensions: [{ type: 0, data: vector(2, list) }] })), 'a.test');
+  });
+});
+
+describe('another reader agrees', () => {
+  const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$/);
+  const name = fc.array(label, { minLength: 1, maxLength: 5 }).map((labels) => labels.join('.'));
+  // Types that neither reader looks into.
+  const extensions = fc.array(
+    fc.record({ type: fc.integer({ min: 0x4000, max: 0x7fff }), data: fc.uint8Array({ maxLength: 200 }) }),
+    { maxLength: 5 },
+  );
+
+  test('on the name and the protocols of every valid hello, however it is cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.option(name, { nil: undefined }),
+        fc.array(fc.stringMatching(/^[a-z0-9./-]{1,20}$/), { maxLength: 4 }),
+        extensions,
+        fc.integer({ min: 1, max: 600 }),
+        async (serverName, alpn, given, recordBytes) => {
+          const message = helloMessage({
+            ...(serverName === undefined ? {} : { serverName }),
+            ...(alpn.length === 0 ? {} : { alpn }),
+            extensions: given.map(({ type, data }) => ({ type, data: Buffer.from(data) })),
+          });
+          const verdict = read(records(message, recordBytes));
+          // It reads hellos of one record only.
+          const stream = new PassThrough();
+          stream.end(records(message));
+          const other = await readTlsClientHello(stream);
+          const theirs = {
+            kind: 'hello',
+            serverName: getExtensionData(other, 'server_name')?.serverName ?? null,
+            alpn: getExtensionData(other, 'application_layer_protocol_negotiation')?.protocols ?? [],
+          };
+          assert.deepEqual(verdict, theirs);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('on the hello of Node, as far as both read it', async () => {
+    const bytes = await capture((port) => {
+      const client = tls.connect({ port, host: '127.0.0.1', servername: 'a.test', ALPNProtocols: ['h2'] });
+      client.on('error', () => {});
+      return { close: () => client.destroy() };
+    });
+    const stream = new PassThrough();
+    stream.end(bytes);
+    assert.equal(getExtensionData(await readTlsClientHello(stream), 'server_name')?.serverName, readName(bytes));
   });
 });
 
