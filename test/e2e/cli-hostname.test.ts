@@ -20,6 +20,18 @@ describe('backdial hostname', () => {
     }
   });
 
+  it('prints the name of the folder that a hosts folder of hashes has for it', async () => {
+    for (const typed of ['example.com', 'EXAMPLE.com.']) {
+      const { code, stdout, stderr } = await runCli(['hostname', typed, '--hashed']);
+      assert.deepEqual([code, stdout, stderr], [0, 'ceA51lG1FUJ-gCIICYcmzOsjls2JmL6BBz5LAHROpe0\n', '']);
+    }
+    const { stdout: hashed } = await runCli(['hostname', '--hashed', '🕸💍.ws']);
+    assert.equal((await runCli(['hostname', 'xn--sr8hvo.ws', '--hashed'])).stdout, hashed);
+    const { code, stdout, stderr } = await runCli(['hostname', '--hashed', 'a..b']);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.equal(stderr, 'backdial: not a valid host name: "a..b"\n');
+  });
+
   it('says on standard error that a name is invalid, and exits 1', async () => {
     for (const name of ['a_b.example', 'a..b', '', '1.2.3', '123']) {
       const { code, stdout, stderr } = await runCli(['hostname', name]);

@@ -3,19 +3,27 @@ import { chmod, link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import * as net from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
 import { Secret } from '../../src/index.ts';
 import { alertTo, alertToName } from '../support/alert.ts';
 import { type BackendServer, startBackendServer } from '../support/backend-server.ts';
 import { issueCertificate } from '../support/certificates.ts';
 import { hello, helloMessage, records, serverNameData, vector } from '../support/client-hello.ts';
 import { listenOn } from '../support/listen-on.ts';
+import { connectPeer, startRawTarget } from '../support/raw-target.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { DOMAIN, openTunnel, type Tunnel } from '../support/with-tunnel.ts';
+import { within } from '../support/within.ts';
 
 const PASSTHROUGH = { tls: 'passthrough' } as const;
 const ONE_NAME = serverNameData(DOMAIN).subarray(2);
 const TWO_NAMES = vector(2, ONE_NAME, ONE_NAME);
 const NOWHERE = { address: '192.0.2.0', prefix: 24 };
+
+function certificateOf(name: string) {
+  const { cert, key } = issueCertificate([`DNS:${name}`]);
+  return { certificates: [{ hosts: [name], cert, key }] };
+}
 
 /** A port where nobody listens. */
 async function deadPort(): Promise<number> {
@@ -29,11 +37,10 @@ describe('a server that ends no TLS for a name answers with alert', () => {
   let backend: BackendServer;
   before(async () => {
     const port = await deadPort();
-    const { cert, key } = issueCertificate(['DNS:own.example.com']);
     const target = { host: '127.0.0.1', port };
     const hidden = { ...PASSTHROUGH, secrets: [], target };
     backend = await startBackendServer(null, {
-      certificates: [{ hosts: ['own.example.com'], cert, key }],
+      ...certificateOf('own.example.com'),
       domains: [
         { name: 'unserved.example.com', ...PASSTHROUGH, secrets: [new Secret('a secret of enough bytes')] },
         { name: 'dead.example.com', ...PASSTHROUGH, secrets: [], target },
@@ -91,6 +98,34 @@ describe('a server that ends no TLS for a name answers with alert', () => {
       assert.equal(backend.events.of('access').length, before + 1);
     }
   });
+});
+
+test('a mutated hello is passed on as it is or ends with an alert, before the deadline, and harms nobody', async (t) => {
+  const target = await startRawTarget({ onPeer: (peer) => peer.fin() });
+  t.after(() => target.close());
+  const backend = await startBackendServer(
+    { ...PASSTHROUGH, target: { host: '127.0.0.1', port: target.port } },
+    { ...certificateOf('own.example.com'), readTimeoutMs: 500 },
+  );
+  t.after(() => backend.close());
+  const valid = records(helloMessage({ serverName: DOMAIN, alpn: ['h2'] }), 100);
+  const mutation = fc.record({ at: fc.nat(), value: fc.nat(255), kind: fc.constantFrom('set', 'drop', 'insert') });
+  await fc.assert(
+    fc.asyncProperty(fc.array(mutation, { minLength: 1, maxLength: 4 }), async (mutations) => {
+      const bytes = [...valid];
+      for (const { at, value, kind } of mutations)
+        bytes.splice(at % bytes.length, kind === 'insert' ? 0 : 1, ...(kind === 'drop' ? [] : [value]));
+      const visitor = await connectPeer(backend.frontDoor);
+      visitor.stream.write(Buffer.from(bytes), () => {});
+      const { verdict } = await within('the end', visitor.ending, 5_000);
+      assert.equal(verdict, 'clean');
+      assert.ok(visitor.length === 0 || visitor.bytes.subarray(0, 6).equals(Buffer.of(21, 3, 3, 0, 2, 2)));
+      visitor.close();
+    }),
+    { numRuns: 150 },
+  );
+  assert.ok(target.peers.length > 0, 'some of them still were hellos');
+  assert.equal(await alertToName(backend.frontDoor, 'unknown.example'), 112);
 });
 
 describe('with agents', () => {
