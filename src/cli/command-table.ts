@@ -32,6 +32,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/tcp.ts')).tcpCommand,
   },
   {
+    command: 'connect <name>',
+    describe: 'Reach a domain from here, through the server: a local listener, or stdio',
+    load: async () => (await import('./commands/connect.ts')).connectCommand,
+  },
+  {
     command: 'demo',
     describe: 'Try it: server, agent and a sample service on loopback',
     load: async () => (await import('./commands/demo.ts')).demoCommand,

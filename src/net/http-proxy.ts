@@ -75,7 +75,7 @@ function detailOf(error: BackdialError): string {
 
 /**
  * Asks for a byte stream to `authority` on an open connection, with `login:password` where it is not null. Rejects with a
- * plain error that says what `CONNECT` was answered. The socket is paused then and holds what came behind the answer.
+ * plain error that says what `CONNECT` was answered, with the `status` of an answer that is no 2xx. The socket is paused then and holds what came behind the answer.
  */
 export function requestConnect(
   socket: Socket,
@@ -95,7 +95,7 @@ export function requestConnect(
       const line = received.toString('latin1', 0, received.indexOf('\r\n'));
       const status = /^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(line)?.[1];
       if (status === undefined) return settle(new Error('its answer to CONNECT is not HTTP/1'));
-      if (!status.startsWith('2')) return settle(new Error(refusal(status, authority)));
+      if (!status.startsWith('2')) return settle(refusal(status, authority));
       const rest = received.subarray(end + 4);
       settle(null);
       if (rest.length > 0) socket.unshift(rest);
@@ -133,9 +133,9 @@ function encode(secret: Secret): string {
   return Buffer.from(secret.reveal(), 'utf8').toString('base64');
 }
 
-function refusal(status: string, authority: string): string {
+function refusal(status: string, authority: string): Error {
   const hint = status === '407' ? '; give login:password in the URL of HTTPS_PROXY' : '';
-  return `it answered CONNECT ${authority} with ${status}${hint}`;
+  return Object.assign(new Error(`it answered CONNECT ${authority} with ${status}${hint}`), { status: Number(status) });
 }
 
 function parseProxy(text: string): HttpProxy {

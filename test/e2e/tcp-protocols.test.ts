@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { connectPeer, startRawTarget } from '../support/raw-target.ts';
 import { runTool, startDaemon } from '../support/real-program.ts';
+import { withSshd } from '../support/sshd.ts';
 import { steadyPort } from '../support/steady-port.ts';
 import { missingTools } from '../support/tools.ts';
 import { type Ending, endingOfError } from '../support/verdict.ts';
@@ -35,38 +33,18 @@ describe('through the TCP way in', () => {
   );
 
   test('ssh logs in to an sshd, which speaks first', { skip: missingTools('sshd', 'ssh', 'ssh-keygen') }, () =>
-    withFolder({}, async (folder) => {
-      const file = (name: string) => join(folder, name);
-      for (const name of ['host', 'user'])
-        await runTool('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file(name)]);
-      const port = await steadyPort();
-      const settings = [
-        `ListenAddress 127.0.0.1:${port}`,
-        `HostKey ${file('host')}`,
-        `AuthorizedKeysFile ${file('user.pub')}`,
-        `PidFile ${file('pid')}`,
-        'StrictModes no',
-        'UsePAM no',
-        'PasswordAuthentication no',
-      ];
-      await writeFile(file('sshd_config'), `${settings.join('\n')}\n`);
-      await chmod(file('user'), 0o600);
-      // Where it runs as root it wants the folder that its service would have made.
-      if (userInfo().uid === 0) await mkdir('/run/sshd', { recursive: true });
-      const sshd = await startDaemon('sshd', ['-D', '-e', '-f', file('sshd_config')], port);
-      try {
-        await withTunnel({ target: port }, async ({ tcp }) => {
-          const options = ['StrictHostKeyChecking=no', `UserKnownHostsFile=${file('known')}`, 'BatchMode=yes'];
-          const where = ['-p', String(tcp), '-i', file('user'), `${userInfo().username}@127.0.0.1`];
-          const flags = [...options.flatMap((option) => ['-o', option]), '-F', 'none', ...where];
-          const { code, stdout, stderr } = await runTool('ssh', [...flags, 'cat; exit 7'], 'through the tunnel');
-          assert.equal(stdout, 'through the tunnel', stderr);
-          assert.equal(code, 7);
-        });
-      } finally {
-        await sshd.stop();
-      }
-    }),
+    withSshd(({ port, flags, user }) =>
+      withTunnel({ target: port }, async ({ tcp }) => {
+        const where = ['-p', String(tcp), `${user}@127.0.0.1`];
+        const { code, stdout, stderr } = await runTool(
+          'ssh',
+          [...flags, ...where, 'cat; exit 7'],
+          'through the tunnel',
+        );
+        assert.equal(stdout, 'through the tunnel', stderr);
+        assert.equal(code, 7);
+      }),
+    ),
   );
 
   test('who speaks first is heard, though the visitor says nothing', async () => {

@@ -31,6 +31,7 @@ const ARROWS: Readonly<
     // the way of an agent step by step.
     files: [
       'src/server/sha512-crypt.ts',
+      'src/agent/connect-through.ts',
       'src/agent/dial-server.ts',
       'src/agent/authorization.ts',
       'src/agent/resolve-options.ts',
