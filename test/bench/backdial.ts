@@ -43,6 +43,10 @@ export interface BackdialOptions {
   readonly serverProbe?: string;
   /** Makes both processes answer {@link readHeap}. Default false: the processes are as users run them. */
   readonly memoryProbe?: boolean;
+  /** The target speaks TLS, and HTTPS visitors are passed through to it. Default false. */
+  readonly passthrough?: boolean;
+  /** Streams that the domain may have at once, on both sides. Default: the product's. */
+  readonly concurrency?: number;
 }
 
 /** Starts both programs with files of configuration, access logs off; resolves when a visitor's request was answered. */
@@ -55,7 +59,10 @@ export async function startBackdial(options: BackdialOptions): Promise<Backdial>
   const common = { domains: 'domains', state: 'state', log: { level: 'warn', system: 'console', access: null } };
   const json = (value: unknown): string => JSON.stringify(value, null, 2);
   // What only HTTP can ask for keeps a domain from having TCP ports.
-  const domainFile = { active: true, secret, listen: [`127.0.0.1:${tcpPort}`], ...options.domainKeys };
+  const bounds = options.concurrency === undefined ? {} : { concurrency: options.concurrency };
+  const tls = options.passthrough === true ? { tls: 'passthrough' } : {};
+  const listen = [`127.0.0.1:${tcpPort}`];
+  const domainFile = { active: true, secret, listen, ...tls, ...bounds, ...options.domainKeys };
   for (const [name, text] of Object.entries(options.serverFiles ?? {})) scratch.write(`server/${name}`, text);
   scratch.write(`server/domains/${DOMAIN}.json5`, json(domainFile));
   const serverFile = scratch.write(
@@ -77,6 +84,7 @@ export async function startBackdial(options: BackdialOptions): Promise<Backdial>
       instance: 'bench',
       targets: [{ target: `tcp://127.0.0.1:${options.targetPort}` }],
       ...(options.connections === undefined ? {} : { connections: options.connections }),
+      ...bounds,
     }),
   );
   const agentFile = scratch.write('agent/agent.json5', json({ ...common, ...options.agentKeys }));
@@ -91,7 +99,8 @@ export async function startBackdial(options: BackdialOptions): Promise<Backdial>
   const agent = start('agent', agentFile);
   await untilTrue(agent, 'an answer through the tunnel', async () => {
     if (server.child.exitCode !== null) throw new Error(`the server ended:\n${server.output()}`);
-    return domainFile.listen.length > 0 ? answersHttp(tcpPort) : answersHttps(httpsPort);
+    const isClear = options.passthrough !== true && domainFile.listen.length > 0;
+    return isClear ? answersHttp(tcpPort) : answersHttps(httpsPort);
   });
   return {
     server,

@@ -21,10 +21,16 @@ export interface MeasuredLoad extends LoadResult {
 export type LoadGenerator = (url: string, visitors: number, seconds: number) => Promise<LoadResult>;
 
 /** Kept-alive HTTP/1.1 visitors. One thread: it shares the machine with what it measures. */
-export const wrk: LoadGenerator = async (url, visitors, seconds) => {
-  const args = ['-t1', `-c${visitors}`, `-d${seconds}s`, '--timeout', '10s', url];
+export const wrk: LoadGenerator = (url, visitors, seconds) => runWrk([], url, visitors, seconds);
+
+/** As many visitors at once; each request has a connection of its own. */
+export const wrkShort: LoadGenerator = (url, visitors, seconds) =>
+  runWrk(['-H', 'Connection: close'], url, visitors, seconds);
+
+async function runWrk(more: readonly string[], url: string, visitors: number, seconds: number): Promise<LoadResult> {
+  const args = [...more, '-t1', `-c${visitors}`, `-d${seconds}s`, '--timeout', '10s', url];
   return parseWrk((await run(findTool('wrk'), args)).stdout);
-};
+}
 
 /** Kept-alive HTTP/1.1 visitors, by another program. */
 export const h2loadHttp1: LoadGenerator = (url, visitors, seconds) => h2load(['--h1'], url, visitors, seconds);

@@ -10,9 +10,11 @@ import { idleMemory } from './idle-memory.ts';
 import { loginStorm } from './login-storm.ts';
 import { longPath } from './long-path.ts';
 import { manyDomains } from './many-domains.ts';
+import { peek } from './peek.ts';
 import { lookForRathole } from './rathole.ts';
 import { type BenchReport, describeMachine, formatMarkdown, formatTable } from './report.ts';
-import { stalledReaders } from './stalled-readers.ts';
+import { shortConnections } from './short-connections.ts';
+import { manyStalledReaders, stalledReaders } from './stalled-readers.ts';
 import { stealth } from './stealth.ts';
 import { tcpCpu } from './tcp-cpu.ts';
 import { transferMemory } from './transfer-memory.ts';
@@ -20,11 +22,14 @@ import { transferMemory } from './transfer-memory.ts';
 const BENCHES: readonly Bench[] = [
   httpsCpu,
   tcpCpu,
+  shortConnections,
   transferMemory,
   idleMemory,
   stalledReaders,
+  manyStalledReaders,
   bulk,
   longPath,
+  peek,
   guardedCpu,
   manyDomains,
   loginStorm,

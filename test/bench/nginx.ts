@@ -13,18 +13,35 @@ export interface Nginx extends Program {
   readonly port: number;
 }
 
+export interface TargetOptions {
+  /** What the kernel holds for each connection of what was answered. Default: the kernel's choice, up to some MB. */
+  readonly sendBufferBytes?: number;
+}
+
 /**
  * The target: the cheapest HTTP server at hand, whose own CPU is never counted. `/` answers {@link ANSWER_BYTES},
- * `/bulk` answers `bulkBytes` zeros.
+ * `/bulk` answers `bulkBytes` zeros, `/upload` takes any body.
  */
-export async function startTarget(bulkBytes = 0): Promise<Nginx> {
+export async function startTarget(bulkBytes = 0, { sendBufferBytes }: TargetOptions = {}): Promise<Nginx> {
+  const buffer = sendBufferBytes === undefined ? '' : ` sndbuf=${sendBufferBytes}`;
   const scratch = new Scratch('bulk');
   // A hole from end to end: it takes no room on the disk.
   truncateSync(scratch.write('bulk', ''), bulkBytes);
   return start('target', (port) => [
-    `server { listen 127.0.0.1:${port} backlog=4096; location / { default_type text/plain;`,
+    `server { listen 127.0.0.1:${port} backlog=4096${buffer}; location / { default_type text/plain;`,
     `return 200 "${'x'.repeat(ANSWER_BYTES)}"; }`,
-    `location = /bulk { default_type application/octet-stream; alias ${scratch.folder}/bulk; } }`,
+    `location = /bulk { default_type application/octet-stream; alias ${scratch.folder}/bulk; }`,
+    // Reads and drops the body before the next request of the connection is looked at.
+    'location = /upload { client_max_body_size 0; lingering_time 600s; lingering_timeout 60s; return 200; } }',
+  ]);
+}
+
+/** A target that ends TLS itself; `/` answers {@link ANSWER_BYTES}. */
+export async function startTlsTarget(): Promise<Nginx> {
+  const { certFile, keyFile } = testCertificate();
+  return start('tls-target', (port) => [
+    `server { listen 127.0.0.1:${port} ssl backlog=4096; ssl_certificate ${certFile}; ssl_certificate_key ${keyFile};`,
+    `location / { default_type text/plain; return 200 "${'x'.repeat(ANSWER_BYTES)}"; } }`,
   ]);
 }
 

@@ -1,7 +1,7 @@
 import { cpuSecondsOf, residentBytes } from './process-figures.ts';
 
 /** Longest wait for a state to settle, ms. */
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 120_000;
 
 /** Resolves when these processes did next to nothing for half a second: what was under way is over. */
 export async function untilIdle(pids: readonly number[]): Promise<void> {

@@ -4,7 +4,7 @@ import { DOMAIN } from './backdial.ts';
 
 /** How many connections are opened at the same time: below what a listener keeps waiting. */
 const BATCH = 50;
-/** Bytes of one read; one buffer is used for all. */
+/** Bytes of one read or write; one buffer is used for all. */
 const READ_BYTES = 256 * 1024;
 /** Starts with each byte of a download; ends one that stands still. */
 const STALL_MS = 20_000;
@@ -76,6 +76,39 @@ export function download(port: number, expectedBytes: number): Promise<void> {
     });
   });
 }
+
+/** Uploads so many zeros to `/upload`; resolves when the target has taken all of them. */
+export function upload(port: number, bytes: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let left = bytes;
+    let answers = '';
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write(`POST /upload HTTP/1.1\r\nHost: ${DOMAIN}\r\nContent-Length: ${bytes}\r\n\r\n`);
+      socketOnDrain();
+    });
+    const socketOnDrain = (): void => {
+      for (let room = true; room && left > 0; ) {
+        const size = Math.min(left, ZEROS.length);
+        left -= size;
+        room = socket.write(ZEROS.subarray(0, size));
+        // The target looks at it once the body is over: its answer says that all of that came.
+        if (left === 0) socket.write(`GET / HTTP/1.1\r\nHost: ${DOMAIN}\r\nConnection: close\r\n\r\n`);
+      }
+    };
+    socket.on('drain', socketOnDrain);
+    socket.on('data', (chunk: Buffer) => {
+      answers += chunk.toString('latin1');
+    });
+    socket.on('error', reject);
+    socket.setTimeout(STALL_MS, () => socket.destroy(new Error(`an upload stood still, ${left} bytes left`)));
+    socket.on('close', () => {
+      if (left === 0 && answers.match(/^HTTP\/1\.1 200/gm)?.length === 2) resolve();
+      else reject(new Error(`an upload ended with ${left} bytes left: ${answers.slice(0, 200)}`));
+    });
+  });
+}
+
+const ZEROS = Buffer.alloc(READ_BYTES);
 
 function requestFor(path: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: ${DOMAIN}\r\n\r\n`;
