@@ -10,7 +10,7 @@ export type {
   TargetAddress,
   WeightedTarget,
 } from './agent/options.ts';
-export type { Network, SocketAddress } from './core/address.ts';
+export type { ListenAddress, Network, SocketAddress, SocketOwner } from './core/address.ts';
 export type { AppliedChange, ApplyResult } from './core/apply-result.ts';
 export type { DialOptions } from './core/dial.ts';
 export type { DomainState, InstanceState } from './core/domain-state.ts';
@@ -36,6 +36,7 @@ export type {
   CredentialOptions,
   DestinationGrant,
   DomainOptions,
+  FrontDoorListener,
   GrantOptions,
   IdentityOptions,
   PortRange,

@@ -6,6 +6,7 @@ import { apiKeys } from '../src/config/api-settings.ts';
 import { SNI_KEYS } from '../src/config/backends.ts';
 import { CLIENTS_KEYS } from '../src/config/clients.ts';
 import { GRANTS_KEYS, IDENTITY_KEYS } from '../src/config/grants.ts';
+import { listenerKeys } from '../src/config/listeners.ts';
 import { LOG_FILE_KEYS, syslogKeys } from '../src/config/log-destinations.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from '../src/config/log-settings.ts';
 import { proxyKeys } from '../src/config/proxy.ts';
@@ -31,6 +32,7 @@ describe('README', () => {
   it('has every configuration key under its heading, and no other', () => {
     const tables = {
       'Keys of `server.json5`': serverKeys('/').schema,
+      'Keys of `listen`': listenerKeys('/').schema,
       'Keys of `certificates`': CERTIFICATE_KEYS.schema,
       'Keys of `sni`': SNI_KEYS.schema,
       "Keys of a server's domain file": SERVER_DOMAIN_KEYS.schema,

@@ -6,6 +6,7 @@ import { createServer, type ServerOptions } from '../index.ts';
 import type { Logs } from '../log/open-logs.ts';
 import { collectBulkGarbage } from './bulk-garbage.ts';
 import { drainOnCrash } from './crash.ts';
+import { takeHandedOver } from './handed-over.ts';
 import { reportLoaded } from './load-config.ts';
 import type { LevelFlags } from './log-level.ts';
 import { ProgramApi } from './program-api.ts';
@@ -34,7 +35,8 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
   try {
     logs.system.info({ version: VERSION, file }, `backdial ${VERSION}: server, configured by ${file}`);
     const operation = new ServerOperation(logs, config.options.name ?? hostname());
-    const optionsOf = optionsMaker(config.state, logs, operation);
+    const sockets = takeHandedOver(process.env, process.pid);
+    const optionsOf = optionsMaker({ state: config.state, logs, sockets, operation });
     const server = createServer(await optionsOf(config));
     operation.watch(server);
     drainOnCrash(logs, (options) => server.close(options));
@@ -82,15 +84,24 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
 }
 
 /** The options of a configuration; where it has no certificate, with the self-signed one that is kept in `state`. */
-function optionsMaker(
-  state: string,
-  logs: Logs,
-  { observer, record }: ServerOperation,
-): (config: ServerConfig) => Promise<ServerOptions> {
+function optionsMaker({
+  state,
+  logs,
+  sockets,
+  operation,
+}: {
+  readonly state: string;
+  readonly logs: Logs;
+  readonly sockets: NonNullable<ServerOptions['sockets']>;
+  readonly operation: ServerOperation;
+}): (config: ServerConfig) => Promise<ServerOptions> {
+  const { observer, record } = operation;
   let told = '';
   return async ({ options }) => {
-    record.hasCertificates(options.certificates);
-    if (options.certificates.length > 0) return { ...options, observer };
+    const own = options.listen.flatMap((each) => ('certificates' in each ? (each.certificates ?? []) : []));
+    const presentsShared = options.listen.some((each) => !('certificates' in each));
+    record.hasCertificates([...options.certificates, ...own]);
+    if (options.certificates.length > 0 || !presentsShared) return { ...options, observer, sockets };
     // Names of domains are left out: a certificate shows them to every stranger.
     const { cert, key, pin, created } = await keepSelfSigned(state, ['localhost']);
     const made = created ? 'a self-signed one was made' : 'the self-signed one is used';
@@ -98,7 +109,7 @@ function optionsMaker(
     if (told !== pin) logs.system.warn({ pin, created }, message);
     told = pin;
     const certificates = [{ hosts: ['*'], cert, key }];
-    record.hasCertificates(certificates);
-    return { ...options, certificates, observer };
+    record.hasCertificates([...certificates, ...own]);
+    return { ...options, certificates, observer, sockets };
   };
 }

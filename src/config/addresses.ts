@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { formatAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
+import { formatAddress, type ListenAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
 import { toHostName } from '../core/host-name.ts';
 
 const MAX_PORT = 65_535;
@@ -36,6 +36,23 @@ export function parseListen(value: unknown, folder: string): SocketAddress[] | n
   if (typeof value !== 'string' || !value.startsWith('unix:')) return parseTcpListen(value);
   const path = parseUnixPath(value, folder);
   return path === null ? null : [{ path }];
+}
+
+/** Highest descriptor that may be named; Linux allows no more in one process by default. */
+const MAX_DESCRIPTOR = 1_048_575;
+/** What systemd allows in `FileDescriptorName=`. */
+const SOCKET_NAME = /^[\x21-\x39\x3b-\x7e]{1,255}$/;
+
+/** What {@link parseHandedOver} understands, for messages. */
+export const LISTEN_ADDRESSES = '"host:port", "[v6]:port", a port, "unix:/path", "systemd:name" or "fd:3"';
+
+/** As {@link parseListen}, and sockets that are handed over: `fd:3`, `systemd:name`. */
+export function parseHandedOver(value: unknown, folder: string): ListenAddress[] | null {
+  const [, kind, rest = ''] = (typeof value === 'string' ? /^(fd|systemd):(.*)$/.exec(value) : null) ?? [];
+  if (kind === undefined) return parseListen(value, folder);
+  if (kind === 'systemd') return SOCKET_NAME.test(rest) ? [{ systemd: rest }] : null;
+  const fd = /^(?:0|[1-9]\d{0,6})$/.test(rest) ? Number(rest) : Number.NaN;
+  return fd <= MAX_DESCRIPTOR ? [{ fd }] : null;
 }
 
 /** The absolute path of `unix:path`, relative to `folder`; null when it is empty or too long for a socket. */

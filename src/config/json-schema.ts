@@ -4,6 +4,7 @@ import { apiKeys } from './api-settings.ts';
 import { SNI_KEYS } from './backends.ts';
 import { CLIENTS_KEYS } from './clients.ts';
 import { FIELD_SHAPES, type JsonShape, oneOrMany, TEXT, TEXT_OR_PORT } from './fields.ts';
+import { listenerKeys } from './listeners.ts';
 import { LOG_FILE_KEYS, syslogKeys } from './log-destinations.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from './log-settings.ts';
 import type { Keys } from './section.ts';
@@ -33,6 +34,9 @@ export function fileSchemas(): readonly FileSchema[] {
   const certificates = orNothing(oneOrMany(objectOf(CERTIFICATE_KEYS)));
   const clients = orNothing(objectOf(CLIENTS_KEYS, { networks: TEXTS, ranges: TEXTS, credentials: TEXTS }));
   const sni = orNothing(objectOf(SNI_KEYS));
+  const listen = orNothing(
+    oneOrMany(anyOf(TEXT_OR_PORT, objectOf(listenerKeys('/'), { certificates, proxyProtocol: TEXTS }))),
+  );
   const target = objectOf(TARGET_KEYS, {
     target: anyOf(TEXT_OR_PORT, { type: 'array', items: anyOf(TEXT_OR_PORT, objectOf(weightedKeys('/'))) }),
     tls: orNothing(objectOf(TLS_KEYS)),
@@ -43,7 +47,7 @@ export function fileSchemas(): readonly FileSchema[] {
     file(
       'server',
       'server.json5',
-      objectOf(serverKeys('/'), { certificates, admin: api, sni, log: log(SERVER_LOG_KEYS) }),
+      objectOf(serverKeys('/'), { listen, certificates, admin: api, sni, log: log(SERVER_LOG_KEYS) }),
     ),
     file(
       'server-domain',

@@ -1,12 +1,14 @@
 import { dirname, resolve } from 'node:path';
-import { formatAddress, type SocketAddress } from '../core/address.ts';
-import type { CertificateOptions, DomainOptions, ServerOptions } from '../server/options.ts';
+import { formatAddress, type ListenAddress } from '../core/address.ts';
+import type { DomainOptions, ServerOptions } from '../server/options.ts';
 import { type ApiSettings, readApi } from './api-settings.ts';
 import { readBackend, readSni } from './backends.ts';
+import { readCertificates } from './certificates.ts';
 import { readClients } from './clients.ts';
 import { type DomainFile, domainFolder, listDomainFiles } from './domain-folder.ts';
 import type { Findings } from './findings.ts';
 import { readGrants, readIdentities } from './grants.ts';
+import { readListeners } from './listeners.ts';
 import {
   failed,
   type Loaded,
@@ -19,11 +21,11 @@ import {
 } from './loaded.ts';
 import { type LogSettings, readLog, SERVER_LOG_KEYS } from './log-settings.ts';
 import { readNetworks } from './networks.ts';
-import { readAuthorityFile, readCertificateFile, readKeyFile } from './pem.ts';
+import { readAuthorityFile } from './pem.ts';
 import { readProxy } from './proxy.ts';
 import { readSecrets } from './secrets.ts';
 import { isObject, type Place, Section } from './section.ts';
-import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from './server-keys.ts';
+import { SERVER_DOMAIN_KEYS, serverKeys } from './server-keys.ts';
 import { openSource } from './source.ts';
 
 /** A server's configuration. */
@@ -39,7 +41,7 @@ export interface ServerConfig {
   readonly log: LogSettings;
 }
 
-const DEFAULT_LISTEN: readonly SocketAddress[] = [
+const DEFAULT_LISTEN: ServerOptions['listen'] = [
   { host: '0.0.0.0', port: 443 },
   { host: '::', port: 443 },
 ];
@@ -97,16 +99,16 @@ async function loadMain(
   { fields, section, folder }: ServerFile,
   { findings, options }: { readonly findings: Findings; readonly options: LoadOptions },
 ): Promise<Loaded<ServerConfig>> {
-  const listen = fields.listen ?? DEFAULT_LISTEN;
-  if (listen.length === 0) section.problem('found an empty list; allowed: at least one address', ['listen']);
-  const certificates = await readCertificates(section, resolve(dirname(file)));
+  const listen = (await readListeners(section.child('listen'), resolve(dirname(file)))) ?? DEFAULT_LISTEN;
+  const certificates = await readCertificates(section.child('certificates'), resolve(dirname(file)));
   const grants = await readIdentities(section.child('grants'), dirname(file));
   const proxy = await readProxy(section.child('proxy'), file);
   const log = await readLog(section.child('log'), SERVER_LOG_KEYS, resolve(dirname(file)));
   const admin = await readApi(section.child('admin'), resolve(dirname(file)));
   const sni = readSni(section.child('sni'), resolve(dirname(file)));
   const claims = new Claims(findings);
-  claims.add(listen, 'the front door', section.place(['listen']));
+  const frontDoors = listen.map((each) => ('address' in each ? each.address : each));
+  claims.add(frontDoors, 'the front door', section.place(['listen']));
   claims.add(fields.redirect ?? [], '`redirect`', section.place(['redirect']));
   claims.add(proxy?.listen ?? [], '`proxy`', section.place(['proxy']));
   claims.add(admin?.listen ?? [], '`admin`', section.place(['admin', 'listen']));
@@ -151,22 +153,6 @@ export async function readServerFile(file: string, findings: Findings) {
   const section = new Section(source, findings);
   const fields = section.read(serverKeys(resolve(dirname(file))));
   return { fields, section, folder: domainFolder(file, fields.domains) };
-}
-
-async function readCertificates(main: Section, folder: string): Promise<CertificateOptions[]> {
-  const certificates: CertificateOptions[] = [];
-  for (const section of main.child('certificates')?.items() ?? []) {
-    const { hosts, cert, key } = section.read(CERTIFICATE_KEYS);
-    if (hosts?.length === 0) section.problem('found an empty list; allowed: at least one host', ['hosts']);
-    const certSection = cert === undefined ? null : section.child('cert');
-    const keySection = key === undefined ? null : section.child('key');
-    const certPem = certSection === null ? null : await readCertificateFile(certSection, folder);
-    const keyPem = keySection === null ? null : await readKeyFile(keySection, folder, certPem);
-    if (hosts !== undefined && certPem !== null && keyPem !== null) {
-      certificates.push({ hosts, cert: certPem, key: keyPem });
-    }
-  }
-  return certificates;
 }
 
 async function readDomain({ name, file }: DomainFile, findings: Findings) {
@@ -260,7 +246,7 @@ class Claims {
     this.#findings = findings;
   }
 
-  add(addresses: readonly SocketAddress[], owner: string, place: Place): void {
+  add(addresses: readonly ListenAddress[], owner: string, place: Place): void {
     for (const address of addresses) {
       const text = formatAddress(address);
       const before = this.#taken.get(text);

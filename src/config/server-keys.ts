@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isCanonicalName, toDomain } from '../core/host-name.ts';
-import { parseListen, parseTcpListen } from './addresses.ts';
+import { LISTEN_ADDRESSES, parseHandedOver, parseTcpListen } from './addresses.ts';
 import {
   anything,
   count,
@@ -38,7 +38,7 @@ const concurrency = () => count(1, MANY);
 function serverSchema(folder: string) {
   return z.strictObject({
     $schema: schemaName(),
-    listen: listOf('"host:port", "[v6]:port", a port or "unix:/path"', (value) => parseListen(value, folder)),
+    listen: anything(),
     certificates: anything(),
     domains: pathText(),
     name: orNull(text('a host name in canonical form, or null', (value) => (isCanonicalName(value) ? value : null))),
@@ -53,7 +53,7 @@ function serverSchema(folder: string) {
     connectionsPerAddress: count(0, MANY),
     unavailable: stealthStatus(),
     transaction: flag(),
-    redirect: orNull(tcpAddresses()),
+    redirect: orNull(listOf(LISTEN_ADDRESSES, (value) => parseHandedOver(value, folder), TEXT_OR_PORT)),
     admin: anything(),
     tunnelMemory: memory(),
     memory: memory(),

@@ -1,6 +1,15 @@
 /** Where to listen or to connect: a TCP address or a Unix socket. */
 export type SocketAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
+/** Where to listen: an address, or a socket that was handed over and listens already, by its descriptor or by its name. */
+export type ListenAddress = SocketAddress | { readonly fd: number } | { readonly systemd: string };
+
+/** Who owns a Unix socket's file; null leaves that as the process makes it. */
+export interface SocketOwner {
+  readonly uid: number | null;
+  readonly gid: number | null;
+}
+
 /** The IP addresses whose first `prefix` bits are those of `address`. */
 export interface Network {
   readonly address: string;
@@ -18,8 +27,10 @@ export function parseHostPort(text: string, defaultHost?: string): { host: strin
   return port > 65_535 ? null : { host, port };
 }
 
-/** `host:port`, an IPv6 host in brackets; a Unix socket as `unix:/path`. */
-export function formatAddress(address: SocketAddress): string {
+/** `host:port`, an IPv6 host in brackets; a Unix socket as `unix:/path`; one that was handed over as `fd:3`, `systemd:name`. */
+export function formatAddress(address: ListenAddress): string {
+  if ('fd' in address) return `fd:${address.fd}`;
+  if ('systemd' in address) return `systemd:${address.systemd}`;
   return 'path' in address ? `unix:${address.path}` : `${bracket(address.host)}:${address.port}`;
 }
 

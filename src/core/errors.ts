@@ -52,6 +52,13 @@ export const ERRORS = {
   'credentials-missing': entry('a login is required', 401, 'http_request_denied'),
   'credentials-wrong': entry('the login or its password is wrong', 401, 'http_request_denied'),
   'credentials-limit': entry('too many wrong logins came from this address', 429, 'http_request_denied'),
+  'proxy-untrusted': entry(
+    'a proxy that is not trusted came to a listener with proxyProtocol',
+    403,
+    'http_request_denied',
+  ),
+  'proxy-header-invalid': entry('the PROXY protocol header is missing or malformed', 400, 'http_request_error'),
+  'proxy-header-timeout': entry('the PROXY protocol header did not come in time', 408, 'http_request_error'),
   'connection-limit': entry('too many connections', 503, 'connection_limit_reached', { retryable: true }),
   // Which domain.
   'domain-unknown': entry('no such domain', 404, 'destination_not_found'),

@@ -136,7 +136,7 @@ class RouteServer implements ApiServer {
       if (length <= MAX_API_BODY_BYTES) response.writeContinue();
       void this.#serverOnRequest(request, response);
     });
-    const listener = await bindServer(server, address, (error) => this.#options.onFault?.(error));
+    const listener = await bindServer(server, address, { onAcceptError: (error) => this.#options.onFault?.(error) });
     this.#options.onListening?.(formatAddress(listener.address));
     return listener;
   }

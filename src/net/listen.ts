@@ -1,7 +1,8 @@
-import { lstatSync, unlinkSync } from 'node:fs';
-import net, { type AddressInfo, type Server, type Socket } from 'node:net';
-import { formatAddress, type SocketAddress } from '../core/address.ts';
+import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
+import net, { type Server, type Socket } from 'node:net';
+import { formatAddress, type ListenAddress, type SocketAddress, type SocketOwner } from '../core/address.ts';
 import { BackdialError } from '../core/errors.ts';
+import { descriptorFault, NOT_LISTENING, socketFacts, takeDescriptor } from './handed-over.ts';
 
 /** A public listener. Sockets that it accepted belong to whoever got them. */
 export interface Listener {
@@ -13,7 +14,16 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-export interface ListenOptions {
+/** What is to be known of an address beside itself. */
+export interface BindOptions {
+  /** Told of a connection that could not be accepted (EMFILE, ECONNABORTED, ...). The listener lives on. */
+  readonly onAcceptError?: ((error: Error) => void) | undefined;
+  /** Permissions of a Unix socket's file, and who owns it. Default null: as the process makes files. */
+  readonly mode?: number | null;
+  readonly owner?: SocketOwner | null;
+}
+
+export interface ListenOptions extends BindOptions {
   /** Called in the turn of the accept; the socket has an `error` listener already. */
   onSocket(socket: Socket): void;
   /** Default true. */
@@ -22,8 +32,6 @@ export interface ListenOptions {
   readonly allowHalfOpen?: boolean;
   /** Idle time before the kernel probes a peer, ms. Default 60,000. */
   readonly keepAliveMs?: number;
-  /** Told of a connection that could not be accepted (EMFILE, ECONNABORTED, ...). The listener lives on. */
-  readonly onAcceptError?: (error: Error) => void;
 }
 
 /** The kernel lowers it to its own limit (`net.core.somaxconn`). */
@@ -33,8 +41,8 @@ const PROBE_TIMEOUT_MS = 1_000;
 /** `sun_path` of Linux without its final zero; libuv would cut a longer one silently. */
 const MAX_UNIX_PATH_BYTES = 107;
 
-/** Listens on a TCP address or a Unix socket. Fails with `listen-failed`, which names the address and what to do. */
-export function listenOn(address: SocketAddress, options: ListenOptions): Promise<Listener> {
+/** Listens, see {@link bindServer}. */
+export function listenOn(address: ListenAddress, options: ListenOptions): Promise<Listener> {
   const server = net.createServer({
     noDelay: options.noDelay ?? true,
     allowHalfOpen: options.allowHalfOpen ?? false,
@@ -45,35 +53,26 @@ export function listenOn(address: SocketAddress, options: ListenOptions): Promis
     socket.on('error', socketOnError);
     options.onSocket(socket);
   });
-  return bindServer(server, address, options.onAcceptError);
+  return bindServer(server, address, options);
 }
 
 /**
- * Binds a server that its caller made (an `http.Server` is one too). `[::]` is IPv6 only, so that it goes together with
- * `0.0.0.0`. Fails with `listen-failed`.
+ * Makes a server that its caller made (an `http.Server` is one too) listen on a TCP address, a Unix socket, or a socket that
+ * was handed over. `[::]` is IPv6 only, so that it goes together with `0.0.0.0`. Fails with `listen-failed`, which names the
+ * address and what to do.
  */
-export async function bindServer(
-  server: Server,
-  address: SocketAddress,
-  onAcceptError?: (error: Error) => void,
-): Promise<Listener> {
-  try {
-    await bind(server, address);
-  } catch (error) {
-    if (!('path' in address) || codeOf(error) !== 'EADDRINUSE') throw listenFailed(address, error);
-    await removeStaleSocket(address.path);
-    await bind(server, address).catch((again: unknown) => {
-      throw listenFailed(address, again);
-    });
-  }
+export async function bindServer(server: Server, address: ListenAddress, options: BindOptions = {}): Promise<Listener> {
+  if ('systemd' in address) throw listenFailed(address, 'no socket of that name was handed over');
+  if ('fd' in address) await takeOver(server, address);
+  else await bindAddress(server, address, options);
   // After `listening`, `error` is about one accept; without a listener it would end the process.
-  server.on('error', (error) => onAcceptError?.(error));
+  server.on('error', (error) => options.onAcceptError?.(error));
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
   const stop = () => {
     if (server.listening) server.close();
   };
   return {
-    address: 'path' in address ? address : { host: address.host, port: (server.address() as AddressInfo).port },
+    address: placeOf(server, address),
     stop,
     close() {
       stop();
@@ -82,13 +81,71 @@ export async function bindServer(
   };
 }
 
-function bind(server: Server, address: SocketAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if ('path' in address && Buffer.byteLength(address.path) > MAX_UNIX_PATH_BYTES) {
-      throw Object.assign(new Error('the path is too long'), { code: 'ENAMETOOLONG' });
+/** Where a server listens. */
+function placeOf(server: Server, given: SocketAddress | { readonly fd: number }): SocketAddress {
+  const found = server.address();
+  if (found === null || typeof found === 'string') {
+    if (!('fd' in given)) return given;
+    return { path: found ?? socketFacts(given.fd)?.path ?? formatAddress(given) };
+  }
+  return { host: 'host' in given ? given.host : found.address, port: found.port };
+}
+
+async function takeOver(server: Server, address: { readonly fd: number }): Promise<void> {
+  const fault = descriptorFault(address.fd);
+  if (fault !== null) throw listenFailed(address, fault);
+  const before = socketFacts(address.fd);
+  try {
+    await listen(server, address);
+  } catch (error) {
+    throw listenFailed(address, codeOf(error) === 'EINVAL' ? NOT_LISTENING : error);
+  }
+  takeDescriptor(address.fd);
+  // Nobody listened there; the system would choose some port.
+  if (before?.listening !== null || socketFacts(address.fd)?.listening === null) return;
+  server.close();
+  throw listenFailed(address, NOT_LISTENING);
+}
+
+async function bindAddress(server: Server, address: SocketAddress, options: BindOptions): Promise<void> {
+  try {
+    await bind(server, address, options);
+  } catch (error) {
+    if (!('path' in address) || codeOf(error) !== 'EADDRINUSE') throw listenFailed(address, error);
+    await removeStaleSocket(address.path);
+    await bind(server, address, options).catch((again: unknown) => {
+      throw listenFailed(address, again);
+    });
+  }
+}
+
+async function bind(server: Server, address: SocketAddress, { mode, owner }: BindOptions): Promise<void> {
+  if (!('path' in address)) return listen(server, { ...address, ipv6Only: address.host === '::' });
+  if (Buffer.byteLength(address.path) > MAX_UNIX_PATH_BYTES) {
+    throw Object.assign(new Error('the path is too long'), { code: 'ENAMETOOLONG' });
+  }
+  const listening = listen(server, address);
+  try {
+    // In the turn that made the file, so that nobody who may not come in finds it.
+    if (server.listening && mode !== undefined && mode !== null) chmodSync(address.path, mode);
+    if (server.listening && owner !== undefined && owner !== null) {
+      chownSync(address.path, owner.uid ?? UNCHANGED, owner.gid ?? UNCHANGED);
     }
+  } catch (error) {
+    await listening;
+    server.close();
+    throw codeOf(error) === 'EPERM' ? Object.assign(error as Error, { code: 'ECHOWN' }) : error;
+  }
+  return listening;
+}
+
+/** An id that `chown` leaves as it is. */
+const UNCHANGED = 4_294_967_295;
+
+function listen(server: Server, options: net.ListenOptions | { readonly fd: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ ...address, backlog: BACKLOG, ipv6Only: 'host' in address && address.host === '::' }, () => {
+    server.listen({ ...options, backlog: BACKLOG }, () => {
       server.off('error', reject);
       resolve();
     });
@@ -131,10 +188,11 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the name cannot be resolved; use an IP address',
   EAI_AGAIN: 'the name cannot be resolved now; use an IP address',
   ENOENT: 'the folder of the Unix socket does not exist; make it',
+  ECHOWN: 'only root may give a socket to another user, and others only to a group of their own',
   ENAMETOOLONG: `a Unix socket's path has at most ${MAX_UNIX_PATH_BYTES} bytes`,
 };
 
-function listenFailed(address: SocketAddress, cause: unknown): BackdialError {
+function listenFailed(address: ListenAddress, cause: unknown): BackdialError {
   const code = codeOf(cause);
   const advice = typeof cause === 'string' ? cause : (ADVICE[code ?? ''] ?? String(cause));
   const where = `${formatAddress(address)}: ${advice}${code === undefined ? '' : ` (${code})`}`;

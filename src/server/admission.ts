@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { formatPeer, plainAddress } from '../core/address.ts';
+import { formatPeer, peerAddress } from '../core/address.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 
@@ -55,25 +55,44 @@ export class Admission {
    * Null when a limit is reached or the peer is gone already: the socket is destroyed then.
    */
   admit(socket: Socket): string | null {
-    const { maxConnections, maxConnectionsPerAddress } = this.#options;
+    const remote = this.admitProxy(socket);
+    return remote !== null && this.admitBehind(socket, peerAddress(remote)) ? remote : null;
+  }
+
+  /** As {@link admit}, for a peer that speaks for others: it has no limit of its own. {@link admitBehind} follows. */
+  admitProxy(socket: Socket): string | null {
+    const { maxConnections } = this.#options;
     const { remoteAddress, remotePort } = socket;
     // A TCP peer that reset the connection before it was looked at has no address any more.
     if (remoteAddress === undefined && socket.localAddress !== undefined) {
       socket.destroy();
       return null;
     }
-    const address = remoteAddress === undefined ? null : plainAddress(remoteAddress);
-    const ofAddress = address === null ? 0 : (this.#perAddress.get(address) ?? 0);
     if (maxConnections > 0 && this.#count >= maxConnections) {
       return this.#turnAway(socket, `the limit of ${maxConnections} connections is reached`);
     }
-    if (maxConnectionsPerAddress > 0 && ofAddress >= maxConnectionsPerAddress) {
-      return this.#turnAway(socket, `${address} has its limit of ${maxConnectionsPerAddress} connections`);
-    }
     this.#count += 1;
-    if (address !== null) this.#perAddress.set(address, ofAddress + 1);
-    socket.once('close', () => this.#leave(address));
+    socket.once('close', () => {
+      this.#count -= 1;
+    });
     return formatPeer(remoteAddress, remotePort);
+  }
+
+  /**
+   * Counts a socket, which {@link admitProxy} admitted, among those of its visitor's address (null: it has none) until it closes.
+   * False when the limit of the address is reached: the socket is destroyed then.
+   */
+  admitBehind(socket: Socket, address: string | null): boolean {
+    if (address === null) return true;
+    const { maxConnectionsPerAddress } = this.#options;
+    const ofAddress = this.#perAddress.get(address) ?? 0;
+    if (maxConnectionsPerAddress > 0 && ofAddress >= maxConnectionsPerAddress) {
+      this.#turnAway(socket, `${address} has its limit of ${maxConnectionsPerAddress} connections`);
+      return false;
+    }
+    this.#perAddress.set(address, ofAddress + 1);
+    socket.once('close', () => this.#leave(address));
+    return true;
   }
 
   /** Tells of a refused connection, or counts it where too many were told of already. */
@@ -104,9 +123,7 @@ export class Admission {
     return null;
   }
 
-  #leave(address: string | null): void {
-    this.#count -= 1;
-    if (address === null) return;
+  #leave(address: string): void {
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left === 0) this.#perAddress.delete(address);
     else this.#perAddress.set(address, left);

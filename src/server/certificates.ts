@@ -29,12 +29,12 @@ export class Certificates {
   readonly #patterns: { readonly index: number; readonly pattern: RegExp }[] = [];
   #catchAll = -1;
 
-  /** Checks every entry; fails with `config-invalid`, naming each problem and the entry that has it. */
-  constructor(entries: readonly CertificateOptions[]) {
+  /** Checks every entry; fails with `config-invalid`, naming each problem and the entry that has it. `where`: the list's name. */
+  constructor(entries: readonly CertificateOptions[], where = 'certificates') {
     this.#entries = entries;
     const problems = entries.flatMap((entry, index) => {
       const problem = this.#addHosts(entry, index) ?? pairProblem(entry);
-      return problem === null ? [] : [`${nameOf(entry, index)}: ${problem}`];
+      return problem === null ? [] : [`${where}[${index}] (${entry.hosts.join(', ')}): ${problem}`];
     });
     if (problems.length > 0) throw new BackdialError('config-invalid', problems.join('; '));
   }
@@ -128,8 +128,4 @@ function patternOf(source: string): RegExp | null {
   } catch {
     return null;
   }
-}
-
-function nameOf(entry: CertificateOptions, index: number): string {
-  return `certificates[${index}] (${entry.hosts.join(', ')})`;
 }

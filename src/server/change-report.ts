@@ -26,7 +26,7 @@ function reportOf(change: ServerChange, settings: ReadonlySet<string>): AppliedC
       return [{ what: 'option', key: 'grants' }];
     case 'proxy-changed':
       return [{ what: 'option', key: 'proxy' }];
-    case 'front-door-moved':
+    case 'front-door-changed':
       return [{ what: 'option', key: 'listen' }];
     case 'redirect-moved':
       return [{ what: 'option', key: 'redirect' }];

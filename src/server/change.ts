@@ -1,12 +1,12 @@
-import { formatAddress, type SocketAddress } from '../core/address.ts';
+import { formatAddress, type ListenAddress } from '../core/address.ts';
 import { sameValue } from '../core/same-value.ts';
 import type { CertificateOptions } from './options.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
 
 /** Listeners that a change opens and closes; those that stay are not touched. */
 export interface ListenChange {
-  readonly added: readonly SocketAddress[];
-  readonly removed: readonly SocketAddress[];
+  readonly added: readonly ListenAddress[];
+  readonly removed: readonly ListenAddress[];
 }
 
 /** One difference between what a server runs with and what it is to run with. */
@@ -17,7 +17,8 @@ export type ServerChange =
   | { readonly type: 'certificates-changed'; readonly certificates: readonly CertificateOptions[] }
   | { readonly type: 'grants-changed' }
   | { readonly type: 'proxy-changed' }
-  | ({ readonly type: 'front-door-moved' } & ListenChange)
+  /** Where none is opened or closed, what one presents or believes is another. */
+  | ({ readonly type: 'front-door-changed' } & ListenChange)
   | ({ readonly type: 'redirect-moved' } & ListenChange)
   /** A limit, a time-out or another value that is looked up whenever it is needed. */
   | { readonly type: 'setting-changed'; readonly key: SettingKey }
@@ -39,6 +40,7 @@ const KINDS = {
   memoryBytes: 'setting',
   drainMs: 'setting',
   inactive: 'setting',
+  sockets: 'setting',
   sni: 'setting',
   // The server's identity towards agents and visitors: they were told the old one.
   name: 'fixed',
@@ -70,8 +72,11 @@ export function diffServerOptions(before: ResolvedServerOptions, after: Resolved
   }
   if (!sameValue(before.grants, after.grants)) changes.push({ type: 'grants-changed' });
   if (!sameValue(before.proxy, after.proxy)) changes.push({ type: 'proxy-changed' });
-  const frontDoor = diffAddresses(before.listen, after.listen);
-  if (frontDoor !== null) changes.push({ type: 'front-door-moved', ...frontDoor });
+  if (!sameValue(before.listen, after.listen)) {
+    const places = (options: ResolvedServerOptions) => options.listen.map(({ address }) => address);
+    const moved = diffAddresses(places(before), places(after)) ?? { added: [], removed: [] };
+    changes.push({ type: 'front-door-changed', ...moved });
+  }
   const redirect = diffAddresses(before.redirect, after.redirect);
   if (redirect !== null) changes.push({ type: 'redirect-moved', ...redirect });
   changes.push(...diffDomains(before.domains, after.domains));
@@ -79,7 +84,7 @@ export function diffServerOptions(before: ResolvedServerOptions, after: Resolved
 }
 
 /** What is only in one of two lists of addresses; null when they have the same. */
-export function diffAddresses(before: readonly SocketAddress[], after: readonly SocketAddress[]): ListenChange | null {
+export function diffAddresses(before: readonly ListenAddress[], after: readonly ListenAddress[]): ListenChange | null {
   const had = new Set(before.map(formatAddress));
   const has = new Set(after.map(formatAddress));
   const added = after.filter((address) => !had.has(formatAddress(address)));

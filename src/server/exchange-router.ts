@@ -24,7 +24,7 @@ export interface RouterOptions {
   readonly domains: () => DomainTable;
   readonly carriers: CarrierSource;
   readonly access: Pick<AccessControl, 'of'>;
-  readonly certificates: () => Certificates;
+  readonly certificates: (door: string) => Certificates;
   readonly forwarder: ExchangeForwarder;
   readonly joiner: UpgradeJoiner;
   /** Over how long a body must keep its least rate, ms. */

@@ -1,22 +1,25 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { formatAddress, type SocketAddress } from '../core/address.ts';
+import { formatAddress, type ListenAddress, type SocketAddress } from '../core/address.ts';
 import type { BackdialError, ErrorCode } from '../core/errors.ts';
 import { ALERT, type Alert, sendAlert } from '../net/alert.ts';
 import type { ClientHello } from '../net/client-hello.ts';
-import { type Listener, listenOn } from '../net/listen.ts';
+import { type Listener, type ListenOptions, listenOn } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
 import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
 import { type PeekBudget, type Peeked, peekClientHello } from '../net/peek.ts';
 import { Admission } from './admission.ts';
-import { Certificates } from './certificates.ts';
+import type { Certificates } from './certificates.ts';
 import type { DomainTable } from './domain-table.ts';
+import { DoorCertificates } from './door-certificates.ts';
 import type { HelloRoute } from './hello-route.ts';
+import { wantedListeners } from './listeners.ts';
+import { findVisitor } from './proxied-visitor.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 import { TlsTerminator } from './tls-terminator.ts';
 import type { TlsWay } from './tls-way.ts';
 import { UncoveredDomains } from './uncovered-domains.ts';
-import type { VisitorConnection } from './visitor.ts';
+import { timeLeft, type VisitorConnection } from './visitor.ts';
 
 /** The TLS listeners for visitors and agents. */
 export interface FrontDoor {
@@ -47,8 +50,8 @@ export interface FrontDoor {
 export interface FrontDoorOptions {
   readonly options: ResolvedServerOptions;
   readonly domains: () => DomainTable;
-  /** What becomes of a connection, by its hello and the visitor's address (`ip:port`). */
-  route(hello: ClientHello, remote: string): HelloRoute;
+  /** What becomes of a connection, by its hello, the visitor's address (`ip:port`) and what its front door presents. */
+  route(hello: ClientHello, remote: string, certificates: Certificates): HelloRoute;
   /** Gets, in the turn of their hello, the connections whose TLS passes through. */
   readonly passthrough: Pick<TlsWay, 'pass' | 'passToHost' | 'refuse'>;
   /** Gets each connection after its TLS handshake; the socket has an `error` listener and is the callee's from then on. */
@@ -60,8 +63,8 @@ export interface FrontDoorOptions {
   readonly clientAuthorities?: (name: string, remote: string) => string | null;
   /** Shared with the other listeners. Default: one of its own, with the limits of `options`. */
   readonly admission?: Admission;
-  /** Those in force; asked at every connection. Default: those of `options`, for ever. */
-  readonly certificates?: () => Certificates;
+  /** What each listener presents now; asked at every connection. Default: as `options` have it, for ever. */
+  readonly doors?: () => DoorCertificates;
 }
 
 /** Checks the certificates (`config-invalid`) and makes a front door that does not listen yet. */
@@ -77,18 +80,22 @@ const STOPPED_HANDSHAKE_MS = 1_000;
 /** A connection from accept to its hello. */
 interface Arrival {
   readonly raw: Socket;
+  /** The visitor; the proxy, until its header was read. */
   readonly remote: string;
   readonly acceptedAt: number;
+  /** Key of the listener. */
+  readonly door: string;
 }
 
 class TlsFrontDoor implements FrontDoor {
-  readonly #given: Pick<FrontDoorOptions, 'route' | 'passthrough'>;
+  readonly #given: Pick<FrontDoorOptions, 'route' | 'passthrough' | 'onVisitor'>;
   readonly #options: ResolvedServerOptions;
   readonly #domains: () => DomainTable;
   readonly #admission: Admission;
-  readonly #certificates: () => Certificates;
+  readonly #doors: () => DoorCertificates;
   readonly #clientAuthorities: NonNullable<FrontDoorOptions['clientAuthorities']>;
-  readonly #terminator: TlsTerminator;
+  /** By listener; null: of all that present the server's certificates, so that a session of one is resumed at another. */
+  readonly #terminators = new Map<string | null, TlsTerminator>();
   readonly #budget: PeekBudget = { remaining: PEEK_BUDGET_BYTES };
   readonly #listeners = new ListenerSet();
   readonly #uncovered: UncoveredDomains;
@@ -97,25 +104,15 @@ class TlsFrontDoor implements FrontDoor {
   #stopped = false;
 
   constructor(given: FrontDoorOptions) {
-    const { options, domains, onVisitor, admission, certificates, clientAuthorities = () => null } = given;
+    const { options, domains, admission, doors, clientAuthorities = () => null } = given;
     this.#given = given;
     this.#clientAuthorities = clientAuthorities;
     this.#options = options;
     this.#domains = domains;
     this.#admission = admission ?? new Admission(options);
     this.#uncovered = new UncoveredDomains(options.observer);
-    const own = certificates === undefined ? new Certificates(options.certificates) : null;
-    this.#certificates = certificates ?? (() => own as Certificates);
-    this.#terminator = new TlsTerminator({
-      certificates: this.#certificates,
-      onVisitor: (tlsSocket, connection) => {
-        this.#arriving.delete(connection.raw);
-        onVisitor(tlsSocket, connection);
-      },
-      onFailure: ({ remote, name }, failure) => {
-        if (!this.#stopped) this.#admission.refused({ remote, name, ...failure });
-      },
-    });
+    const own = doors === undefined ? new DoorCertificates(options) : null;
+    this.#doors = doors ?? (() => own as DoorCertificates);
   }
 
   get addresses(): readonly SocketAddress[] {
@@ -127,7 +124,7 @@ class TlsFrontDoor implements FrontDoor {
   }
 
   warnOfUncovered(): void {
-    this.#uncovered.check(this.#domains(), this.#certificates());
+    this.#uncovered.check(this.#domains(), this.#doors());
   }
 
   async listen(): Promise<SocketAddress[]> {
@@ -145,17 +142,22 @@ class TlsFrontDoor implements FrontDoor {
   }
 
   #wanted(): WantedListener[] {
-    return this.#options.listen.map((address) => ({
-      key: formatAddress(address),
-      listen: (group) => this.#open(address, group),
-    }));
+    const { listen, sockets } = this.#options;
+    const keys = new Set(listen.map(({ key }) => key));
+    for (const key of this.#terminators.keys()) if (key !== null && !keys.has(key)) this.#terminators.delete(key);
+    return listen.flatMap(({ key: door, address, mode, owner }) => {
+      // A file's permissions are decided when it is made.
+      const key = mode === null && owner === null ? door : `${door} ${mode} ${owner?.uid}:${owner?.gid}`;
+      return wantedListeners({ key, address }, sockets, (place, group) =>
+        this.#open(place, { mode, owner, onSocket: (raw) => this.#listenerOnSocket(raw, door, group) }),
+      );
+    });
   }
 
-  async #open(address: SocketAddress, group: ListenerGroup): Promise<Listener> {
+  async #open(place: ListenAddress, options: Pick<ListenOptions, 'mode' | 'owner' | 'onSocket'>): Promise<Listener> {
     const onAcceptError = (error: Error) => this.#admission.acceptFailed(error);
     // Half-open until the route is known: an alert must be sendable after the peer's FIN.
-    const onSocket = (raw: Socket) => this.#listenerOnSocket(raw, group);
-    const listener = await listenOn(address, { allowHalfOpen: true, onSocket, onAcceptError });
+    const listener = await listenOn(place, { ...options, allowHalfOpen: true, onAcceptError });
     const told = formatAddress(listener.address);
     this.#options.observer({ type: 'listening', purpose: 'front-door', address: told });
     return listener;
@@ -181,16 +183,28 @@ class TlsFrontDoor implements FrontDoor {
     return this.#listeners.close((raw) => raw.destroy());
   }
 
-  #listenerOnSocket(raw: Socket, group: ListenerGroup): void {
-    const remote = this.#admission.admit(raw);
+  #listenerOnSocket(raw: Socket, door: string, group: ListenerGroup): void {
+    const listener = this.#options.listen.find(({ key }) => key === door);
+    const isProxied = listener !== undefined && listener.proxyProtocol.length > 0;
+    const remote = isProxied ? this.#admission.admitProxy(raw) : this.#admission.admit(raw);
     if (remote === null) return;
-    const arrival: Arrival = { raw, remote, acceptedAt: performance.now() };
+    const arrival: Arrival = { raw, remote, acceptedAt: performance.now(), door };
     group.addSocket(raw);
     this.#arriving.add(raw);
     raw.once('close', () => this.#arriving.delete(raw));
-    peekClientHello(raw, { deadlineMs: this.#options.readTimeoutMs, budget: this.#budget }, (peeked) =>
-      this.#peekOnEnd(arrival, peeked),
-    );
+    const deadlineMs = this.#options.readTimeoutMs;
+    if (!isProxied) this.#peek(arrival);
+    else {
+      findVisitor({ raw, proxy: remote, listener, deadlineMs }, this.#admission, (visitor) => {
+        this.#peek({ ...arrival, remote: visitor });
+        raw.resume();
+      });
+    }
+  }
+
+  #peek(arrival: Arrival): void {
+    const deadlineMs = timeLeft(arrival, this.#options.readTimeoutMs);
+    peekClientHello(arrival.raw, { deadlineMs, budget: this.#budget }, (peeked) => this.#peekOnEnd(arrival, peeked));
   }
 
   /** Runs in the turn of the read that completed the hello; what takes the socket over must do so in this turn. */
@@ -209,7 +223,8 @@ class TlsFrontDoor implements FrontDoor {
     } else {
       // An agent's handshake is an HTTP/1.1 upgrade: no visitor's browser is without ALPN, and whoever is, is asked, whatever the
       // name and the configuration are, so that the question tells nothing (design 6.5).
-      this.#follow({ ...arrival, asksAgents: peeked.alpn.length === 0 }, this.#given.route(peeked, remote));
+      const asksAgents = peeked.alpn.length === 0;
+      this.#follow({ ...arrival, asksAgents }, this.#given.route(peeked, remote, this.#doors().of(arrival.door)));
     }
   }
 
@@ -236,7 +251,26 @@ class TlsFrontDoor implements FrontDoor {
 
   #terminate(arrival: Arrival & { readonly asksAgents: boolean }, name: string | null, certificate: number): void {
     const clientAuthorities = name === null ? null : this.#clientAuthorities(name, arrival.remote);
-    this.#terminator.start({ ...arrival, name, certificate, clientAuthorities }, this.#options.readTimeoutMs);
+    const certificates = this.#doors().of(arrival.door);
+    const handshake = { ...arrival, name, certificates, certificate, clientAuthorities };
+    this.#terminatorOf(arrival.door).start(handshake, this.#options.readTimeoutMs);
+  }
+
+  #terminatorOf(door: string): TlsTerminator {
+    const key = this.#doors().hasOwn(door) ? door : null;
+    const known = this.#terminators.get(key);
+    if (known !== undefined) return known;
+    const made = new TlsTerminator({
+      onVisitor: (tlsSocket, connection) => {
+        this.#arriving.delete(connection.raw);
+        this.#given.onVisitor(tlsSocket, connection);
+      },
+      onFailure: ({ remote, name }, failure) => {
+        if (!this.#stopped) this.#admission.refused({ remote, name, ...failure });
+      },
+    });
+    this.#terminators.set(key, made);
+    return made;
   }
 }
 

@@ -25,8 +25,12 @@ export interface HelloRouterOptions {
   /** Whether a domain has somebody to take its streams. */
   readonly serves: (domain: string) => boolean;
   readonly hosts: Pick<HostsFolder, 'find' | 'fallback'>;
-  /** Those in force. */
-  readonly certificates: () => Certificates;
+}
+
+/** How a hello came. */
+interface Came {
+  readonly remote: string;
+  readonly certificates: Certificates;
 }
 
 const MAX_NAME_IN_LOG = 254;
@@ -42,55 +46,58 @@ export class HelloRouter {
     this.#options = options;
   }
 
-  /** `remote`: the visitor, `ip:port`. */
-  route({ serverName }: ClientHello, remote: string): HelloRoute {
+  /** `remote`: the visitor, `ip:port`; `certificates`: those of the front door. */
+  route({ serverName }: ClientHello, remote: string, certificates: Certificates): HelloRoute {
     const name = serverName === null ? null : canonicalName(serverName);
     // Unlike Host, a name in SNI has no trailing dot (RFC 6066, section 3).
     if (serverName !== null && (name === null || serverName.endsWith('.'))) {
       const detail = `SNI ${JSON.stringify(serverName.slice(0, MAX_NAME_IN_LOG))}`;
       return { kind: 'refuse', reason: 'name-invalid', name: null, detail };
     }
-    return name === null ? this.#terminate(null) : this.#routeByName(name, remote);
+    return name === null ? terminate(null, certificates) : this.#routeByName(name, remote, certificates);
   }
 
-  #routeByName(name: string, remote: string): HelloRoute {
+  #routeByName(name: string, remote: string, certificates: Certificates): HelloRoute {
     const policy = this.#options.domains().find(name);
-    if (policy?.tls === 'passthrough') return this.#pass(name, policy, remote);
-    if (policy !== null || this.#options.domains().absence(name) === 'domain-inactive') return this.#terminate(name);
-    return this.#ofNobody(name, remote);
+    if (policy?.tls === 'passthrough') return this.#pass(name, policy, { remote, certificates });
+    const isInactive = this.#options.domains().absence(name) === 'domain-inactive';
+    if (policy !== null || isInactive) return terminate(name, certificates);
+    return this.#ofNobody(name, remote, certificates);
   }
 
-  #pass(name: string, policy: ResolvedDomain, remote: string): HelloRoute {
+  #pass(name: string, policy: ResolvedDomain, { remote, certificates }: Came): HelloRoute {
     const forbidden = this.#options.access.of(policy).refusal(remote);
     const isServed = this.#options.serves(name);
     if (forbidden === null && isServed) return { kind: 'passthrough', name, policy };
     // For the time that it takes: a name of nobody's costs as much (design 6.5).
-    this.#lookUp(name);
+    this.#lookUp(name, certificates);
     return { kind: 'hide', name, policy, reason: forbidden ?? 'domain-unserved' };
   }
 
-  #ofNobody(name: string, remote: string): HelloRoute {
+  #ofNobody(name: string, remote: string, certificates: Certificates): HelloRoute {
     this.#options.access.of(null).refusal(remote);
-    const { host, certificate } = this.#lookUp(name);
+    const { host, certificate } = this.#lookUp(name, certificates);
     if (host !== null) return { kind: 'host', name, host };
     return certificate === -1 ? missing(name) : { kind: 'terminate', name, certificate };
   }
 
   /** An entry of `certificates` for this very name is one of a name that is in use here; only `*` comes after the fallback. */
-  #lookUp(name: string): { readonly host: HostFolder | null; readonly certificate: number } {
+  #lookUp(
+    name: string,
+    certificates: Certificates,
+  ): { readonly host: HostFolder | null; readonly certificate: number } {
     const { hosts } = this.#options;
-    const certificates = this.#options.certificates();
     const certificate = certificates.select(name);
     const host = hosts.find(name);
     if (host !== null || (certificate !== -1 && certificate !== certificates.select(null)))
       return { host, certificate };
     return { host: hosts.fallback(), certificate };
   }
+}
 
-  #terminate(name: string | null): HelloRoute {
-    const certificate = this.#options.certificates().select(name);
-    return certificate === -1 ? missing(name) : { kind: 'terminate', name, certificate };
-  }
+function terminate(name: string | null, certificates: Certificates): HelloRoute {
+  const certificate = certificates.select(name);
+  return certificate === -1 ? missing(name) : { kind: 'terminate', name, certificate };
 }
 
 function missing(name: string | null): HelloRoute {

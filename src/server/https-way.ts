@@ -32,8 +32,8 @@ export interface HttpsWayOptions {
   readonly streams?: DomainStreams;
   /** See {@link RouterOptions.proxy}. Default: there is none. */
   readonly proxy?: RouterOptions['proxy'];
-  /** Those in force. Default: those of `options`, for ever. */
-  readonly certificates?: () => Certificates;
+  /** Those that a front door presents now. Default: those of `options`, for ever. */
+  readonly certificates?: (door: string) => Certificates;
   /** Deadlines that no user sets; tests make them shorter. */
   readonly internals?: Partial<HttpsWayInternals>;
 }

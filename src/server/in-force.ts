@@ -1,8 +1,9 @@
 import { sameValue } from '../core/same-value.ts';
 import type { Secret } from '../core/secret.ts';
-import { Certificates } from './certificates.ts';
+import type { Certificates } from './certificates.ts';
 import type { ServerChange } from './change.ts';
 import { DomainTable } from './domain-table.ts';
+import { DoorCertificates } from './door-certificates.ts';
 import { grantedDomains, type ResolvedDomain, type ResolvedServerOptions } from './resolve-options.ts';
 
 /** What a server runs with at this moment. Its parts look here whenever they need a value, and keep none. */
@@ -10,9 +11,11 @@ export class InForce {
   /** One object for ever; its values change. */
   readonly options: ResolvedServerOptions;
   readonly domains = (): DomainTable => this.#domains;
-  readonly certificates = (): Certificates => this.#certificates;
+  /** Those of all front doors that have none of their own. */
+  readonly certificates = (): Certificates => this.#doors.shared;
+  readonly doors = (): DoorCertificates => this.#doors;
   readonly #domains: DomainTable;
-  #certificates: Certificates;
+  #doors: DoorCertificates;
   /** What rules the names that have no file. */
   #granted: readonly ResolvedDomain[];
 
@@ -21,7 +24,7 @@ export class InForce {
     this.options = { ...options };
     this.#granted = grantedDomains(options);
     this.#domains = new DomainTable(options.domains, options.inactive, this.#granted);
-    this.#certificates = new Certificates(options.certificates);
+    this.#doors = new DoorCertificates(options);
   }
 
   /**
@@ -29,9 +32,8 @@ export class InForce {
    * changed then. What takes a restart stays as it is.
    */
   take(changes: readonly ServerChange[], next: ResolvedServerOptions): void {
-    const certificates = changes.some(({ type }) => type === 'certificates-changed')
-      ? new Certificates(next.certificates)
-      : this.#certificates;
+    const renewed = changes.some(({ type }) => type === 'certificates-changed');
+    const doors = new DoorCertificates(next, this.#doors, renewed);
     const fixed = changes.flatMap((change) => (change.type === 'restart-required' ? [change.key] : []));
     const kept = Object.fromEntries(Object.entries(this.options).filter(([key]) => fixed.includes(key)));
     const gone = changes.flatMap((change) => (change.type === 'domain-removed' ? [change.domain] : []));
@@ -42,7 +44,7 @@ export class InForce {
     const domains = next.domains.map((domain) => this.#domains.find(domain.name) ?? domain);
     const grants = reuse(this.options.grants, next.grants);
     Object.assign(this.options, next, kept, { observer: this.options.observer, domains, grants });
-    this.#certificates = certificates;
+    this.#doors = doors;
   }
 }
 

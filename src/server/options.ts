@@ -1,4 +1,4 @@
-import type { Network, SocketAddress } from '../core/address.ts';
+import type { ListenAddress, Network, SocketAddress, SocketOwner } from '../core/address.ts';
 import type { Observer } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
 
@@ -10,6 +10,23 @@ export interface CertificateOptions {
   readonly cert: string;
   /** PEM. */
   readonly key: string;
+}
+
+/** A front door of which more is to be said than its address. */
+export interface FrontDoorListener {
+  readonly address: ListenAddress;
+  /** What it presents instead of the server's `certificates`. Default none: those. */
+  readonly certificates?: readonly CertificateOptions[];
+  /**
+   * Networks of proxies that begin each connection with a PROXY protocol header (version 1 or 2), which says who the visitor
+   * is. Who comes from elsewhere is turned away, and so is who sends none. On a Unix socket every peer is believed. Default none:
+   * no header is expected.
+   */
+  readonly proxyProtocol?: readonly Network[];
+  /** Permissions of the file of a Unix socket. Default null: what the process's umask leaves. */
+  readonly mode?: number | null;
+  /** Who owns the file of a Unix socket. Default null: who runs the process. */
+  readonly owner?: SocketOwner | null;
 }
 
 /** How the streams of a domain are spread over its live instances. */
@@ -153,8 +170,10 @@ export interface ProxyOptions {
 /** What a server is given; {@link resolveServerOptions} checks it and fills in the defaults. */
 export interface ServerOptions {
   /** Front doors: TLS listeners for visitors and agents. */
-  readonly listen: readonly SocketAddress[];
-  /** At least one; the CLI makes a self-signed one where the configuration has none. */
+  readonly listen: readonly (ListenAddress | FrontDoorListener)[];
+  /** Descriptors of the sockets that the process was handed, by name, for `{ systemd: name }`. Default none. */
+  readonly sockets?: Readonly<Record<string, readonly number[]>>;
+  /** At least one unless every listener has its own; the CLI makes a self-signed one where the configuration has none. */
   readonly certificates: readonly CertificateOptions[];
   readonly domains: readonly DomainOptions[];
   /**
@@ -189,7 +208,7 @@ export interface ServerOptions {
   /** The forward proxy's own listener, which is the grant to all names for whoever may use it. Default null: none. */
   readonly proxy?: ProxyOptions | null;
   /** Listeners that send plain HTTP to https. Default none. */
-  readonly redirect?: readonly SocketAddress[];
+  readonly redirect?: readonly ListenAddress[];
   /** Backends for names that no domain has. Default null: none. */
   readonly sni?: SniOptions | null;
   /** What stalled readers may hold in one tunnel, bytes. Default 67,108,864. */

@@ -135,7 +135,8 @@ export class PortClaims {
 
   /** Where visitors of claimed ports come in: at the addresses of the front doors. */
   #hosts(): string[] {
-    const hosts = this.#given.options.listen.flatMap((address) => ('host' in address ? [address.host] : []));
+    const { listen } = this.#given.options;
+    const hosts = listen.flatMap(({ address }) => ('host' in address ? [address.host] : []));
     return hosts.length === 0 ? EVERYWHERE : [...new Set(hosts)];
   }
 

@@ -178,6 +178,7 @@ class ForwardProxy implements ProxyWay {
       name: null,
       remote,
       acceptedAt: performance.now(),
+      door: '',
       clientAuthorities: null,
       clientSubject: null,
     };

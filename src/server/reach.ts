@@ -11,7 +11,8 @@ export interface ReachOptions {
   readonly domains: () => DomainTable;
   readonly access: Pick<AccessControl, 'of'>;
   readonly carriers: Pick<CarrierSource, 'serves'>;
-  readonly certificates: () => Pick<Certificates, 'select'>;
+  /** Those that a front door presents now. */
+  readonly certificates: (door: string) => Pick<Certificates, 'select'>;
 }
 
 /** The domain that a visitor reaches under a name, or why it reaches none; `policy` is then what the visitor may know of. */
@@ -26,10 +27,10 @@ export type Reached =
  */
 export function reach(
   { domains, access, carriers, certificates }: ReachOptions,
-  { connection: { name, clientAuthorities, clientSubject }, remote }: Pick<Visit, 'connection' | 'remote'>,
+  { connection: { name, door, clientAuthorities, clientSubject }, remote }: Pick<Visit, 'connection' | 'remote'>,
   host: string,
 ): Reached {
-  if (name !== host && isOtherEntry(certificates(), name, host)) return { refusal: 'misdirected', policy: null };
+  if (name !== host && isOtherEntry(certificates(door), name, host)) return { refusal: 'misdirected', policy: null };
   const policy = domains().find(host);
   // Asked for everyone, so that an unknown domain takes as long as a forbidden one.
   const forbidden = access.of(policy).refusal(remote);

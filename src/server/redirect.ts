@@ -1,12 +1,13 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { formatAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
+import { formatAddress, type ListenAddress, parseHostPort, type SocketAddress } from '../core/address.ts';
 import type { BackdialError } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
 import { bindServer, type Listener } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
 import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
 import { Admission } from './admission.ts';
+import { wantedListeners } from './listeners.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 
 /** The listeners that send plain HTTP to https. */
@@ -33,6 +34,7 @@ export interface Redirect {
 export interface RedirectOptions {
   readonly options: Pick<
     ResolvedServerOptions,
+    | 'sockets'
     | 'redirect'
     | 'listen'
     | 'maxHeaderBytes'
@@ -68,7 +70,7 @@ class HttpsRedirect implements Redirect {
 
   constructor({ options, httpsPort, admission }: RedirectOptions) {
     this.#options = options;
-    this.#httpsPort = httpsPort ?? (() => httpsPortOf(options.listen));
+    this.#httpsPort = httpsPort ?? (() => httpsPortOf(options.listen.map(({ address }) => address)));
     this.#admission = admission ?? new Admission(options);
   }
 
@@ -109,15 +111,15 @@ class HttpsRedirect implements Redirect {
   }
 
   #wanted(): WantedListener[] {
-    return this.#options.redirect.map((address) => ({
-      key: formatAddress(address),
-      listen: (group) => this.#open(address, group),
-    }));
+    const { redirect, sockets } = this.#options;
+    return redirect.flatMap((address) =>
+      wantedListeners({ key: formatAddress(address), address }, sockets, (place, group) => this.#open(place, group)),
+    );
   }
 
-  async #open(address: SocketAddress, group: ListenerGroup): Promise<Listener> {
+  async #open(address: ListenAddress, group: ListenerGroup): Promise<Listener> {
     const onAcceptError = (error: Error) => this.#admission.acceptFailed(error);
-    const listener = await bindServer(this.#makeServer(group), address, onAcceptError);
+    const listener = await bindServer(this.#makeServer(group), address, { onAcceptError });
     const told = formatAddress(listener.address);
     this.#options.observer({ type: 'listening', purpose: 'redirect', address: told });
     return listener;
@@ -198,7 +200,7 @@ function pathOf(target: string, host: string): string | null {
 }
 
 /** The port of a front door that visitors can be sent to; 443 where it is not known yet. */
-export function httpsPortOf(listen: readonly SocketAddress[]): number {
+export function httpsPortOf(listen: readonly ListenAddress[]): number {
   const ports = listen.flatMap((address) => ('port' in address && address.port !== 0 ? [address.port] : []));
   return ports.includes(DEFAULT_HTTPS_PORT) ? DEFAULT_HTTPS_PORT : (ports[0] ?? DEFAULT_HTTPS_PORT);
 }

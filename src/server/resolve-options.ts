@@ -5,6 +5,7 @@ import type { Observer } from '../core/events.ts';
 import { canonicalName } from '../core/host-name.ts';
 import { sameValue } from '../core/same-value.ts';
 import { readAuthorities } from '../pki/authorities.ts';
+import { listenerProblems, type ResolvedListener, resolveListeners } from './listeners.ts';
 import type { Balance, DomainOptions, ProxyOptions, ServerOptions } from './options.ts';
 import { clientProblems, proxyProblems, type ResolvedClients, resolveClients } from './resolve-clients.ts';
 import {
@@ -30,6 +31,7 @@ const DEFAULTS = {
   unavailableStatus: 404,
   transaction: true,
   redirect: [],
+  sockets: {},
   grants: [],
   proxy: null,
   inactive: [],
@@ -62,7 +64,10 @@ export type ResolvedDomain = Readonly<Required<Omit<DomainOptions, 'clients' | '
 };
 
 /** Server options with every value decided; the runtime never asks "was it set?". */
-export type ResolvedServerOptions = Readonly<Required<Omit<ServerOptions, 'domains' | 'grants' | 'proxy'>>> & {
+export type ResolvedServerOptions = Readonly<
+  Required<Omit<ServerOptions, 'domains' | 'grants' | 'listen' | 'proxy'>>
+> & {
+  readonly listen: readonly ResolvedListener[];
   readonly domains: readonly ResolvedDomain[];
   readonly grants: readonly ResolvedIdentity[];
   readonly proxy: Readonly<Required<ProxyOptions>> | null;
@@ -73,7 +78,10 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   const problems: string[] = [];
   const base = { ...DEFAULTS, name: canonicalName(hostname()) ?? 'backdial', ...defined(given) };
   if (base.listen.length === 0) problems.push('`listen` is empty; give at least one address');
-  if (base.certificates.length === 0) problems.push('`certificates` is empty; give at least one');
+  const listen = resolveListeners(base.listen);
+  problems.push(...listenerProblems(listen));
+  const presentsShared = listen.length === 0 || listen.some(({ certificates }) => certificates.length === 0);
+  if (presentsShared && base.certificates.length === 0) problems.push('`certificates` is empty; give at least one');
   if (!base.service.startsWith('/')) problems.push('`service` must be a path that begins with /');
   if (base.sni !== null && !isAbsolute(base.sni.hosts)) problems.push('`sni.hosts` must be an absolute path');
   for (const key of NUMBERS) {
@@ -102,7 +110,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   const domains = base.domains.map((domain) => recall(domain, base) ?? resolveDomain(domain, base));
   const grants = Object.freeze(base.grants.map(resolveIdentity));
   const proxy = base.proxy === null ? null : Object.freeze({ credentials: [], ...defined(base.proxy) });
-  return Object.freeze({ ...base, domains: Object.freeze(domains), grants, proxy });
+  return Object.freeze({ ...base, listen, domains: Object.freeze(domains), grants, proxy });
 }
 
 function authorityProblems({ certificates = null }: DomainOptions): string[] {

@@ -116,7 +116,7 @@ class TunnelServer implements Server {
 
   constructor(given: ResolvedServerOptions, internals: ServerInternals) {
     this.#inForce = new InForce(given);
-    const { options, domains, certificates } = this.#inForce;
+    const { options, domains, doors } = this.#inForce;
     this.#budget = new MemoryBudget(options);
     this.#secrets = createSecretChecker({ lists: secretLists(options) });
     const admission = new Admission(options);
@@ -156,7 +156,7 @@ class TunnelServer implements Server {
       domains,
       carriers: dialer,
       access,
-      certificates,
+      certificates: (door) => doors().of(door),
       streams,
       proxy: { takes: (arrival) => this.#proxy.takes(arrival) },
       onService: (request, socket, head, connection) => gate.admit(request, socket, head, connection.remote),
@@ -173,14 +173,14 @@ class TunnelServer implements Server {
     this.#https = https;
     const hosts = new HostsFolder(() => options.sni);
     const serves = (domain: string) => dialer.serves(domain);
-    const router = new HelloRouter({ domains, access, serves, hosts, certificates });
+    const router = new HelloRouter({ domains, access, serves, hosts });
     this.#tls = createTlsWay({ options, dialer, streams });
     this.#frontDoor = createFrontDoor({
       options,
       domains,
-      certificates,
+      doors,
       admission,
-      route: (hello, remote) => router.route(hello, remote),
+      route: (hello, remote, certificates) => router.route(hello, remote, certificates),
       passthrough: this.#tls,
       onVisitor: (tlsSocket, connection) => https.accept(tlsSocket, connection),
       clientAuthorities: (name, remote) => {
@@ -191,7 +191,7 @@ class TunnelServer implements Server {
       },
     });
     this.#tcp = createTcpWay({ options, dialer, access, admission, domains, streams });
-    const parts = { options, domains, certificates, access, dialer, streams, admission };
+    const parts = { options, domains, certificates: this.#inForce.certificates, access, dialer, streams, admission };
     this.#proxy = createProxyWay({ ...parts, secrets: this.#secrets, logins });
     this.#redirect = createRedirect({ options, admission, httpsPort: () => httpsPortOf(this.#frontDoor.addresses) });
   }

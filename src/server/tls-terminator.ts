@@ -17,7 +17,11 @@ export interface Handshake {
   readonly remote: string;
   /** On the clock of `performance.now()`. */
   readonly acceptedAt: number;
-  /** The entry of the certificates that answers. */
+  /** Key of the listener. */
+  readonly door: string;
+  /** Those that it presents. */
+  readonly certificates: Certificates;
+  /** The entry of them that answers. */
   readonly certificate: number;
   /** PEM of the authorities whose certificate the visitor is asked for; null: it is asked for none. */
   readonly clientAuthorities: string | null;
@@ -32,8 +36,6 @@ export interface HandshakeFailure {
 }
 
 export interface TlsTerminatorOptions {
-  /** Those in force. */
-  readonly certificates: () => Certificates;
   /** Gets each connection after its handshake; the socket has an `error` listener. */
   onVisitor(tlsSocket: TLSSocket, connection: VisitorConnection): void;
   /** Told once of each connection that closed before the end of its handshake. */
@@ -51,7 +53,7 @@ interface Running {
 /** Of a handshake where `deadlineMs` is 0. */
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 120_000;
 
-/** Ends the TLS of visitors and agents: from the peeked hello to a socket that is in the clear on this side. */
+/** Ends the TLS of visitors and agents at front doors that present the same: from the peeked hello to a socket that is in the clear on this side. */
 export class TlsTerminator {
   readonly #options: TlsTerminatorOptions;
   /** Carries a handshake from the raw socket to the events of the TLS socket that `tls.Server` makes of it. */
@@ -65,7 +67,7 @@ export class TlsTerminator {
 
   /** Takes the socket over. `deadlineMs` starts with accept, ends with the handshake; 0: 120 s. */
   start(handshake: Handshake, deadlineMs: number): void {
-    const { raw, acceptedAt, certificate, clientAuthorities, asksAgents } = handshake;
+    const { raw, acceptedAt, certificates, certificate, clientAuthorities, asksAgents } = handshake;
     const timeoutMs = deadlineMs || DEFAULT_HANDSHAKE_TIMEOUT_MS;
     const running: Running = { handshake, deadline: undefined, failure: null, over: false };
     const left = Math.max(1, timeoutMs - (performance.now() - acceptedAt));
@@ -78,14 +80,13 @@ export class TlsTerminator {
     // A TLSSocket copies it; with true, a FIN right after the hello would leave the connection open for ever.
     raw.allowHalfOpen = false;
     this.#running.run(running, () =>
-      this.#servers()
+      this.#servers(certificates)
         .of(certificate, clientAuthorities ?? (asksAgents ? ANY_AUTHORITY : null))
         .emit('connection', raw),
     );
   }
 
-  #servers(): TlsServers {
-    const certificates = this.#options.certificates();
+  #servers(certificates: Certificates): TlsServers {
     if (this.#tls?.certificates !== certificates) {
       const onSecure = (tlsSocket: TLSSocket) => this.#tlsServerOnSecure(tlsSocket);
       const onClientError = (error: NodeJS.ErrnoException) => this.#tlsServerOnClientError(error);
@@ -103,10 +104,11 @@ export class TlsTerminator {
     }
     clearTimeout(running.deadline);
     running.over = true;
-    const { raw, name, remote, acceptedAt, clientAuthorities } = running.handshake;
+    const { raw, name, remote, acceptedAt, door, clientAuthorities } = running.handshake;
     keepRawSocket(tlsSocket, raw);
     const subject = clientAuthorities === null ? null : clientSubject(tlsSocket);
-    this.#options.onVisitor(tlsSocket, { raw, name, remote, acceptedAt, clientAuthorities, clientSubject: subject });
+    const visitor = { raw, name, remote, acceptedAt, door, clientAuthorities, clientSubject: subject };
+    this.#options.onVisitor(tlsSocket, visitor);
   }
 
   #tlsServerOnClientError(error: NodeJS.ErrnoException): void {

@@ -1,6 +1,6 @@
 import type { Observer } from '../core/events.ts';
-import type { Certificates } from './certificates.ts';
 import type { DomainTable } from './domain-table.ts';
+import type { DoorCertificates } from './door-certificates.ts';
 
 /** Warns of domains that HTTPS visitors cannot reach because no certificate covers their name; of each once. */
 export class UncoveredDomains {
@@ -12,11 +12,12 @@ export class UncoveredDomains {
   }
 
   /** To be called whenever domains or certificates changed. */
-  check(domains: DomainTable, certificates: Certificates): void {
+  check(domains: DomainTable, doors: Pick<DoorCertificates, 'all'>): void {
     const uncovered = new Set<string>();
     for (const { name, listen, tls } of domains.all()) {
       // TCP visitors need no certificate, and those whose TLS passes through get that of the target.
-      if (listen.length > 0 || tls === 'passthrough' || certificates.select(name) !== -1) continue;
+      if (listen.length > 0 || tls === 'passthrough') continue;
+      if (doors.all().some((certificates) => certificates.select(name) !== -1)) continue;
       uncovered.add(name);
       if (this.#known.has(name)) continue;
       const message = `no entry of certificates covers ${name}: TLS visitors of it are refused (alert 112)`;

@@ -10,6 +10,8 @@ export interface VisitorConnection {
   readonly remote: string;
   /** When it was accepted, on the clock of `performance.now()`: the first request has its deadline from there. */
   readonly acceptedAt: number;
+  /** The front door that it came in by: its listener's key; empty for another listener. */
+  readonly door: string;
   /** PEM of the authorities whose certificate the visitor was asked for; null: it was asked for none. */
   readonly clientAuthorities: string | null;
   /** Subject of the certificate that the visitor proved (RFC 2253, ASCII); null without a valid one. */
@@ -17,6 +19,6 @@ export interface VisitorConnection {
 }
 
 /** What is left of a deadline of `deadlineMs` that began with accept: at least 1 ms. 0 (no deadline) stays 0. */
-export function timeLeft({ acceptedAt }: VisitorConnection, deadlineMs: number): number {
+export function timeLeft({ acceptedAt }: Pick<VisitorConnection, 'acceptedAt'>, deadlineMs: number): number {
   return deadlineMs === 0 ? 0 : Math.max(1, Math.ceil(acceptedAt + deadlineMs - performance.now()));
 }

@@ -105,7 +105,7 @@ describe("a server's configuration", () => {
       'domains/c.example.json5': '{ active: true }',
     });
     assert.deepEqual(problems, [
-      'server.json5:2:27: listen[1]: found "nowhere"; allowed: "host:port", "[v6]:port", a port or "unix:/path"',
+      'server.json5:2:27: listen[1]: found "nowhere"; allowed: "host:port", "[v6]:port", a port, "unix:/path", "systemd:name" or "fd:3", or an object with `address`',
       `server.json5:3:3: idelTimeout: unknown key; did you mean \`idleTimeout\`?; ${SERVER_ALLOWED}`,
       'server.json5:4:16: readTimeout: found 10; allowed: a duration such as "65s" (ms, s, m, h or d; at most 24d), or 0',
       `server.json5:5:3: registry: this version does not support the key yet; ${SERVER_ALLOWED}`,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import net, { type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,6 +52,19 @@ function listenFailed(message: RegExp) {
   };
 }
 
+describe('the file of a Unix socket', () => {
+  test('has the mode and the owner that were asked for', async (t) => {
+    const path = join(folder(t), 'door.sock');
+    const owner = { uid: null, gid: process.getgid?.() ?? null };
+    const listener = await listenOn({ path }, { onSocket: (socket) => void socket.end('hi'), mode: 0o620, owner });
+    t.after(() => listener.stop());
+    assert.equal(statSync(path).mode & 0o777, 0o620);
+    assert.equal(await greeting({ path }), 'hi');
+    listener.stop();
+    assert.equal(existsSync(path), false);
+  });
+});
+
 describe('a listener', () => {
   test('says which port the system chose', async (t) => {
     const listener = await start(t, LOOPBACK);
@@ -98,7 +111,7 @@ describe('a listener', () => {
   test('survives a connection that could not be accepted', async (t) => {
     const server = net.createServer((socket) => void socket.end('hi'));
     const errors: string[] = [];
-    const listener = await bindServer(server, LOOPBACK, (error) => errors.push(error.message));
+    const listener = await bindServer(server, LOOPBACK, { onAcceptError: (error) => errors.push(error.message) });
     t.after(() => listener.stop());
     server.emit('error', new Error('accept ECONNABORTED'));
     assert.deepEqual(errors, ['accept ECONNABORTED']);

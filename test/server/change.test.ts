@@ -51,7 +51,7 @@ describe('the difference of two configurations of a server', () => {
     const [stays, goes, comes] = [443, 444, 445].map((port) => ({ host: '0.0.0.0', port }));
     assert.ok(stays !== undefined && goes !== undefined && comes !== undefined);
     assert.deepEqual(diff({ listen: [comes, stays] }, { listen: [stays, goes] }), [
-      { type: 'front-door-moved', added: [comes], removed: [goes] },
+      { type: 'front-door-changed', added: [comes], removed: [goes] },
     ]);
     assert.deepEqual(diff({ redirect: [] }, { redirect: [goes] }), [
       { type: 'redirect-moved', added: [], removed: [goes] },

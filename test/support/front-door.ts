@@ -1,7 +1,6 @@
 import type { TestContext } from 'node:test';
 import tls, { type TLSSocket } from 'node:tls';
 import { BackdialError } from '../../src/core/errors.ts';
-import { Certificates } from '../../src/server/certificates.ts';
 import { DomainTable } from '../../src/server/domain-table.ts';
 import { createFrontDoor, type FrontDoor } from '../../src/server/front-door.ts';
 import { HelloRouter } from '../../src/server/hello-route.ts';
@@ -44,20 +43,17 @@ export async function startFrontDoor(
   const visitors: Visitor[] = [];
   const table = new DomainTable(options.domains);
   const domains = () => table;
-  const certificates = new Certificates(options.certificates);
   const router = new HelloRouter({
     domains,
     access: { of: () => ({ refusal: () => null }) },
     serves: () => true,
     hosts: new HostsFolder(() => options.sni),
-    certificates: () => certificates,
   });
   const dialer = { openDomain: () => Promise.reject(new BackdialError('domain-unserved')) };
   const frontDoor = createFrontDoor({
     options,
     domains,
-    certificates: () => certificates,
-    route: (given, remote) => router.route(given, remote),
+    route: (given, remote, certificates) => router.route(given, remote, certificates),
     passthrough: createTlsWay({ options, dialer }),
     onVisitor(tlsSocket, connection) {
       visitors.push({ tlsSocket, connection });

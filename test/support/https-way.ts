@@ -150,6 +150,7 @@ export async function withHttpsWay(
       name,
       remote,
       acceptedAt: performance.now(),
+      door: '',
       clientAuthorities: null,
       clientSubject: null,
     });

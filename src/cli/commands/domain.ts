@@ -1,12 +1,14 @@
+import { dirname } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { parseRemote } from '../../config/addresses.ts';
 import { agentLine, domainFileText, makeSecret, writeDomainFile } from '../../config/domain-file.ts';
 import { Findings } from '../../config/findings.ts';
+import { readListeners } from '../../config/listeners.ts';
 import { readServerFile } from '../../config/load-server.ts';
 import { stateFolder } from '../../config/loaded.ts';
-import type { SocketAddress } from '../../core/address.ts';
 import { BackdialError } from '../../core/errors.ts';
 import { toDomain } from '../../core/host-name.ts';
+import type { ServerOptions } from '../../index.ts';
 import { reportProblems } from '../load-config.ts';
 import { keptPin } from '../self-signed.ts';
 
@@ -63,6 +65,7 @@ async function addDomain({ name: given, config, server }: AddArguments): Promise
   const findings = new Findings();
   const main = await readServerFile(config, findings);
   if (main === null || findings.problems.length > 0) return reportProblems(config, findings.problems);
+  const listen = await readListeners(main.section.child('listen'), dirname(config));
   const secret = makeSecret();
   const file = await writeDomainFile(main.folder, name, domainFileText(name, secret));
   const ownCertificate = (main.section.child('certificates')?.items() ?? []).length === 0;
@@ -72,14 +75,15 @@ async function addDomain({ name: given, config, server }: AddArguments): Promise
   if (ownCertificate && pin === null) {
     process.stderr.write('add --pin with the pin that the server prints when it starts\n');
   }
-  const reachedAt = server ?? `${name.replace(/^\*\./, '')}${portOf(main.fields.listen ?? [])}`;
+  const reachedAt = server ?? `${name.replace(/^\*\./, '')}${portOf(listen ?? [])}`;
   process.stderr.write('on the machine of the service (3000: its port):\n');
   process.stdout.write(`${agentLine({ name, secret, server: reachedAt, pin })}\n`);
 }
 
 /** The first port of the front door where none is the usual one. */
-function portOf(listen: readonly SocketAddress[]): string {
-  const ports = listen.flatMap((address) => ('port' in address ? [address.port] : []));
+function portOf(listen: ServerOptions['listen']): string {
+  const addresses = listen.map((each) => ('address' in each ? each.address : each));
+  const ports = addresses.flatMap((address) => ('port' in address ? [address.port] : []));
   const [first] = ports;
   return first === undefined || first === 0 || ports.includes(HTTPS_PORT) ? '' : `:${first}`;
 }
