@@ -32,6 +32,6 @@ export const guardedCpu: Bench = {
       return { name, url: `https://${DOMAIN}:${httpsPort}/`, pids };
     };
     const pair: [LoadedSystem, LoadedSystem] = [system('bare', bare), system('guarded', guarded)];
-    return compareLoads('wrk', wrk, settings, pair, { cpu: { atMost: 1.25 } });
+    return await compareLoads('wrk', wrk, settings, pair, { cpu: { atMost: 1.25 } });
   },
 };
