@@ -113,17 +113,3 @@ export function refusalHelp(error: BackdialError, { authority, server }: Connect
     '  - the address is that of another web server',
   ].join('\n');
 }
-
-/** `NAME[:PORT]` as CONNECT takes it. Fails with `input-invalid`. */
-export function parseConnectName(text: string, canonical: (name: string) => string | null): string {
-  const match = /^(.*?)(?::([1-9]\d{0,4}))?$/.exec(text);
-  const name = canonical(match?.[1] ?? '');
-  const port = match?.[2];
-  if (name === null || (port !== undefined && Number(port) > 65_535)) {
-    throw new BackdialError(
-      'input-invalid',
-      `the name ${JSON.stringify(text)}; allowed: a host name, with or without :PORT`,
-    );
-  }
-  return port === undefined ? name : `${name}:${port}`;
-}

@@ -6,7 +6,8 @@ import { toHostName } from '../core/host-name.ts';
 import { listenOn } from '../net/listen.ts';
 import { ListenerGroup } from '../net/listener-group.ts';
 import { splice } from '../net/splice.ts';
-import { type ConnectDialer, connectDialer, parseConnectName, refusalHelp } from './connect-dialer.ts';
+import { type ConnectDialer, connectDialer, refusalHelp } from './connect-dialer.ts';
+import { parseConnectName } from './connect-name.ts';
 import type { QuickArguments } from './quick-flags.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
 import { stdioStream } from './stdio.ts';
@@ -26,7 +27,7 @@ interface ConnectArguments extends QuickArguments {
  * where the stream was cut.
  */
 export async function runConnect(flags: ConnectArguments): Promise<void> {
-  const authority = parseConnectName(flags.name ?? '', toHostName);
+  const { authority } = parseConnectName(flags.name ?? '', toHostName);
   const at = flags.listen === undefined ? null : parseAddress(flags.listen);
   const dialer = connectDialer(authority, flags, process.env);
   const say = (text: string) => {

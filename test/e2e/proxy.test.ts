@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import * as http2 from 'node:http2';
 import { describe, test } from 'node:test';
 import { Secret } from '../../src/index.ts';
+import { testAuthority } from '../support/certificates.ts';
 import { basic, CI, CI_SECRET, DOMAIN_SECRET, type ProxyKit, withProxy } from '../support/proxy-kit.ts';
-import { within } from '../support/within.ts';
+import { eventually, within } from '../support/within.ts';
 
 const connect = (name: string, ...more: string[]) =>
   `${[`CONNECT ${name} HTTP/1.1`, `Host: ${name}`, ...more].join('\r\n')}\r\n\r\n`;
@@ -183,6 +186,44 @@ describe("the proxy's own listener", () => {
     ));
 });
 
+describe('dials by the proxy', () => {
+  test('are never swapped: of many at once each reaches the port that it asked for', () =>
+    withProxy({ domains: [{ name: 'www.test', secrets: [DOMAIN_SECRET], concurrency: 1_000 }] }, async (kit) => {
+      const rounds = 400;
+      const one = async (index: number) => {
+        const port = index % 2 === 0 ? 22 : 23;
+        const peer = await kit.wire('proxy');
+        peer.stream.end(`${connect(`one.www.test:${port}`)}<${index}>`);
+        const text = await within('the end', peer.ended());
+        assert.equal(text.slice(text.indexOf('\r\n\r\n') + 4), `port ${port} <${index}>`);
+      };
+      await Promise.all(Array.from({ length: rounds }, (_, index) => one(index)));
+      assert.ok(kit.server.tunnels().every((tunnel) => tunnel.stats().streams === 0));
+    }));
+
+  test('leave nothing behind where the visitor gives up before they are answered', () =>
+    withProxy({}, async (kit) => {
+      for (let i = 0; i < 50; i += 1) {
+        const peer = await kit.wire('proxy');
+        peer.stream.write(connect('www.test:22'), () => peer.raw.resetAndDestroy());
+      }
+      const streams = () => kit.server.tunnels().reduce((sum, tunnel) => sum + tunnel.stats().streams, 0);
+      await kit.events.until('access', 50);
+      await eventually('no stream is left', () => streams() === 0);
+    }));
+
+  test('switch protocols in absolute-form, as everywhere', () =>
+    withProxy({}, async (kit) => {
+      const peer = await kit.wire('proxy');
+      peer.stream.write(get('http://www.test/', 'Connection: Upgrade', 'Upgrade: echo'));
+      await peer.until('101 Switching Protocols');
+      peer.stream.write('there and back');
+      await peer.until('there and back');
+      peer.stream.end();
+      await within('the end', peer.ended());
+    }));
+});
+
 describe('the proxy at the front door', () => {
   const asked = [connect('www.test:22'), get('http://www.test/', 'Connection: close')];
   const with_ = (bytes: string, header: string) => bytes.replace('\r\n\r\n', `\r\n${header}\r\n\r\n`);
@@ -207,6 +248,37 @@ describe('the proxy at the front door', () => {
         assert.deepEqual(ways, ['connect', 'connect', 'connect', 'connect']);
       },
     ));
+
+  test('takes CONNECT of HTTP/2, too', () =>
+    withProxy({}, async (kit) => {
+      const session = http2.connect(`https://127.0.0.1:${kit.port}`, {
+        ca: testAuthority().cert,
+        servername: 'localhost',
+      });
+      session.on('error', () => {});
+      try {
+        const ask = async (secret: string) => {
+          const basic = `Basic ${Buffer.from(`ci:${secret}`).toString('base64')}`;
+          const stream = session.request(
+            { ':method': 'CONNECT', ':authority': 'www.test:22', 'proxy-authorization': basic },
+            { endStream: false },
+          );
+          stream.on('error', () => {});
+          let text = '';
+          stream.on('data', (chunk) => {
+            text += chunk;
+          });
+          const [headers] = await within('an answer', once(stream, 'response'));
+          stream.end('hello');
+          await within('the end', once(stream, 'close'));
+          return [headers[':status'], text];
+        };
+        assert.deepEqual(await ask(CI_SECRET.reveal()), [200, 'port 22 hello']);
+        assert.equal((await ask('wrong'))[0], 405);
+      } finally {
+        session.destroy();
+      }
+    }));
 
   test('is not there for anybody else: the answer is that of a server without one', () =>
     withProxy({}, async (kit) => {

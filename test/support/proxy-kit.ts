@@ -84,6 +84,11 @@ export async function withProxy(
     });
     request.on('end', () => response.end(`${request.method} ${request.url} ${request.headers.host} [${body}]`));
   });
+  target.on('upgrade', (_request, socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+    socket.on('error', () => {});
+    socket.pipe(socket);
+  });
   const closeTarget = closerOf(target);
   const targets: EchoTarget[] = [];
   const peers: Peer[] = [];

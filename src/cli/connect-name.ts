@@ -1,0 +1,23 @@
+import { BackdialError } from '../core/errors.ts';
+
+/** A domain or an instance of one, as people name it. */
+export interface ConnectName {
+  /** `name[:port]`. */
+  readonly authority: string;
+  readonly name: string;
+  readonly port: number | null;
+}
+
+/** Reads `NAME[:PORT]`; `canonical` gives a host name as it is compared. Fails with `input-invalid`. */
+export function parseConnectName(text: string, canonical: (name: string) => string | null): ConnectName {
+  const match = /^(.*?)(?::([1-9]\d{0,4}))?$/.exec(text);
+  const name = canonical(match?.[1] ?? '');
+  const port = match?.[2] === undefined ? null : Number(match[2]);
+  if (name === null || (port !== null && port > 65_535)) {
+    throw new BackdialError(
+      'input-invalid',
+      `the name ${JSON.stringify(text)}; allowed: a host name, with or without :PORT`,
+    );
+  }
+  return { authority: port === null ? name : `${name}:${port}`, name, port };
+}
