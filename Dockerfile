@@ -23,5 +23,7 @@ COPY LICENSE README.md CHANGELOG.md ./
 COPY conf conf
 USER node
 STOPSIGNAL SIGTERM
+# Asks the `admin` or `api` of the file in /etc/backdial. What runs without a file has none: --no-healthcheck.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["node", "/opt/backdial/dist/cli/main.js", "status", "--health"]
 ENTRYPOINT ["node", "/opt/backdial/dist/cli/main.js"]
 CMD ["--help"]

@@ -94,10 +94,25 @@ export function requestUpgrade(
       if (!settle()) return;
       if (head.length > 0) socket.unshift(head);
       const node = response.headers['backdial-node'];
-      resolve({ node: typeof node === 'string' ? node : null, workers: workersOf(response) });
+      const answer = { node: typeof node === 'string' ? node : null, workers: workersOf(response) };
+      whenWritten(socket, (written) => {
+        if (written) resolve(answer);
+        else reject(new BackdialError('server-unreachable', `${request.host} closed the connection after its 101`));
+      });
     });
     client.end();
   });
+}
+
+/**
+ * Calls back once the request's write is over, true, or the socket is closed, false. HTTP/2 on a TLS socket that still writes
+ * aborts the process. With a thousand sockets that are ready at once, libuv reads answers before Node hears that the requests
+ * were written.
+ */
+function whenWritten(socket: TLSSocket, then: (written: boolean) => void): void {
+  if (socket.destroyed) then(false);
+  else if (socket.writableLength === 0) then(true);
+  else setImmediate(whenWritten, socket, then);
 }
 
 function upgradeHeaders(request: UpgradeRequest): string[] {

@@ -42,10 +42,12 @@ export async function tryAsNewUser(system: RootSystem, upgrade: () => void, next
       '/var/lib/backdial-server',
       '/var/lib/backdial-agent',
     );
-    const edited = readFileSync(system.path('/etc/backdial/server.json5'), 'utf8').replace(
-      'listen: ["0.0.0.0:443", "[::]:443"]',
-      `listen: "127.0.0.1:${port}"`,
-    );
+    const edited = readFileSync(system.path('/etc/backdial/server.json5'), 'utf8')
+      .replace('admin: null,', '')
+      .replace(
+        'listen: ["0.0.0.0:443", "[::]:443"]',
+        `admin: { listen: "unix:/var/lib/backdial-server/admin.sock" }, listen: "127.0.0.1:${port}"`,
+      );
     write(system, '/etc/backdial/server.json5', edited);
     const secret = addDomain(system, port);
     let server = start('server', '/var/lib/backdial-server');
@@ -67,6 +69,8 @@ export async function tryAsNewUser(system: RootSystem, upgrade: () => void, next
       system.run('backdial', 'doctor', '-c', '/etc/backdial/agent.json5'),
       /secret +www\.example\.com: accepted[\s\S]*nothing is wrong/,
     );
+
+    assert.match(system.run('backdial', 'status', '-c', '/etc/backdial/server.json5'), /www\.example\.com/);
 
     const visitors = keepVisiting(port);
     upgrade();

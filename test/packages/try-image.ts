@@ -57,8 +57,12 @@ export async function tryImage(image: Image, work: string): Promise<void> {
     const at = ['--resolve', `${DOMAIN}:${port}:127.0.0.1`, `https://${DOMAIN}:${port}/`];
     const { stdout } = await run(findTool('curl'), [...args, ...at]);
     assert.equal(stdout, 'hello from the service');
+    const health = () => start(image.health.slice(image.entrypoint.length)).end();
+    assert.deepEqual(image.health.slice(0, image.entrypoint.length), image.entrypoint);
+    assert.equal((await health()).code, 0);
     assert.equal((await agent.end('SIGTERM')).code, 0);
     assert.equal((await server.end('SIGTERM')).code, 0);
+    assert.equal((await health()).code, 1);
   } finally {
     for (const program of programs) program.child.kill('SIGKILL');
     await close();
@@ -67,10 +71,9 @@ export async function tryImage(image: Image, work: string): Promise<void> {
 
 /** The volumes of conf/compose/server.yaml: its configuration as it is but for the port, a certificate, one domain. */
 function mountServer({ folder, user }: Image, work: string, port: number): void {
-  const conf = readFileSync(join(ROOT, 'conf/compose/server/server.json5'), 'utf8').replace(
-    '0.0.0.0:8443',
-    `127.0.0.1:${port}`,
-  );
+  const conf = readFileSync(join(ROOT, 'conf/compose/server/server.json5'), 'utf8')
+    .replace('0.0.0.0:8443', `127.0.0.1:${port}`)
+    .replace('127.0.0.1:9090', 'unix:/var/lib/backdial/admin.sock');
   const files = {
     'etc/backdial/server.json5': conf,
     [`etc/backdial/domains/${DOMAIN}.json5`]: `{ active: true, secret: "${SECRET}" }`,
