@@ -27,7 +27,7 @@ export type {
 } from './core/events.ts';
 export { Secret } from './core/secret.ts';
 export type { MemoryStats, TunnelStats } from './core/tunnel-stats.ts';
-export type { ClientPoolOptions, ServerDialOptions } from './server/library.ts';
+export type { ClientPoolOptions, LibraryDispatcher, ServerDialOptions } from './server/library.ts';
 export type {
   Balance,
   CertificateOptions,

@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Agent as HttpAgent } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { Dialled } from '../core/dial.ts';
 import { asBackdialError } from '../core/errors.ts';
 import { resetDuplex } from '../net/reset.ts';
 import type { TunnelDialer } from './dialer.ts';
-import { type ClientPoolOptions, createDispatcher, createHttpAgent, type ServerDialOptions } from './library.ts';
+import {
+  type ClientPoolOptions,
+  createDispatcher,
+  createHttpAgent,
+  type LibraryDispatcher,
+  type ServerDialOptions,
+} from './library.ts';
 
 /** The ways in for the program that embeds a server. It may reach every domain: no rule for visitors is asked. */
 export interface LibraryWays {
@@ -32,7 +37,7 @@ export interface LibraryWays {
    * `https:` lead to the same target, as for visitors, and nothing is encrypted but the tunnel. Where the dial fails `fetch`
    * rejects with a TypeError whose `cause` is the {@link BackdialError}; undici's functions reject with that itself.
    */
-  dispatcher(options?: ClientPoolOptions): Dispatcher;
+  dispatcher(options?: ClientPoolOptions): LibraryDispatcher;
 }
 
 /** The ways in of a dialer. */

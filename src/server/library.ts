@@ -24,6 +24,9 @@ export interface ClientPoolOptions {
   readonly idleTimeoutMs?: number;
 }
 
+/** For `fetch` by the types of Node.js, and for undici's functions by its own; the two do not fit each other. */
+export type LibraryDispatcher = Dispatcher & NonNullable<RequestInit['dispatcher']>;
+
 /** Opens streams for the clients of this file: a stream of the way `library`. */
 export type OpenStream = (name: string, options: ServerDialOptions) => Promise<Dialled>;
 
@@ -79,7 +82,7 @@ class TunnelHttpAgent extends HttpAgent {
  * A dispatcher of undici whose connections are streams through tunnels: for `fetch(url, { dispatcher })` and undici's own
  * `request`, `stream`, `pipeline` and `upgrade`.
  */
-export function createDispatcher(open: OpenStream, given: ClientPoolOptions = {}): Dispatcher {
+export function createDispatcher(open: OpenStream, given: ClientPoolOptions = {}): LibraryDispatcher {
   const { waitMs, connections, idleTimeoutMs } = { ...DEFAULTS, ...given };
   const { Agent, Client, Pool } = loadUndici();
   const makeClient = (origin: URL, options: object): Client => {
@@ -101,7 +104,7 @@ export function createDispatcher(open: OpenStream, given: ClientPoolOptions = {}
     ...settings,
     factory: (origin: string | URL, options: object) =>
       new Pool(origin, { ...options, ...settings, factory: makeClient }),
-  });
+  }) as Dispatcher as LibraryDispatcher;
 }
 
 /** What is free when its tunnel leaves must not hold that up. */
