@@ -2,13 +2,16 @@ import { BackdialError } from '../core/errors.ts';
 import type { BackdialEvent, Observer } from '../core/events.ts';
 import type { LiveTunnel, Server } from '../index.ts';
 import type { Logs } from '../log/open-logs.ts';
-import { createServerMetrics, type Metrics } from '../metrics/server-metrics.ts';
+import { createServerMetrics, type ServerMetrics } from '../metrics/server-metrics.ts';
 import type { TunnelSample } from '../metrics/tunnels.ts';
 import type { ApiRoute } from '../net/api-route.ts';
 import { DOMAIN_SCHEMA, TUNNEL_SCHEMA } from './api-schemas.ts';
 import { ConfigRecord } from './config-record.ts';
 import { metricsRoute } from './metrics-route.ts';
-import { type SummaryParts, statusRoute } from './program-summary.ts';
+import { pageRoutes } from './page-routes.ts';
+import { type SummaryParts, statusRoute, summaryOf } from './program-summary.ts';
+import { RefusalList } from './refusal-list.ts';
+import { StatusFeed } from './status-feed.ts';
 
 /** What an operator gets to see of a server, and to do with it, through `admin`. */
 export class ServerOperation {
@@ -17,17 +20,34 @@ export class ServerOperation {
   readonly routes: readonly ApiRoute[];
   readonly #logs: Logs;
   readonly #name: string;
+  readonly #refusals = new RefusalList();
+  readonly #feed: StatusFeed;
   #server: Server | null = null;
-  #metrics: Metrics | null = null;
+  #metrics: ServerMetrics | null = null;
   #draining = false;
 
   constructor(logs: Logs, name: string) {
     this.#logs = logs;
     this.#name = name;
     this.observer = (event) => this.#observe(event);
+    this.#feed = new StatusFeed({
+      summary: () => summaryOf(this.#summary()),
+      domains: () => this.#known.domains(),
+      tunnels: () => this.#known.tunnels(),
+      traffic: () => this.#metrics?.traffic() ?? new Map(),
+      domainOf: (name) => this.#domainOf(name),
+      refusals: this.#refusals,
+    });
     this.routes = [
       statusRoute(() => this.#summary()),
       metricsRoute(() => this.#metrics),
+      ...pageRoutes(),
+      {
+        // For the page, and no promise to anybody else.
+        method: 'GET',
+        path: '/changes',
+        handle: ({ query }) => ({ json: this.#feed.changes(query.get('since') ?? '') }),
+      },
       {
         method: 'GET',
         path: '/domains',
@@ -42,9 +62,15 @@ export class ServerOperation {
         path: '/tunnels',
         operation: {
           summary: 'The live tunnels',
+          query: { domain: { description: 'only those of this configured domain', schema: { type: 'string' } } },
           responses: { 200: { description: 'the tunnels', schema: { type: 'array', items: TUNNEL_SCHEMA } } },
         },
-        handle: () => ({ json: this.#known.tunnels().map(tunnelJson) }),
+        handle: ({ query }) => {
+          const wanted = query.get('domain');
+          const tunnels = this.#known.tunnels();
+          const all = wanted === null ? tunnels : tunnels.filter(({ domain }) => this.#domainOf(domain) === wanted);
+          return { json: all.map(tunnelJson) };
+        },
       },
       {
         method: 'DELETE',
@@ -102,9 +128,9 @@ export class ServerOperation {
     this.#metrics = wanted ? (this.#metrics ?? this.#newMetrics()) : null;
   }
 
-  #newMetrics(): Metrics {
+  #newMetrics(): ServerMetrics {
     return createServerMetrics({
-      domainOf: (name) => this.#server?.configuredName(name) ?? null,
+      domainOf: (name) => this.#domainOf(name),
       domains: () => this.#known.domains(),
       tunnels: () => this.#known.tunnels().map(sampleOf),
       memory: () => this.#known.memory(),
@@ -117,7 +143,13 @@ export class ServerOperation {
 
   #observe(event: BackdialEvent): void {
     this.#logs.observer(event);
-    this.#metrics?.observer(event);
+    if (this.#metrics === null) return;
+    this.#metrics.observer(event);
+    this.#refusals.observe(event);
+  }
+
+  #domainOf(name: string): string | null {
+    return this.#server?.configuredName(name) ?? null;
   }
 }
 

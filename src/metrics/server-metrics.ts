@@ -3,7 +3,7 @@ import type { DomainState } from '../core/domain-state.ts';
 import type { Observer } from '../core/events.ts';
 import type { MemoryStats } from '../core/tunnel-stats.ts';
 import { Program, type ProgramFigures } from './program.ts';
-import { Traffic } from './traffic.ts';
+import { Traffic, type TrafficTotals } from './traffic.ts';
 import { type TunnelSample, Tunnels } from './tunnels.ts';
 
 /** The metrics of one program (features 8.3). */
@@ -13,6 +13,11 @@ export interface Metrics {
   /** What Prometheus reads, and its media type. */
   text(): Promise<{ readonly text: string; readonly type: string }>;
   close(): void;
+}
+
+/** Those of a server, which its status page shows too. */
+export interface ServerMetrics extends Metrics {
+  traffic(): Map<string, TrafficTotals>;
 }
 
 /** What a server's metrics are made from, besides its events; asked when Prometheus asks. */
@@ -25,7 +30,7 @@ export interface ServerSource {
 }
 
 /** Makes the metrics of a server, in a registry of their own. */
-export function createServerMetrics(source: ServerSource): Metrics {
+export function createServerMetrics(source: ServerSource): ServerMetrics {
   const registry = new Registry();
   const registers = [registry];
   const traffic = new Traffic({ registry, side: 'server', domainOf: source.domainOf });
@@ -77,6 +82,7 @@ export function createServerMetrics(source: ServerSource): Metrics {
       refresh();
       return { text: await registry.metrics(), type: registry.contentType };
     },
+    traffic: () => traffic.totals(),
     close: () => program.close(),
   };
 }

@@ -14,6 +14,15 @@ interface Figures {
   readonly dialSeconds: Histogram.Internal<string> | null;
 }
 
+/** What one domain did since it was measured. */
+export interface TrafficTotals {
+  readonly requests: number;
+  /** Of the requests and byte streams: those that did not end as `done`. */
+  readonly failures: number;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
 export interface TrafficOptions {
   readonly registry: Registry;
   /** `server` or `agent`: only a server measures latencies. */
@@ -110,6 +119,16 @@ export class Traffic {
     return figures;
   }
 
+  /** By configured domain, and {@link NO_DOMAIN}. */
+  totals(): Map<string, TrafficTotals> {
+    return new Map(
+      Array.from(this.#byDomain, ([domain, { requests, ends, receivedBytes, sentBytes }]) => {
+        const failures = sum(ends) - (ends.get('done') ?? 0);
+        return [domain, { requests: sum(requests), failures, receivedBytes, sentBytes }];
+      }),
+    );
+  }
+
   /** Hands the numbers on; domains that are configured no more are forgotten. */
   refresh(): void {
     for (const metric of [this.#requests, this.#ends, this.#received, this.#sent]) metric.reset();
@@ -135,4 +154,10 @@ export class Traffic {
 
 function increment<Key>(counts: Map<Key, number>, key: Key): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+function sum(counts: ReadonlyMap<unknown, number>): number {
+  let all = 0;
+  for (const each of counts.values()) all += each;
+  return all;
 }

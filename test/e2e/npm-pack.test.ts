@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -31,7 +31,7 @@ describe('the published package', () => {
   it('has the compiled sources, conf, systemd and the papers, and nothing else', () => {
     const odd = files.filter(
       (file) =>
-        !/^(?:dist\/.+\.(?:js|d\.ts)|conf\/.+\.json5|systemd\/.+\.(?:service|socket|conf)|dist\/schemas\/.+\.schema\.json)$/.test(
+        !/^(?:dist\/.+\.(?:js|d\.ts)|dist\/cli\/page\/.+|conf\/.+\.(?:json5|json|ya?ml)|systemd\/.+\.(?:service|socket|conf)|dist\/schemas\/.+\.schema\.json)$/.test(
           file,
         ),
     );
@@ -53,6 +53,30 @@ describe('the published package', () => {
       assert.match(stdout, /^Hello from behind the tunnel\./);
     } finally {
       demo.kill('SIGTERM');
+    }
+  });
+
+  it('serves the status page, with all that it is made of', async () => {
+    await writeFile(join(folder, 'server.json5'), '{ listen: "127.0.0.1:0", admin: { listen: "unix:admin.sock" } }');
+    await mkdir(join(folder, 'domains'), { recursive: true });
+    const server = spawn(join(folder, 'node_modules/.bin/backdial'), ['server', '-c', 'server.json5'], {
+      cwd: folder,
+      env,
+    });
+    const get = (path: string) =>
+      run('curl', ['-sf', '--unix-socket', join(folder, 'admin.sock'), `http://localhost${path}`]);
+    try {
+      let shown = '';
+      server.stdout.setEncoding('utf8').on('data', (part: string) => {
+        shown += part;
+      });
+      await eventually('the start', () => shown.includes('"msg":"ready; '), 20_000);
+      const { stdout: page } = await get('/');
+      const parts = Array.from(page.matchAll(/(?:src|href)="([^"]+)"/g), ([, path]) => `/${path}`);
+      assert.equal(parts.length, 3);
+      for (const part of [...parts, '/preact.js']) assert.ok((await get(part)).stdout.length > 100, part);
+    } finally {
+      server.kill('SIGTERM');
     }
   });
 
