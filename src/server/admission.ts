@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { formatPeer, peerAddress } from '../core/address.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
+import { descriptorLimit, descriptorsLeft } from '../net/descriptors.ts';
 
 export interface AdmissionOptions {
   /** Connections at the same time, in all. 0: no limit. */
@@ -21,6 +22,25 @@ export interface Refusal {
   readonly name: string | null;
 }
 
+/** What the system lets the process open. */
+export interface Descriptors {
+  /** How many at most; Infinity: not known. */
+  limit(): number;
+  /** How many more. */
+  left(): number;
+}
+
+const PROCESS: Descriptors = { limit: descriptorLimit, left: descriptorsLeft };
+/** One place in so many is kept for agents, up to {@link MAX_SPARE}. */
+const SHARES = 16;
+const MAX_SPARE = 64;
+/** Descriptors that visitors do not get: for agents, files and targets. */
+const MIN_RESERVE = 16;
+
+function reserveOf(limit: number): number {
+  return Math.max(MIN_RESERVE, Math.min(2 * MAX_SPARE, Math.floor(limit / 8)));
+}
+
 /** How long the log is spared after {@link REFUSALS_PER_WINDOW}. */
 const WINDOW_MS = 10_000;
 /** Refusals told one by one in a window; strangers must not be able to fill the log. */
@@ -33,7 +53,10 @@ const REFUSALS_PER_WINDOW = 100;
  */
 export class Admission {
   readonly #options: AdmissionOptions;
+  readonly #descriptors: Descriptors;
   readonly #perAddress = new Map<string, number>();
+  /** Sockets in places that are kept for agents, the oldest first. */
+  readonly #spare = new Set<Socket>();
   #count = 0;
   #told = 0;
   #untold = 0;
@@ -41,8 +64,9 @@ export class Admission {
   readonly #warnings = new Map<string, number>();
   #window: NodeJS.Timeout | null = null;
 
-  constructor(options: AdmissionOptions) {
+  constructor(options: AdmissionOptions, descriptors: Descriptors = PROCESS) {
     this.#options = options;
+    this.#descriptors = descriptors;
   }
 
   /** Connections that are open. */
@@ -55,12 +79,80 @@ export class Admission {
    * Null when a limit is reached or the peer is gone already: the socket is destroyed then.
    */
   admit(socket: Socket): string | null {
-    const remote = this.admitProxy(socket);
+    return this.#isFull() ? this.#turnAway(socket, this.#fullness()) : this.#admitWhole(socket);
+  }
+
+  /**
+   * As {@link admit}, for listeners where agents come in, too: what is kept for them is given to whoever comes, until it is seen
+   * who that is. {@link isSpare} tells such a socket; {@link keep} is for agents, all others are to be turned away. Of
+   * spare ones the oldest has to go for the next, so that silent ones keep no agent out.
+   */
+  admitToDoor(socket: Socket): string | null {
+    return this.#enterDoor(socket, () => this.#admitWhole(socket));
+  }
+
+  /** As {@link admitToDoor}, for a peer that speaks for others: it has no limit of its own. {@link admitBehind} follows. */
+  admitProxy(socket: Socket): string | null {
+    return this.#enterDoor(socket, () => this.#enter(socket));
+  }
+
+  /** Whether a socket has one of the places that are kept for agents. */
+  isSpare(socket: Socket): boolean {
+    return this.#spare.has(socket);
+  }
+
+  /** An agent's: it stays. */
+  keep(socket: Socket): void {
+    this.#spare.delete(socket);
+  }
+
+  #enterDoor(socket: Socket, enter: () => string | null): string | null {
+    if (!this.#isFull()) return enter();
+    const [oldest] = this.#spare;
+    if (oldest !== undefined && this.#spare.size >= this.#spareLimit()) {
+      this.#spare.delete(oldest);
+      oldest.destroy();
+    }
+    const remote = enter();
+    if (remote === null) return null;
+    this.#warnOnce('connection-limit', `${this.#fullness()}; only agents are let in`);
+    this.#spare.add(socket);
+    socket.once('close', () => this.#spare.delete(socket));
+    return remote;
+  }
+
+  /** Places of `maxConnections` that are kept for agents. */
+  #share(): number {
+    return Math.min(MAX_SPARE, Math.floor(this.#options.maxConnections / SHARES));
+  }
+
+  /** How many spare connections there may be at a time; as many descriptors are left for files and targets. */
+  #spareLimit(): number {
+    return Math.max(1, Math.min(MAX_SPARE, Math.floor(reserveOf(this.#descriptors.limit()) / 2)));
+  }
+
+  /** Whether there is no place for one more visitor. */
+  #isFull(): boolean {
+    const { maxConnections } = this.#options;
+    if (maxConnections > 0 && this.#count >= maxConnections - this.#share()) return true;
+    const limit = this.#descriptors.limit();
+    // Far from the limit there is nothing to be asked.
+    return this.#count > limit / SHARES && this.#descriptors.left() <= reserveOf(limit);
+  }
+
+  #fullness(): string {
+    const { maxConnections } = this.#options;
+    const isCounted = maxConnections > 0 && this.#count >= maxConnections - this.#share();
+    if (isCounted) return `the limit of ${maxConnections} connections is reached`;
+    return `the limit of ${this.#descriptors.limit()} open files is near (raise LimitNOFILE, or lower \`connections\`)`;
+  }
+
+  #admitWhole(socket: Socket): string | null {
+    const remote = this.#enter(socket);
     return remote !== null && this.admitBehind(socket, peerAddress(remote)) ? remote : null;
   }
 
-  /** As {@link admit}, for a peer that speaks for others: it has no limit of its own. {@link admitBehind} follows. */
-  admitProxy(socket: Socket): string | null {
+  #enter(socket: Socket): string | null {
     const { maxConnections } = this.#options;
     const { remoteAddress, remotePort } = socket;
     // A TCP peer that reset the connection before it was looked at has no address any more.

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { CarrierSource } from '../core/dial.ts';
 import { asBackdialError, BackdialError, type ErrorCode } from '../core/errors.ts';
 import type { Answer } from '../net/error-answer.ts';
@@ -17,7 +18,12 @@ import { type Arrival, recordVisit, type Visit, type VisitEnd } from './visit.ts
 import type { AccessControl, DomainAccess } from './visitor-access.ts';
 
 /** Codes after which the connection is not to be trusted with another request (design, section 8). */
-const CLOSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['request-invalid', 'headers-too-large', 'request-timeout']);
+const CLOSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'connection-limit',
+  'request-invalid',
+  'headers-too-large',
+  'request-timeout',
+]);
 
 export interface RouterOptions {
   readonly options: ResolvedServerOptions;
@@ -31,6 +37,8 @@ export interface RouterOptions {
   readonly bodyRateWindowMs: number;
   /** Takes requests of who may use a proxy here; false: the request is one like any other. Default: takes none. */
   readonly proxy?: { takes(arrival: Arrival): Promise<boolean> };
+  /** Whether a connection is in a place that is kept for agents: its requests are refused. Default: none is. */
+  readonly isSpare?: (raw: Socket) => boolean;
   /** What a visitor reaches under a host name. Default: domains, as terminated TLS does. */
   readonly reach?: (visit: Visit, host: string) => Reached;
   /** The answer that gives nothing away. Default: that of an unknown domain (design 6.5). */
@@ -47,12 +55,13 @@ export class ExchangeRouter {
 
   /** Answers a visit and records it. Resolves when the exchange is over; never rejects. */
   async serve(arrival: Arrival): Promise<void> {
-    if (arrival.proxy !== null && (await this.#router.proxy?.takes(arrival)) === true) return;
+    const isSpare = this.#router.isSpare?.(arrival.connection.raw) === true;
+    if (!isSpare && arrival.proxy !== null && (await this.#router.proxy?.takes(arrival)) === true) return;
     const { observer } = this.#router.options;
     const visit = this.#recognise(arrival);
     let end: VisitEnd;
     try {
-      end = await this.#route(visit);
+      end = isSpare ? this.#refuse(visit, new BackdialError('connection-limit'), null) : await this.#route(visit);
     } catch (thrown) {
       // A fault of ours must cost its own request only.
       const message = String(thrown instanceof Error ? thrown.stack : thrown);

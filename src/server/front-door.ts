@@ -186,7 +186,7 @@ class TlsFrontDoor implements FrontDoor {
   #listenerOnSocket(raw: Socket, door: string, group: ListenerGroup): void {
     const listener = this.#options.listen.find(({ key }) => key === door);
     const isProxied = listener !== undefined && listener.proxyProtocol.length > 0;
-    const remote = isProxied ? this.#admission.admitProxy(raw) : this.#admission.admit(raw);
+    const remote = isProxied ? this.#admission.admitProxy(raw) : this.#admission.admitToDoor(raw);
     if (remote === null) return;
     const arrival: Arrival = { raw, remote, acceptedAt: performance.now(), door };
     group.addSocket(raw);
@@ -224,13 +224,23 @@ class TlsFrontDoor implements FrontDoor {
       // An agent's handshake is an HTTP/1.1 upgrade: no visitor's browser is without ALPN, and whoever is, is asked, whatever the
       // name and the configuration are, so that the question tells nothing (design 6.5).
       const asksAgents = peeked.alpn.length === 0;
-      this.#follow({ ...arrival, asksAgents }, this.#given.route(peeked, remote, this.#doors().of(arrival.door)));
+      const offersHttp2 = peeked.alpn.includes('h2');
+      this.#follow(
+        { ...arrival, asksAgents, offersHttp2 },
+        this.#given.route(peeked, remote, this.#doors().of(arrival.door)),
+      );
     }
   }
 
-  #follow(arrival: Arrival & { readonly asksAgents: boolean }, route: HelloRoute): void {
+  #follow(arrival: Arrival & { readonly asksAgents: boolean; readonly offersHttp2: boolean }, route: HelloRoute): void {
     const { raw: socket, remote } = arrival;
     const { passthrough } = this.#given;
+    if (this.#admission.isSpare(socket) && (route.kind !== 'terminate' || arrival.offersHttp2)) {
+      sendAlert(socket, ALERT.internalError);
+      const detail = `only agents are let in now (alert ${ALERT.internalError})`;
+      this.#admission.refused({ remote, reason: 'connection-limit', detail, name: route.name });
+      return;
+    }
     if (route.kind === 'terminate') {
       this.#terminate(arrival, route.name, route.certificate);
       return;

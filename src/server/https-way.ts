@@ -30,6 +30,8 @@ export interface HttpsWayOptions {
   readonly onPort?: PortHandler;
   /** Places of each domain, shared with the other ways in. Default: of its own. */
   readonly streams?: DomainStreams;
+  /** See {@link RouterOptions.isSpare}. Default: no connection is. */
+  readonly isSpare?: RouterOptions['isSpare'];
   /** See {@link RouterOptions.proxy}. Default: there is none. */
   readonly proxy?: RouterOptions['proxy'];
   /** Those that a front door presents now. Default: those of `options`, for ever. */
@@ -104,6 +106,7 @@ class TerminatedHttps implements HttpsWay {
       joiner,
       bodyRateWindowMs,
       ...(given.proxy === undefined ? {} : { proxy: given.proxy }),
+      ...(given.isSpare === undefined ? {} : { isSpare: given.isSpare }),
     });
     const onGone = (connection: VisitorConnection): void => this.#forget(connection);
     this.#http1 = new Http1Visitors({ options, router, onService, onPort, onGone });

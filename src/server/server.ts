@@ -159,7 +159,12 @@ class TunnelServer implements Server {
       certificates: (door) => doors().of(door),
       streams,
       proxy: { takes: (arrival) => this.#proxy.takes(arrival) },
-      onService: (request, socket, head, connection) => gate.admit(request, socket, head, connection.remote),
+      isSpare: (raw) => admission.isSpare(raw),
+      onService: async (request, socket, head, connection) => {
+        const isAgent = await gate.admit(request, socket, head, connection.remote);
+        if (isAgent) admission.keep(connection.raw);
+        return isAgent;
+      },
       onPort: (wanted, request, connection) => ports.answer(wanted, request, connection.remote),
     });
     this.#gate = gate;

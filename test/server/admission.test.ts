@@ -98,3 +98,79 @@ test('failed accepts are one warning at a time', () => {
   admission.close();
   assert.equal(log.events.length, 2);
 });
+
+test('what is kept for agents goes to whoever comes to a front door, the oldest making room; a TCP port has none of it', async (t) => {
+  const { log, admission } = makeAdmission({ maxConnections: 16 });
+  const admitted: Socket[] = [];
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    if (admission.admitToDoor(socket) !== null) admitted.push(socket);
+  });
+  const port = await listenOn(server);
+  const { connect } = await listenWith(t, admission);
+  t.after(() => {
+    for (const socket of admitted) socket.destroy();
+    server.close();
+  });
+  const knock = async () => {
+    const count = admitted.length;
+    const { raw } = await connectWire(port);
+    raw.resume();
+    t.after(() => raw.destroy());
+    await eventually('it is admitted', () => admitted.length > count);
+    return admitted.at(-1) as Socket;
+  };
+  for (let index = 0; index < 15; index += 1) assert.equal(admission.isSpare(await knock()), false);
+  await within('the close', once(await connect(), 'end'));
+  const spare = await knock();
+  assert.equal(admission.isSpare(spare), true);
+  assert.deepEqual(
+    log.of('warning').map(({ code }) => code),
+    ['connection-limit'],
+  );
+  const over = await connectWire(port);
+  over.raw.resume();
+  await within('the close', once(over.raw, 'end'));
+  spare.destroy();
+  await eventually('its place is free', () => admission.connectionCount === 15);
+  const agent = await knock();
+  admission.keep(agent);
+  assert.equal(admission.isSpare(agent), false);
+});
+
+test('near the limit of descriptors visitors are turned away, and of silent ones at a front door the oldest goes', async (t) => {
+  const log = new Observed();
+  let left = 100;
+  const options = { maxConnections: 0, maxConnectionsPerAddress: 0, observer: log.observer };
+  const admission = new Admission(options, { limit: () => 0, left: () => left });
+  const admitted: Socket[] = [];
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    if (admission.admitToDoor(socket) !== null) admitted.push(socket);
+  });
+  const port = await listenOn(server);
+  t.after(() => {
+    for (const socket of admitted) socket.destroy();
+    server.close();
+    admission.close();
+  });
+  const knock = async () => {
+    const { raw } = await connectWire(port);
+    raw.resume();
+    t.after(() => raw.destroy());
+  };
+  await knock();
+  await eventually('the first', () => admitted.length === 1);
+  left = 10;
+  for (let count = 2; count <= 12; count += 1) {
+    await knock();
+    await eventually('the next', () => admitted.length === count);
+  }
+  await eventually('old ones are gone', () => admitted.filter(({ destroyed }) => !destroyed).length === 9);
+  assert.equal(admitted[0]?.destroyed, false, 'who was there before stays');
+  assert.equal(admitted[1]?.destroyed, true);
+  left = 100;
+  await knock();
+  await eventually('another', () => admitted.length === 13);
+  assert.equal(admission.isSpare(admitted[12] as Socket), false);
+});
