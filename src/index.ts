@@ -42,5 +42,7 @@ export type {
   PortRange,
   ProxyOptions,
   ServerOptions,
+  SniOptions,
+  TlsPolicy,
 } from './server/options.ts';
 export { createServer, type LiveTunnel, type Server, type ServerAddresses } from './server/server.ts';

@@ -101,7 +101,7 @@ export class Backends {
   of(policy: ResolvedDomain): Backend | null {
     if (policy.target === null) return null;
     const known = this.#byDomain.get(policy.name);
-    if (known !== undefined && isSame(known.policy, policy)) return known.backend;
+    if (known !== undefined && (known.policy === policy || isSame(known.policy, policy))) return known.backend;
     const backend = new Backend(policy, policy.target);
     known?.backend.retire();
     const retired = known === undefined ? [] : [...known.retired, known.backend].filter(({ isIdle }) => !isIdle);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { proxyHeader } from '../../src/net/proxy-protocol.ts';
+import { proxyHeader, visitorHeader } from '../../src/net/proxy-protocol.ts';
 
 const V4 = { address: '203.0.113.7', port: 51_442 };
 const V4_HERE = { address: '0.0.0.0', port: 443 };
@@ -46,4 +46,29 @@ describe('a PROXY header', () => {
       assert.equal(proxyHeader(2, source, destination).toString('hex'), `${SIGNATURE}21000000`);
     });
   }
+});
+
+describe('the header for a visitor', () => {
+  const line = (ends: Parameters<typeof visitorHeader>[1]) => String(visitorHeader(1, ends)).trimEnd();
+
+  test('names both ends, in the family of the visitor', () => {
+    const at = { visitor: '203.0.113.7:51442', arrivedAt: '192.0.2.1:8443' };
+    assert.equal(line(at), 'PROXY TCP4 203.0.113.7 192.0.2.1 51442 8443');
+    const six = { visitor: '[2001:db8::7]:1', arrivedAt: '[2001:db8::1]:443' };
+    assert.equal(line(six), 'PROXY TCP6 2001:db8::7 2001:db8::1 1 443');
+  });
+
+  test('leaves at zero what the visitor came to where that is not known, but for its port', () => {
+    assert.equal(line({ visitor: '203.0.113.7:1', arrivedAt: null }), 'PROXY TCP4 203.0.113.7 0.0.0.0 1 443');
+    assert.equal(
+      line({ visitor: '203.0.113.7:1', arrivedAt: null, port: 5432 }),
+      'PROXY TCP4 203.0.113.7 0.0.0.0 1 5432',
+    );
+    assert.equal(line({ visitor: '[2001:db8::7]:1', arrivedAt: '192.0.2.1:8443' }), 'PROXY TCP6 2001:db8::7 :: 1 8443');
+  });
+
+  test('says nothing of a visitor without an address', () => {
+    assert.equal(line({ visitor: 'unix', arrivedAt: 'unix' }), 'PROXY UNKNOWN');
+    assert.equal(line({ visitor: null, arrivedAt: '192.0.2.1:8443' }), 'PROXY UNKNOWN');
+  });
 });
