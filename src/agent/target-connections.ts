@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { auto } from 'http2-wrapper';
+import { BackdialError } from '../core/errors.ts';
 import { Http2Sessions } from '../net/http2-sessions.ts';
 import type { OpenOptions } from '../net/open-socket.ts';
 import { Upstream } from '../net/upstream.ts';
@@ -17,6 +18,9 @@ const ALPN_MS = 60_000;
  * the likelier that the target is just closing it.
  */
 const FRESH_MS = 1_000;
+
+/** Sessions that are begun for one exchange, where others are quicker or the target allows no streams. */
+const MAX_TURNS = 5;
 
 /** For which exchange a connection is wanted. */
 export interface RequesterWish {
@@ -87,13 +91,14 @@ export class TargetConnections {
     if (session !== null) return { requester: session, reused: true };
     const free = fresh ? null : this.#pool.take(repeatable ? undefined : FRESH_MS);
     if (free !== null) return { requester: free, reused: free.requests > 0 };
-    for (;;) {
+    for (let turn = 0; turn < MAX_TURNS; turn += 1) {
       const socket = await (upgrade ? this.connect(options) : this.connectUnlessHttp2(options));
       if (socket !== null) return { requester: this.#adopted(new Upstream(socket, STREAM_RULES)), reused: false };
       const requester = this.#sessions.open();
       if (requester !== null) return { requester, reused: false };
       // Others have taken all its room meanwhile; each turn makes another session.
     }
+    throw new BackdialError('target-invalid', 'its HTTP/2 sessions allow no streams');
   }
 
   /** Ends what is free; what is in use ends with its exchange. */

@@ -75,8 +75,21 @@ function understood(text: string): Entry {
   return entry;
 }
 
-/** The entry, or what is wrong with it. */
+/** Office hours are the same in many files, and each is looked at several times: what came of the last texts is remembered. */
+const MAX_REMEMBERED = 1_000;
+const remembered = new Map<string, Entry | string>();
+
+/** The entry, not to be changed, or what is wrong with it. */
 function parseEntry(text: string): Entry | string {
+  let entry = remembered.get(text);
+  if (entry !== undefined) return entry;
+  entry = readEntry(text);
+  if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+  remembered.set(text, entry);
+  return entry;
+}
+
+function readEntry(text: string): Entry | string {
   const entry: Entry = {
     from: Number.NEGATIVE_INFINITY,
     to: Number.POSITIVE_INFINITY,
