@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { checkHttp1Head } from '../net/head-check.ts';
 import type { Http1Exchange } from '../net/http1-exchange.ts';
 import { readProxyRequest } from '../net/proxy-head.ts';
+import { chainOf } from './agent-certificate.ts';
 import { VISITOR_RULES } from './request-headers.ts';
 import type { Arrival } from './visit.ts';
 import type { VisitorConnection } from './visitor.ts';
@@ -32,6 +33,7 @@ export function http1Arrival(
     upgradable,
     proxy: url.charCodeAt(0) === SLASH ? null : readProxyRequest(input, VISITOR_RULES),
     way: 'https',
+    chain: () => chainOf(request.socket),
   };
 }
 

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asBackdialError } from '../core/errors.ts';
-import type { Credentials } from '../tunnel/server-handshake.ts';
 import type { Holder } from './holder.ts';
-import type { ProxyUsers } from './proxy-users.ts';
+import type { ProxyProof, ProxyUsers } from './proxy-users.ts';
 
 /** How long something may go on while it is not clear whether it is still granted. */
 const RECHECK_MS = 4_000;
@@ -10,7 +9,7 @@ const RECHECK_PAUSE_MS = 100;
 
 /** What is open under a grant. */
 interface OpenGrant {
-  readonly shown: Credentials;
+  readonly shown: ProxyProof;
   /** Who was found to have shown it. */
   holder: Holder;
   readonly isGranted: (holder: Holder) => boolean;

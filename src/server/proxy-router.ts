@@ -73,7 +73,7 @@ export class ProxyRouter {
     const { proxy, connection } = arrival;
     if (proxy === null || typeof proxy.head === 'string') return false;
     const { host, port } = proxy.head;
-    const shown = this.#proxy.users.shown(proxy.authorizations);
+    const shown = this.#proxy.users.shown(proxy.authorizations, arrival.chain?.() ?? [], host);
     if (shown === null) return false;
     const refuse = (error: BackdialError): false => {
       const { remote } = connection;

@@ -1,12 +1,15 @@
+import type { X509Certificate } from 'node:crypto';
 import { peerAddress } from '../core/address.ts';
 import { BackdialError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import { NetworkList } from '../net/networks.ts';
+import { dnsNames } from '../pki/authorities.ts';
 import type { Credentials } from '../tunnel/server-handshake.ts';
+import { proofOf } from './agent-certificate.ts';
 import { parseBasic } from './credentials.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { Holder } from './holder.ts';
-import { type Identified, identify } from './identify.ts';
+import { type Identified, identify, type Shown } from './identify.ts';
 import type { CredentialOptions } from './options.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 import type { SecretChecker } from './secret-check.ts';
@@ -26,6 +29,17 @@ const LOOPBACK = new NetworkList([
   { address: '::1', prefix: 128 },
 ]);
 const REALM = 'backdial proxy';
+/** Names of a certificate that are looked at. */
+const MAX_NAMES = 16;
+
+/** What somebody showed the proxy. */
+export interface ProxyProof {
+  readonly credentials: Credentials | null;
+  /** The certificates of the connection, the leaf first; nothing of them is believed yet. */
+  readonly chain: readonly X509Certificate[];
+  /** The name that is asked for. */
+  readonly host: string;
+}
 
 /** Who may use the proxy: at its own listener, and at the front door. */
 export class ProxyUsers {
@@ -37,21 +51,39 @@ export class ProxyUsers {
     this.#users = users;
   }
 
-  /** The one login that Proxy-Authorization has; null where there is none that could be anybody's. */
-  shown(authorizations: readonly string[]): Credentials | null {
+  /** What a request proves its sender with; null where that could be nobody. `chain`: see {@link chainOf}. */
+  shown(authorizations: readonly string[], chain: readonly X509Certificate[], host: string): ProxyProof | null {
+    if (authorizations.length === 0) return chain.length === 0 ? null : { credentials: null, chain, host };
     const login = authorizations.length === 1 ? parseBasic(authorizations[0] ?? '') : null;
     if (login === null || login.login === '') return null;
-    return { identity: login.login, secret: new Secret(login.password) };
+    return { credentials: { identity: login.login, secret: new Secret(login.password) }, chain: [], host };
   }
 
   /** Who showed it, as of the configuration in force. Rejects as {@link identify} does. */
-  async identify(credentials: Credentials, refusalRounds?: number): Promise<Identified> {
+  async identify(proof: ProxyProof, refusalRounds?: number): Promise<Identified> {
     const { options, domains, secrets } = this.#users;
     const deps = { domains, secrets, identities: () => options.grants };
-    const shown = { credentials, certificateNames: [], domain: null };
-    let found = await identify(deps, shown, refusalRounds);
-    while (typeof found !== 'string' && !this.isCurrent(found)) found = await identify(deps, shown, refusalRounds);
+    const look = () => identify(deps, this.#shownBy(proof), refusalRounds);
+    let found = await look();
+    while (typeof found !== 'string' && !this.isCurrent(found)) found = await look();
     return found;
+  }
+
+  /**
+   * A certificate proves its names under the authorities of a domain that one of them is for, or else of the domain that is
+   * asked for.
+   */
+  #shownBy({ credentials, chain, host }: ProxyProof): Shown {
+    const nothing = { credentials, certificateNames: [], domain: null };
+    const [leaf] = chain;
+    if (leaf === undefined) return nothing;
+    const table = this.#users.domains();
+    for (const name of [...dnsNames(leaf).slice(0, MAX_NAMES), host]) {
+      const { policy, domain } = table.resolve(name) ?? { policy: null, domain: name };
+      const { names, coversDomain } = proofOf({ chain, domain, instance: instanceOf(name), credentials }, policy);
+      if (names.length > 0) return { ...nothing, certificateNames: names, certifiesDomain: coversDomain, domain };
+    }
+    return nothing;
   }
 
   isCurrent(holder: Holder): boolean {
@@ -72,8 +104,8 @@ export class ProxyUsers {
       const detail = `${remote}: a proxy without \`credentials\` is for this machine only`;
       return { error: new BackdialError('proxy-local', detail), headers: [] };
     }
-    const shown = this.shown(authorizations);
-    if (shown !== null && grants.some(({ identity }) => identity === shown.identity)) {
+    const shown = this.shown(authorizations, [], '');
+    if (shown !== null && grants.some(({ identity }) => identity === shown.credentials?.identity)) {
       const holder = await this.identify(shown);
       if (typeof holder !== 'string') return { holder };
     }
@@ -90,6 +122,10 @@ export class ProxyUsers {
     }
     return this.#logins.access;
   }
+}
+
+function instanceOf(name: string): string {
+  return name.slice(0, Math.max(0, name.indexOf('.')));
 }
 
 /** A Unix socket is of this machine, too. */

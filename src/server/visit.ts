@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, type X509Certificate } from 'node:crypto';
 import type { BackdialError, ErrorCode } from '../core/errors.ts';
 import type { Observer, StreamEnd, Way } from '../core/events.ts';
 import type { Exchange } from '../net/exchange.ts';
@@ -24,6 +24,8 @@ export interface Arrival {
   readonly upgradable: boolean;
   /** Where the request can be meant for a proxy: what it asks of one. */
   readonly proxy: ProxyRequest | null;
+  /** The certificates of the connection; nothing of them is believed yet. Default: there are none. */
+  readonly chain?: () => readonly X509Certificate[];
   readonly way: Extract<Way, 'https' | 'proxy' | 'connect'>;
 }
 

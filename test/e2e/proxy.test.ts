@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import * as http2 from 'node:http2';
 import { describe, test } from 'node:test';
+import * as tls from 'node:tls';
 import { Secret } from '../../src/index.ts';
+import { AgentPki } from '../support/agent-pki.ts';
 import { testAuthority } from '../support/certificates.ts';
 import { basic, CI, CI_SECRET, DOMAIN_SECRET, type ProxyKit, withProxy } from '../support/proxy-kit.ts';
+import { missingTools } from '../support/tools.ts';
 import { eventually, within } from '../support/within.ts';
 
 const connect = (name: string, ...more: string[]) =>
@@ -279,6 +282,50 @@ describe('the proxy at the front door', () => {
         session.destroy();
       }
     }));
+
+  test('serves a client certificate: of a granted identity, and of a domain with a grant', {
+    skip: missingTools('openssl'),
+  }, async () => {
+    const pki = await AgentPki.make();
+    const connectGrant = { connect: [{ name: 'www.test', ports: null }] };
+    await withProxy(
+      {
+        domains: [
+          { name: 'www.test', secrets: [DOMAIN_SECRET] },
+          { name: 'ops.test', secrets: [], certificates: pki.pem },
+          { name: 'holder.test', secrets: [], certificates: pki.pem, grants: connectGrant },
+        ],
+        grants: [{ identity: 'alice', certificate: 'alice.ops.test', ...connectGrant }],
+      },
+      async (kit) => {
+        const ask = async (names: string[], from = pki) => {
+          const { certificate: cert, key: secret } = await from.issue(names);
+          const key = secret.reveal();
+          const socket = tls.connect({
+            port: kit.port,
+            host: '127.0.0.1',
+            ca: testAuthority().cert,
+            servername: 'localhost',
+            cert,
+            key,
+          });
+          socket.on('error', () => {});
+          let text = '';
+          socket.on('data', (chunk) => {
+            text += chunk;
+          });
+          socket.end(connect('www.test:22'));
+          await within('the end', once(socket, 'close'));
+          return text;
+        };
+        assert.match(await ask(['alice.ops.test']), /^HTTP\/1\.1 200 .*port 22 $/s);
+        assert.match(await ask(['one.holder.test']), /^HTTP\/1\.1 200 .*port 22 $/s);
+        for (const names of [['bob.ops.test'], ['www.test'], ['alice.other.test']])
+          assert.match(await ask(names), /^HTTP\/1\.1 405 /);
+        assert.match(await ask(['alice.ops.test'], await AgentPki.make()), /^HTTP\/1\.1 405 /);
+      },
+    );
+  });
 
   test('is not there for anybody else: the answer is that of a server without one', () =>
     withProxy({}, async (kit) => {
