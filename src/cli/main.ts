@@ -10,13 +10,19 @@ if (major < OLDEST.major || (major === OLDEST.major && minor < OLDEST.minor)) {
   );
   process.exitCode = 70;
 } else {
-  import('./program.ts').then(
-    (program) => program.main(process.argv.slice(2)),
-    (error) => {
+  const args = process.argv.slice(2);
+  import('./general-help.ts')
+    .then(({ quickAnswer }) => {
+      const answer = quickAnswer(args, process.stdout.columns);
+      if (answer === null) return import('./program.ts').then((program) => program.main(args));
+      process.stdout.on('error', () => {});
+      process.stdout.write(answer);
+      return undefined;
+    })
+    .catch((error) => {
       process.stderr.write(`backdial: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
       process.exitCode = 70;
-    },
-  );
+    });
 }
 
 export {};

@@ -4,6 +4,7 @@ import { BackdialError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { COMMANDS, type CommandEntry } from './command-table.ts';
 import { crashHandler } from './crash.ts';
+import { EPILOGUE, USAGE } from './general-help.ts';
 import { exitCodeOf, reportError } from './report-error.ts';
 
 /** Runs the program with its arguments (without `node` and the file) and ends the process with its exit code. */
@@ -41,7 +42,7 @@ function build(args: readonly string[]): Argv {
   const parser = yargs([...args])
     .scriptName('backdial')
     .locale('en')
-    .usage('$0 <command>\n\nPuts a service that sits behind NAT on the public internet.')
+    .usage(USAGE)
     // A flag that is given twice counts as it was given last. A flag that is a list has to undo this for its command.
     .parserConfiguration({ 'populate--': true, 'duplicate-arguments-array': false })
     .option('verbose', { alias: 'v', type: 'count', describe: 'Log more; errors with their stack' })
@@ -51,10 +52,7 @@ function build(args: readonly string[]): Argv {
     .wrap(Math.max(60, Math.min(100, process.stdout.columns ?? 80)))
     .example('$0 demo', 'see it work on this machine')
     .example('$0 http 3000 --help', 'how to put a local service online')
-    .epilogue(
-      'Exit codes: 0 done, 1 invalid configuration or input, 2 usage, 3 cannot listen,\n' +
-        '4 the server refused a quick agent, 70 internal error or a Node too old.',
-    )
+    .epilogue(EPILOGUE)
     .demandCommand(1, 'a command is missing')
     .strict()
     .showHelpOnFail(false)

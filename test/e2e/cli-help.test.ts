@@ -39,9 +39,31 @@ describe('help', () => {
     }
   });
 
+  it('of the program as a whole says what the parser of arguments would, and does not load it', async () => {
+    const nodeFlags = ['--import', `data:text/javascript,${encodeURIComponent(WATCH)}`];
+    const words = (text: string) => text.replace(/\s+/g, ' ').trim();
+    const parser = await runCli(['--help', '--quiet']);
+    for (const flag of ['--help', '-h']) {
+      const quick = await runCli([flag], { nodeFlags });
+      assert.deepEqual([quick.code, quick.stderr], [0, '']);
+      assert.equal(words(quick.stdout), words(parser.stdout));
+    }
+    assert.deepEqual(await runCli(['--version'], { nodeFlags }), {
+      code: 0,
+      signal: null,
+      stdout: `${VERSION}\n`,
+      stderr: '',
+    });
+  });
+
   it('loads nothing but the parser of arguments, so that it is quick', async () => {
     const nodeFlags = ['--import', `data:text/javascript,${encodeURIComponent(WATCH)}`];
-    for (const args of [['--help'], ['--version'], ['http', '--help'], ['server', '--help'], ['demo', '--help']]) {
+    for (const args of [
+      ['--help', '-q'],
+      ['http', '--help'],
+      ['server', '--help'],
+      ['demo', '--help'],
+    ]) {
       const { stderr } = await runCli(args, { nodeFlags });
       const packages = new Set(stderr.match(/(?<=package ).+/g));
       assert.ok(packages.has('yargs'), args.join(' '));

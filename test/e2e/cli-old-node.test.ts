@@ -7,10 +7,10 @@ import { withFolder } from '../support/with-folder.ts';
 
 const SOURCE = new URL('../../src/cli/main.ts', import.meta.url);
 
-/** What is compiled: `program.js` cannot be imported, for it does not exist; whoever tries fails loudly. */
+/** What is compiled: no other file can be imported, for there is none; whoever tries fails loudly. */
 const files = () => ({
   'package.json': '{ "type": "module" }',
-  'main.js': stripTypeScriptTypes(readFileSync(SOURCE, 'utf8')).replaceAll('./program.ts', './program.js'),
+  'main.js': stripTypeScriptTypes(readFileSync(SOURCE, 'utf8')).replaceAll(/'\.\/([\w-]+)\.ts'/g, "'./$1.js'"),
 });
 
 /** A Node on this machine that is older than ours, if there is one. */
@@ -42,7 +42,11 @@ describe('the compiled program on a Node that is too old', () => {
 
   it('goes on where the version is high enough', async () => {
     await withFolder(
-      { ...files(), 'program.js': 'export const main = (args) => console.log("ran", args)' },
+      {
+        ...files(),
+        'general-help.js': 'export const quickAnswer = () => null',
+        'program.js': 'export const main = (args) => console.log("ran", args)',
+      },
       async (folder) => {
         for (const version of ['24.21.0', '25.0.0', '26.10.0']) {
           const fake = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
