@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiSettings } from '../config/api-settings.ts';
 import type { BackdialError } from '../core/errors.ts';
 import { canonicalName } from '../core/host-name.ts';
@@ -7,6 +8,7 @@ import { VERSION } from '../core/version.ts';
 import type { Logs } from '../log/open-logs.ts';
 import type { ApiRoute } from '../net/api-route.ts';
 import { type ApiServer, createApiServer } from '../net/api-server.ts';
+import { ApiClient } from './api-client.ts';
 
 /** What the API of a program is made of. */
 export interface ProgramApiOptions {
@@ -18,6 +20,9 @@ export interface ProgramApiOptions {
   /** Beside `/health` and `/openapi.json`. */
   readonly routes: readonly ApiRoute[];
 }
+
+const DRAINING = 'draining';
+const RETRY_MS = 250;
 
 const DESCRIPTIONS = {
   admin: 'What a Backdial server tells its operator, and what it can be asked to do.',
@@ -31,9 +36,12 @@ export class ProgramApi {
   readonly #server: ApiServer;
   #settings: ApiSettings | null = null;
   #draining = false;
+  #closed = false;
+  readonly #logs: Logs;
 
   constructor({ key, logs, names = [], routes }: ProgramApiOptions) {
     this.key = key;
+    this.#logs = logs;
     const own = canonicalName(hostname());
     this.#names = own === null ? names : [...names, own];
     this.#server = createApiServer({
@@ -49,10 +57,34 @@ export class ProgramApi {
     this.#draining = true;
   }
 
-  /** Begins to listen. Fails with `listen-failed`. */
+  /**
+   * Begins to listen. Where a predecessor that drains still has the address, its API stays up to the end, and this one waits
+   * for it in the background. Fails with `listen-failed`.
+   */
   async start(settings: ApiSettings | null): Promise<void> {
     const { failures } = await this.apply(settings);
-    if (failures[0] !== undefined) throw failures[0];
+    if (failures[0] === undefined) return;
+    if (!(await this.#predecessorDrains())) throw failures[0];
+    this.#logs.system.info({ event: 'api-waits' }, `${this.key}: waits for a program that drains and has the address`);
+    void this.#retry();
+  }
+
+  async #retry(): Promise<void> {
+    for (;;) {
+      await sleep(RETRY_MS, undefined, { ref: false });
+      if (this.#closed) return;
+      const { failures } = await this.apply(this.#settings);
+      if (failures.length === 0) return;
+    }
+  }
+
+  async #predecessorDrains(): Promise<boolean> {
+    for (const address of this.#settings?.listen ?? []) {
+      const asked = new ApiClient(address, this.#settings?.token ?? null).ask('GET', '/health');
+      const { status, text } = await asked.catch(() => ({ status: 0, text: '' }));
+      if (status === 503 && text === DRAINING) return true;
+    }
+    return false;
   }
 
   /** Follows other settings; gives what could not be opened. */
@@ -64,6 +96,7 @@ export class ProgramApi {
   }
 
   close(): Promise<void> {
+    this.#closed = true;
     return this.#server.close();
   }
 
@@ -78,7 +111,7 @@ export class ProgramApi {
           503: { description: '`draining`: it is told to stop', schema: { type: 'string' }, type: 'text/plain' },
         },
       },
-      handle: () => (this.#draining ? { status: 503, text: 'draining' } : { text: 'OK' }),
+      handle: () => (this.#draining ? { status: 503, text: DRAINING } : { text: 'OK' }),
     };
   }
 }

@@ -116,9 +116,18 @@ describe('the API of a server and of an agent', () => {
       const response = await ask(`${admin}/health`);
       assert.deepEqual([response.status, await response.text()], [503, 'draining']);
       await assert.rejects(fetch(`https://127.0.0.1:${port}/`), 'the front door is closed');
-      visitor.reset();
-      const { code } = await deployment.server.end();
-      assert.equal(code, 0);
+      // Who takes over may start meanwhile: its own API waits for this one's end.
+      const next = startCli(['server', '-c', join(deployment.folder, 'server/server.json5')]);
+      try {
+        await next.see(/"event":"api-waits"/);
+        visitor.reset();
+        const { code } = await deployment.server.end();
+        assert.equal(code, 0);
+        await next.see(/"purpose":"api"/);
+        assert.equal((await ask(`${admin}/health`)).status, 200);
+      } finally {
+        await next.end('SIGKILL');
+      }
     }));
 
   it('that cannot listen ends the start with exit code 3, and a reload with an error in the log', () =>
