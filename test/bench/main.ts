@@ -7,6 +7,7 @@ import { exposures } from './exposures.ts';
 import { guardedCpu } from './guarded-cpu.ts';
 import { httpsCpu } from './https-cpu.ts';
 import { idleMemory } from './idle-memory.ts';
+import { library } from './library.ts';
 import { loginStorm } from './login-storm.ts';
 import { longPath } from './long-path.ts';
 import { manyDomains } from './many-domains.ts';
@@ -33,6 +34,7 @@ const BENCHES: readonly Bench[] = [
   guardedCpu,
   manyDomains,
   loginStorm,
+  library,
   stealth,
   exposures,
 ];
