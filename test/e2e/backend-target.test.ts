@@ -9,6 +9,7 @@ import { visit } from '../support/curl.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { connectPeer, type RawTarget, startRawTarget } from '../support/raw-target.ts';
 import { missingTools } from '../support/tools.ts';
+import { agreeToUpgrade, askForUpgrade, readSwitch } from '../support/upgrade.ts';
 import { DOMAIN, SECRET, withTunnel } from '../support/with-tunnel.ts';
 import { within } from '../support/within.ts';
 
@@ -59,6 +60,24 @@ describe('a target beside the server', () => {
       { way, domain, instance, status, reason },
       { way: 'https', domain: DOMAIN, instance: null, status: 200, reason: 'done' },
     );
+  });
+
+  test('switches protocols with its visitors', async (t) => {
+    const target = await startRaw(t);
+    const { frontDoor } = await start(t, { target: to(target.port) });
+    const visitor = await connectPeer(frontDoor, { tls: true });
+    await askForUpgrade(visitor);
+    const peer = await target.next();
+    await agreeToUpgrade(peer, 'first words');
+    await readSwitch(visitor);
+    await visitor.received('first words'.length);
+    assert.equal(visitor.text, 'first words');
+    await visitor.send('answer');
+    visitor.fin();
+    await within('the end', peer.ending);
+    assert.equal(peer.text, 'answer');
+    peer.close();
+    visitor.close();
   });
 
   test('that does not answer is a 502 that says so', CURL, async (t) => {
