@@ -65,13 +65,14 @@ async function stall(given: Stall): Promise<Figure[]> {
   };
 
   await gigabits();
+  // Of all rounds: what the first one took from the system, the others find in the process.
+  const before = await settledBytes(backdial.pids);
   const solo: number[] = [];
   const beside: number[] = [];
   const held: [server: number[], agent: number[]] = [[], []];
   for (let round = 0; round < rounds; round += 1) {
     await untilIdle(backdial.pids);
     solo.push(await gigabits());
-    const before = await settledBytes(backdial.pids);
     const stalled = await openStalled(backdial.tcpPort, readers);
     // Until all windows and all buffers of kernels are full.
     const after = await settledBytes(backdial.pids);
