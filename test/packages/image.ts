@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { asRoot } from '../support/root-system.ts';
 import { findTool } from '../support/tools.ts';
@@ -35,6 +35,7 @@ const NETWORK_FILES = ['/etc/resolv.conf', '/etc/ssl/certs/ca-certificates.crt']
  * its RUN lines by chroot. Stands in for the base image with the pinned Node, this machine's npm, and a user `node`.
  */
 export function buildImage(base: string, work: string): Image {
+  mkdirSync(work, { recursive: true });
   const stages = new Map<string, Stage>();
   let stage: Stage | null = null;
   for (const { word, rest } of instructions(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))) {

@@ -11,9 +11,7 @@ import { runCli } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 import { buildDeb } from './deb.ts';
 import { buildExecutable, packageVersion, ROOT } from './executable.ts';
-import { buildImage } from './image.ts';
 import { tryAsNewUser } from './new-user.ts';
-import { tryImage } from './try-image.ts';
 
 const run = promisify(execFile);
 const skip = missingTools('mmdebstrap', 'dpkg-deb', 'qemu-aarch64-static', 'curl');
@@ -46,10 +44,6 @@ describe('the packages', { skip }, () => {
     system?.remove();
     foreign?.remove();
     removeAsRoot(work);
-  });
-
-  it('have an image whose steps give a server, and an agent that the environment alone configures', async () => {
-    await tryImage(buildImage(system.folder, path('image')), path('image'));
   });
 
   it('are the same bytes each time', async () => {
