@@ -11,6 +11,7 @@ import { library } from './library.ts';
 import { loginStorm } from './login-storm.ts';
 import { longPath } from './long-path.ts';
 import { manyDomains } from './many-domains.ts';
+import { metricsCpu } from './metrics-cpu.ts';
 import { peek } from './peek.ts';
 import { lookForRathole } from './rathole.ts';
 import { type BenchReport, describeMachine, formatMarkdown, formatTable } from './report.ts';
@@ -32,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   longPath,
   peek,
   guardedCpu,
+  metricsCpu,
   manyDomains,
   loginStorm,
   library,
