@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { getAsset, isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
 import { BackdialError } from '../core/errors.ts';
 import type { ApiRoute } from '../net/api-route.ts';
@@ -33,15 +34,17 @@ export function pageRoutes(): ApiRoute[] {
       path,
       open: true,
       handle: async () => {
-        bytes ??= read(url);
+        bytes ??= read(path, url);
         return { bytes: await bytes, type, headers: { 'Content-Security-Policy': POLICY } };
       },
     };
   });
 }
 
-async function read(url: () => string): Promise<Buffer> {
+async function read(path: string, url: () => string): Promise<Buffer> {
   try {
+    // The single executable has no files beside it.
+    if (isSea()) return Buffer.from(getAsset(`page${path === '/' ? '/index.html' : path}`));
     return await readFile(fileURLToPath(url()));
   } catch (cause) {
     const text = 'this build has no page; `backdial status --watch` shows the same on a terminal';

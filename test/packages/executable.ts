@@ -41,7 +41,7 @@ export async function buildExecutable({ architecture, work, output, version }: E
       main,
       output,
       executable: node,
-      assets: { [worker]: worker },
+      assets: { [worker]: worker, ...pageAssets() },
       disableExperimentalSEAWarning: true,
       useCodeCache: false,
       // What is written behind the command is the command's.
@@ -51,6 +51,16 @@ export async function buildExecutable({ architecture, work, output, version }: E
   // Paths relative to the folder: the executable has them in it.
   execFileSync(process.execPath, ['--build-sea', config], { cwd: work, stdio: 'pipe' });
   chmodSync(output, 0o755);
+}
+
+/** The files of the status page, under the names by which they are asked for. */
+function pageAssets(): Record<string, string> {
+  const page = ['index.html', 'page.js', 'page.css', 'icon.svg'].map((name) => [
+    `page/${name}`,
+    join(ROOT, 'src/cli/page', name),
+  ]);
+  const preact = fileURLToPath(import.meta.resolve('htm/preact/standalone'));
+  return Object.fromEntries([...page, ['page/preact.js', preact]]);
 }
 
 async function bundle(entry: string, outfile: string, version: string | undefined): Promise<void> {
@@ -66,7 +76,7 @@ async function bundle(entry: string, outfile: string, version: string | undefine
     format: 'cjs',
     target: 'node26',
     legalComments: 'none',
-    logLevel: 'warning',
+    logLevel: 'error',
     define: { 'import.meta.url': '__bundle' },
     banner: { js: BANNER },
     plugins: version === undefined ? [] : [versionPlugin(version)],

@@ -70,6 +70,13 @@ export async function tryAsNewUser(system: RootSystem, upgrade: () => void, next
       /secret +www\.example\.com: accepted[\s\S]*nothing is wrong/,
     );
 
+    const page = await run(findTool('curl'), [
+      '-sS',
+      '--unix-socket',
+      system.path('/var/lib/backdial-server/admin.sock'),
+      'http://localhost/preact.js',
+    ]);
+    assert.match(page.stdout, /export/);
     assert.match(system.run('backdial', 'status', '-c', '/etc/backdial/server.json5'), /www\.example\.com/);
 
     const visitors = keepVisiting(port);
