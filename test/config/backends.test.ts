@@ -58,7 +58,7 @@ describe('`target` of a domain', () => {
       '1:75: proxyProtocol: found without a `target`, which alone is told by it; allowed: null',
     ]);
     assert.deepEqual((await domain('{ active: true, target: null }')).problems, [
-      '1:1: secret: found none; an active domain needs one, or a `target`: nobody could serve it',
+      '1:1: secret: found none; an active domain needs one, or `certificates`, or a `target`: nobody could serve it',
     ]);
     assert.deepEqual((await domain('{ active: true, target: 1, proxyProtocol: 3 }')).problems, [
       '1:43: proxyProtocol: found 3; allowed: 1, 2 or null',
