@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { Secret } from '../../src/core/secret.ts';
 import { testAuthority } from '../support/certificates.ts';
 import { startEchoTarget } from '../support/echo-target.ts';
+import { hear } from '../support/hear.ts';
 import { type RunningCli, startCli } from '../support/run-cli.ts';
 import { steadyPort } from '../support/steady-port.ts';
 import { startServer, type TestServer } from '../support/with-server.ts';
@@ -109,18 +110,6 @@ class Exposing {
       if (given.aborted) throw new Error(`not ${status}: ${JSON.stringify(found)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-  }
-}
-
-async function hear(port: number): Promise<string | null> {
-  const socket = net.connect({ port, host: '127.0.0.1' });
-  try {
-    const [data] = (await within('a greeting', once(socket, 'data'))) as [Buffer];
-    return data.toString();
-  } catch {
-    return null;
-  } finally {
-    socket.destroy();
   }
 }
 

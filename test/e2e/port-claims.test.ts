@@ -5,10 +5,10 @@ import { type TestContext, test } from 'node:test';
 import { Secret } from '../../src/core/secret.ts';
 import type { AgentDomainOptions, DomainOptions, TargetAddress } from '../../src/index.ts';
 import { startEchoTarget } from '../support/echo-target.ts';
+import { hear } from '../support/hear.ts';
 import { steadyPort } from '../support/steady-port.ts';
 import { testDomain, withAgent } from '../support/with-agent.ts';
 import { startServer, type TestServer, withServer } from '../support/with-server.ts';
-import { within } from '../support/within.ts';
 
 const SECRET = new Secret('a secret of enough bytes');
 const ANY_PORT = { ports: [{ first: 1, last: 65_535 }] };
@@ -25,19 +25,6 @@ async function target(t: TestContext, name: string): Promise<TargetAddress> {
   const { address, close } = await startEchoTarget(name);
   t.after(close);
   return address;
-}
-
-/** What a visitor of a port hears first; null where nobody listens or it is reset. */
-async function hear(port: number): Promise<string | null> {
-  const socket = net.connect({ port, host: '127.0.0.1' });
-  try {
-    const [data] = (await within('a greeting', once(socket, 'data'))) as [Buffer];
-    return data.toString();
-  } catch {
-    return null;
-  } finally {
-    socket.destroy();
-  }
 }
 
 async function untilHeard(port: number, wanted: string | null): Promise<void> {
