@@ -24,8 +24,11 @@ export interface ClientPoolOptions {
   readonly idleTimeoutMs?: number;
 }
 
+/** What `fetch` takes by the types of Node.js; with those of browsers, too, its options know no dispatcher. */
+type FetchDispatcher = RequestInit extends { dispatcher?: infer Taken } ? NonNullable<Taken> : unknown;
+
 /** For `fetch` by the types of Node.js, and for undici's functions by its own; the two do not fit each other. */
-export type LibraryDispatcher = Dispatcher & NonNullable<RequestInit['dispatcher']>;
+export type LibraryDispatcher = Dispatcher & FetchDispatcher;
 
 /** Opens streams for the clients of this file: a stream of the way `library`. */
 export type OpenStream = (name: string, options: ServerDialOptions) => Promise<Dialled>;
