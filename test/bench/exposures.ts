@@ -7,9 +7,9 @@ import { spread } from './statistics.ts';
 import { answersHttp } from './visit.ts';
 
 const EXPOSURES = 1_000;
-/** Below the range from which Linux takes the ports of outgoing connections. */
-const FIRST_PORT = 21_000;
-const PORTS = 10_000;
+/** Below the ranges from which Linux, and the benches, take ports. */
+const FIRST_PORT = 10_000;
+const PORTS = 1_000;
 const LOOKS = 20;
 
 /** 1,000 exposures of one agent, one of which leads nowhere: what the list takes, and what the dead one costs the others. */
