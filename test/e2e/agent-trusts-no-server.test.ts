@@ -120,7 +120,8 @@ test('whatever a server sends, its agent connects to nothing but what its own fi
   try {
     await withFolder(files, async (folder) => {
       const log = join(folder, 'strace.log');
-      const trace = ['-f', '-qq', '-e', 'trace=connect,sendto,sendmsg', '-o', log];
+      // -D: the child is the agent, so that a signal reaches it; strace would keep signals to itself.
+      const trace = ['-D', '-f', '-qq', '-e', 'trace=connect,sendto,sendmsg', '-o', log];
       const child = spawn(
         findTool('strace'),
         [...trace, process.execPath, MAIN, 'agent', '-c', join(folder, 'agent.json5')],
