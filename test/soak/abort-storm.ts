@@ -11,7 +11,7 @@ const BANNER = 'banner';
 export const abortStormSoak: Soak = {
   name: 'storm',
   about: `${PER_SECOND} visitors a second who reset, for ${SECONDS} s: the tunnel and its other streams stay`,
-  async run(scale) {
+  async run({ scale }) {
     const target = await startRawTarget({ onPeer: (peer) => void peer.stream.write(BANNER) });
     const deployment = await Deployment.start({ targetPort: target.port });
     try {

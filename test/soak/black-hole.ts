@@ -24,7 +24,7 @@ const AGENT_ADDRESS = '10.213.77.2';
 export const blackHoleSoak: Soak = {
   name: 'black-hole',
   about: 'nftables drops every packet of an agent in a network namespace: server and agent know within 10 s',
-  async run(scale) {
+  async run({ scale }) {
     if (process.getuid?.() !== 0 || lookForTool('ip') === null || lookForTool('nft') === null) {
       return 'NOT RUN: needs root, `ip` and `nft`; the faulty link shows the same in test/e2e/black-hole.test.ts';
     }

@@ -15,7 +15,7 @@ const CHUNK = Buffer.alloc(262_144, 'saturate ');
 export const saturateSoak: Soak = {
   name: 'saturate',
   about: `${STREAMS} streams send ${BYTES_EACH_WAY / 1e6} MB both ways at the same time: none stops, every byte arrives`,
-  async run(scale) {
+  async run({ scale }) {
     const bytes = scaled(BYTES_EACH_WAY, scale);
     const hashes: Promise<string>[] = [];
     const server = net.createServer({ allowHalfOpen: true }, (socket) => hashes.push(exchange(socket, bytes)));

@@ -8,8 +8,16 @@ import { eventually, within } from './within.ts';
 
 /** What is killed, or cut, under transfers that are under way. */
 export type Victim = 'target' | 'agent' | 'server' | 'link reset' | 'link closed';
-export const VICTIMS: readonly Victim[] = ['target', 'agent', 'server', 'link reset', 'link closed'];
-export const STOPS: readonly StopAt[] = ['head', 'middle', 'end'];
+const VICTIMS: readonly Victim[] = ['target', 'agent', 'server', 'link reset', 'link closed'];
+const STOPS: readonly StopAt[] = ['head', 'middle', 'end'];
+
+/** Who is killed, and how far the transfers have come by then. */
+export interface KillCase {
+  readonly victim: Victim;
+  readonly stop: StopAt;
+}
+
+export const KILL_CASES: readonly KillCase[] = VICTIMS.flatMap((victim) => STOPS.map((stop) => ({ victim, stop })));
 
 const HALF = BODY_BYTES / 2;
 const BODY = targetBody();
