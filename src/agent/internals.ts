@@ -1,13 +1,13 @@
 import type { BackoffOptions } from '../core/backoff.ts';
 import { DEFAULT_LIVENESS, type LivenessOptions } from '../tunnel/types.ts';
-import { lookupAddresses } from './resolver.ts';
+import { type Lookup, type ResolverOptions, systemLookup } from './resolver.ts';
 
 /** The numbers of design 3.2 that no user sets; tests make them smaller and resolve names their own way. */
 export interface AgentInternals {
-  /** Every address of a name; rejects with the platform's error (`code`). Default: the system's resolver. */
-  readonly lookup: (host: string) => Promise<readonly string[]>;
-  /** How often a name is resolved again, ms. Default 30,000. */
-  readonly resolveIntervalMs: number;
+  /** Default: the system's resolver, and the DNS for the TTL. */
+  readonly lookup: Lookup;
+  /** How long an answer counts: its TTL, 5 s at least and 30 s at most. */
+  readonly resolveInterval: ResolverOptions['resolveInterval'];
   /** Starts with the dial; ends with the server's 101: TCP, proxy, TLS and upgrade together. Default 10,000. */
   readonly handshakeTimeoutMs: number;
   /** How long a tunnel must live to count as success and end the back-off, ms. Default 10,000. */
@@ -18,8 +18,8 @@ export interface AgentInternals {
 }
 
 export const DEFAULT_INTERNALS: AgentInternals = Object.freeze({
-  lookup: lookupAddresses,
-  resolveIntervalMs: 30_000,
+  lookup: systemLookup,
+  resolveInterval: { leastMs: 5_000, mostMs: 30_000 },
   handshakeTimeoutMs: 10_000,
   steadyAfterMs: 10_000,
   backoff: {},

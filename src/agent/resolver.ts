@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Backoff, type BackoffOptions } from '../core/backoff.ts';
 import { BackdialError } from '../core/errors.ts';
+import { askRecords, type NameRecords, NO_RECORDS } from './name-records.ts';
 
 /** What a watcher of a name is told. */
 export interface AddressListener {
@@ -12,14 +13,28 @@ export interface AddressListener {
   lookupOnFail(error: BackdialError, attempt: number, retryInMs: number): void;
 }
 
+/** One look-up of a name. */
+export interface NameAnswer {
+  /** Every address; rejects with the platform's error (`code`). */
+  readonly addresses: Promise<readonly string[]>;
+  /** What the DNS says beside them, as far as it is asked; never rejects. */
+  readonly records: Promise<NameRecords>;
+}
+
+/** Looks a name up; `signal` is aborted when nobody wants to know any more. */
+export type Lookup = (host: string, signal: AbortSignal) => NameAnswer;
+
 /** How names are resolved. */
 export interface ResolverOptions {
-  readonly lookup: (host: string) => Promise<readonly string[]>;
-  readonly resolveIntervalMs: number;
+  readonly lookup: Lookup;
+  /** How long an answer counts: its TTL within these, `mostMs` where it has none. */
+  readonly resolveInterval: { readonly leastMs: number; readonly mostMs: number };
   readonly backoff: BackoffOptions;
 }
 
 const LOOKUP_TIMEOUT_MS = 10_000;
+/** Starts when the addresses are there; ends with the records, which are done without then. */
+const RECORDS_TIMEOUT_MS = 5_000;
 /** Answers that say "there is no such address"; every other failure leaves the addresses as they are. */
 const DEFINITE = new Set(['ENOTFOUND', 'ENODATA', 'ENONAME']);
 
@@ -28,6 +43,12 @@ export async function lookupAddresses(host: string): Promise<readonly string[]> 
   const answers = await lookup(host, { all: true, order: 'verbatim' });
   return answers.map(({ address }) => address);
 }
+
+/** As the system resolves names, and for how long: getaddrinfo says which addresses count, the DNS itself how long they do. */
+export const systemLookup: Lookup = (host, signal) => ({
+  addresses: lookupAddresses(host),
+  records: askRecords(host, signal),
+});
 
 /** Watches names, each once however many domains use it. */
 export class Resolver {
@@ -97,24 +118,44 @@ class WatchedName {
 
   /** One look-up; gives the wait until the next. */
   async #resolve(): Promise<number> {
+    const { lookup, resolveInterval } = this.#options;
+    const done = new AbortController();
+    const { addresses, records } = lookup(this.#host, AbortSignal.any([this.#stopped.signal, done.signal]));
     try {
-      const found = await withTimeout(this.#options.lookup(this.#host), LOOKUP_TIMEOUT_MS);
+      const found = await withTimeout(addresses, LOOKUP_TIMEOUT_MS);
       if (found.length === 0) throw Object.assign(new Error('no address'), { code: 'ENODATA' });
-      this.#change(found);
+      this.#change([...found, ...(await this.#unanswered(found, records))]);
       this.#backoff.reset();
       // The immediate first attempt has been used: the next failure is followed by a wait.
       this.#backoff.next();
-      return this.#options.resolveIntervalMs;
+      const { ttlMs } = await withTimeout(records, RECORDS_TIMEOUT_MS).catch(() => NO_RECORDS);
+      return Math.min(Math.max(ttlMs ?? resolveInterval.mostMs, resolveInterval.leastMs), resolveInterval.mostMs);
     } catch (error) {
       return this.#fail(error);
+    } finally {
+      done.abort();
     }
+  }
+
+  /**
+   * getaddrinfo gives the addresses of one family where the question for the other was not answered, as if there were none.
+   * Those that were known are kept then: temporary failures take nothing away.
+   */
+  async #unanswered(found: readonly string[], records: Promise<NameRecords>): Promise<readonly string[]> {
+    const families = new Set(found.map(isIP));
+    const missing = this.#addresses.filter((address) => !families.has(isIP(address)));
+    if (missing.length === 0) return [];
+    const { unanswered } = await withTimeout(records, RECORDS_TIMEOUT_MS).catch(() => NO_RECORDS);
+    // Where the DNS does not answer at all the addresses come from elsewhere, which is all that there is to go by.
+    if (unanswered.size !== 1) return [];
+    return missing.filter((address) => unanswered.has(isIP(address)));
   }
 
   #fail(error: unknown): number {
     const code = (error as { code?: unknown }).code;
     if (typeof code === 'string' && DEFINITE.has(code)) this.#change([]);
     const attempt = this.#backoff.attempts;
-    const retryInMs = Math.min(this.#backoff.next(), this.#options.resolveIntervalMs);
+    const retryInMs = Math.min(this.#backoff.next(), this.#options.resolveInterval.mostMs);
     if (this.#addresses.length > 0 || this.#stopped.signal.aborted) return retryInMs;
     const reason = typeof code === 'string' ? code : String(error);
     const wrapped = new BackdialError('server-unresolved', `${this.#host} (${reason})`, { cause: error });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Resolver } from '../../src/agent/resolver.ts';
 import type { BackdialError } from '../../src/core/errors.ts';
+import { answering, type DnsAnswer, type DnsServer, startDnsServer } from '../support/dns-server.ts';
 import { eventually } from '../support/within.ts';
 
 type Answer = readonly string[] | string;
@@ -12,13 +13,12 @@ function startResolver(answers: readonly Answer[]) {
   const changes: string[] = [];
   const failures: Array<{ error: BackdialError; attempt: number; retryInMs: number }> = [];
   const resolver = new Resolver({
-    resolveIntervalMs: 10,
+    resolveInterval: { leastMs: 1, mostMs: 10 },
     backoff: { baseMs: 5, capMs: 10, random: () => 0.999 },
-    lookup: async () => {
+    lookup: () => {
       const answer = answers[Math.min(asked, answers.length - 1)] ?? 'ENOTFOUND';
       asked += 1;
-      if (typeof answer === 'string') throw Object.assign(new Error(answer), { code: answer });
-      return answer;
+      return answering(answer);
     },
   });
   const listener = {
@@ -91,4 +91,80 @@ describe('a name is resolved continuously', () => {
     assert.deepEqual(run.changes, ['2001:db8::1']);
     assert.equal(run.asked(), 0);
   });
+});
+
+describe('a name of the DNS', () => {
+  /** Resolves `www.test` through a name server, answers counting for 10 ms to 10 s. */
+  async function withName(body: (dns: DnsServer, changes: readonly string[]) => Promise<void>): Promise<void> {
+    const dns = await startDnsServer();
+    const resolver = new Resolver({
+      resolveInterval: { leastMs: 10, mostMs: 10_000 },
+      backoff: { baseMs: 5, capMs: 10, random: () => 0.999 },
+      lookup: dns.lookup,
+    });
+    const changes: string[] = [];
+    const stop = resolver.watch('www.test', {
+      addressesOnChange: (addresses) => void changes.push(addresses.join(' ')),
+      lookupOnFail: () => {},
+    });
+    try {
+      await body(dns, changes);
+    } finally {
+      stop();
+      await dns.close();
+    }
+  }
+
+  const untilAskedAgain = (dns: DnsServer) => {
+    const before = dns.asked;
+    // Both ask: what stands for getaddrinfo, and who wants to know the TTL.
+    return eventually('two more look-ups', () => dns.asked >= before + 4);
+  };
+
+  test('is asked for again when its TTL is over, within bounds', () =>
+    withName(async (dns, changes) => {
+      dns.names.set('www.test', { a: ['10.0.0.1'], aaaa: [], ttl: 1 });
+      await eventually('its address', () => changes.length > 0);
+      const [known, since] = [dns.asked, performance.now()];
+      dns.names.set('www.test', { a: ['10.0.0.2'], aaaa: [], ttl: 3_600 });
+      await eventually('its other address', () => changes.length > 1, 3_000);
+      const took = performance.now() - since;
+      assert.ok(took > 500, `${took} ms`);
+      assert.ok(dns.asked - known <= 3, `${dns.asked - known} questions`);
+    }));
+
+  test('has addresses of both kinds; one kind whose question fails for a while is kept, one that is gone is not', () =>
+    withName(async (dns, changes) => {
+      const name = { a: ['10.0.0.1'] as DnsAnswer, aaaa: ['2001:db8::1'] as DnsAnswer, ttl: 0 };
+      dns.names.set('www.test', name);
+      await eventually('both', () => changes.at(-1) === '10.0.0.1 2001:db8::1');
+      name.aaaa = 'servfail';
+      await untilAskedAgain(dns);
+      name.aaaa = ['2001:db8::1'];
+      name.a = 'servfail';
+      await untilAskedAgain(dns);
+      name.aaaa = 'servfail';
+      await untilAskedAgain(dns);
+      assert.deepEqual(changes, ['10.0.0.1 2001:db8::1']);
+      name.a = ['10.0.0.1', '10.0.0.2'];
+      await eventually('another one', () => changes.at(-1) === '10.0.0.1 10.0.0.2 2001:db8::1');
+      name.aaaa = [];
+      await eventually('one kind is gone', () => changes.at(-1) === '10.0.0.1 10.0.0.2');
+      name.a = 'nxdomain';
+      name.aaaa = 'nxdomain';
+      await eventually('the name is gone', () => changes.at(-1) === '');
+      name.a = ['10.0.0.3'];
+      await eventually('it is back', () => changes.at(-1) === '10.0.0.3');
+    }));
+
+  test('keeps its addresses while the name server is silent', () =>
+    withName(async (dns, changes) => {
+      dns.names.set('www.test', { a: ['10.0.0.1'], aaaa: [], ttl: 0 });
+      await eventually('its address', () => changes.length > 0);
+      dns.names.set('www.test', { a: 'silent', aaaa: 'silent', ttl: 0 });
+      await untilAskedAgain(dns);
+      assert.deepEqual(changes, ['10.0.0.1']);
+      dns.names.set('www.test', { a: ['10.0.0.2'], aaaa: [], ttl: 0 });
+      await eventually('its other address', () => changes.at(-1) === '10.0.0.2');
+    }));
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AgentInternals } from '../../src/agent/internals.ts';
 import { createAgent, type TunnelInfo } from '../../src/index.ts';
+import { answering } from '../support/dns-server.ts';
 import { greetingOf, startEchoTarget } from '../support/echo-target.ts';
 import { EventLog } from '../support/event-log.ts';
 import { QUICK, testDomain } from '../support/with-agent.ts';
@@ -39,12 +40,11 @@ test('every address of a name gets its tunnels; addresses that come and go are f
   let asked = 0;
   const internals: Partial<AgentInternals> = {
     ...QUICK,
-    resolveIntervalMs: 30,
-    lookup: async (host) => {
+    resolveInterval: { leastMs: 1, mostMs: 30 },
+    lookup: (host) => {
       assert.equal(host, 'many.example.com');
       asked += 1;
-      if (typeof answer === 'string') throw Object.assign(new Error(answer), { code: answer });
-      return answer;
+      return answering(answer);
     },
   };
   const domain = testDomain({ remote: [`many.example.com:${first.port}`], connections: 2, target: target.address });
@@ -93,7 +93,7 @@ test('one server that is reached by two addresses keeps the tunnels of both', as
   const both = await startServer({ listen: [{ host: '0.0.0.0', port: 0 }] });
   const events = new EventLog();
   const domain = testDomain({ remote: [`many.example.com:${both.port}`] });
-  const internals = { ...QUICK, lookup: async () => ['127.0.0.1', '127.0.0.2'] };
+  const internals = { ...QUICK, lookup: () => answering(['127.0.0.1', '127.0.0.2']) };
   const agent = createAgent({ domains: [domain], observer: events.observer }, internals);
   try {
     agent.start();
