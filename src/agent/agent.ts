@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApplyResult } from '../core/apply-result.ts';
 import { BackdialError } from '../core/errors.ts';
-import type { BackdialEvent, TunnelInfo } from '../core/events.ts';
+import type { BackdialEvent } from '../core/events.ts';
 import type { MemoryStats } from '../core/tunnel-stats.ts';
-import type { IncomingStream } from '../tunnel/agent-session.ts';
 import { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { type AgentChange, diffAgentOptions, reportAgentChanges } from './change.ts';
-import type { DomainTargets } from './domain-targets.ts';
 import { ExchangeServer } from './exchange-server.ts';
 import { Exposures } from './exposures.ts';
 import { type AgentInternals, DEFAULT_INTERNALS } from './internals.ts';
@@ -15,7 +13,7 @@ import type { LinkSnapshot } from './link.ts';
 import type { AgentOptions } from './options.ts';
 import { type ResolvedAgentDomain, type ResolvedAgentOptions, resolveAgentOptions } from './resolve-options.ts';
 import { Resolver } from './resolver.ts';
-import { ServedDomain, type ServedDomainOptions } from './served-domain.ts';
+import { ServedDomain, type ServedDomainOptions, type StreamArrival } from './served-domain.ts';
 
 /** What an agent does at this moment. */
 export interface AgentState {
@@ -98,7 +96,7 @@ class DiallingAgent implements Agent {
       settings: this.#options,
       budget: this.#budget,
       observer: (event) => this.#observe(event),
-      onStream: (targets, stream, tunnel) => this.#join(targets, stream, tunnel),
+      onStream: (arrival) => this.#join(arrival),
     };
     for (const domain of options.domains) this.#domains.set(domain.name, new ServedDomain(domain, this.#shared));
   }
@@ -185,11 +183,12 @@ class DiallingAgent implements Agent {
     await exposures;
   }
 
-  #join(targets: DomainTargets, stream: IncomingStream, tunnel: TunnelInfo): void {
+  #join({ targets, stream, tunnel, server }: StreamArrival): void {
     const { connectTimeoutMs, readTimeoutMs, writeTimeoutMs, exchanges, observer } = this.#options;
     const timeouts = { readMs: readTimeoutMs, writeMs: writeTimeoutMs };
     const join = joinStream(stream, tunnel, {
       targets,
+      server,
       connectTimeoutMs,
       timeouts,
       observer,

@@ -22,7 +22,8 @@ export interface ConnectorOptions {
   readonly budget: MemoryBudget;
   readonly slots: SlotPool;
   readonly observer: Observer;
-  onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
+  /** `server`: the label of the one that the stream came from. */
+  onStream(stream: IncomingStream, tunnel: TunnelInfo, server: string): void;
   /** There is a new tunnel to an address of a server. */
   onRouteLive(route: ServerRoute): void;
   /** There is no tunnel to an address of a server any more. */

@@ -27,7 +27,9 @@ export interface Taken {
 export class DomainTargets {
   readonly #routes: readonly Route[];
   readonly #handler: StreamHandler | null;
-  readonly #ports: Map<number, TargetGroup>;
+  readonly #ports: ReadonlyMap<number, TargetGroup>;
+  /** By port and server. */
+  readonly #exposed = new Map<string, TargetGroup>();
   readonly #connections = new Map<GroupMember, TargetConnections>();
 
   constructor(domain: Pick<ResolvedAgentDomain, 'name' | 'targets' | 'handler' | 'ports'>, observer: Observer) {
@@ -47,13 +49,13 @@ export class DomainTargets {
     );
   }
 
-  /** Joins a port to a target that the configuration does not know. */
-  expose(port: number, target: ResolvedTarget): void {
-    this.#ports.set(port, groupOf(target));
+  /** Joins a port, for streams of one server, to a target that the configuration does not know. */
+  expose({ port, server }: { readonly port: number; readonly server: string }, target: ResolvedTarget): void {
+    this.#exposed.set(`${port} ${server}`, groupOf(target));
   }
 
-  unexpose(port: number): void {
-    this.#ports.delete(port);
+  unexpose({ port, server }: { readonly port: number; readonly server: string }): void {
+    this.#exposed.delete(`${port} ${server}`);
   }
 
   /**
@@ -61,13 +63,13 @@ export class DomainTargets {
    * so do names without a port, or with 80 or 443. Any other port means its entry of `ports`; a domain's own TCP listener
    * falls back to the only target. Bytes that are not read pass only where there is nothing to filter or to change.
    *
-   * Fails with `port-unknown` or `no-route`.
+   * `server` is the label of the one that the stream came from. Fails with `port-unknown` or `no-route`.
    */
-  wayOf({ authority, way }: StreamHead): Way {
+  wayOf({ authority, way }: StreamHead, server: string): Way {
     const parsed = authority.includes(':') ? parseHostPort(authority) : { port: 443 };
     const isTarget = way === 'https' || way === 'tls' || parsed?.port === 80 || parsed?.port === 443;
     if (!isTarget) {
-      const group = parsed === null ? undefined : this.#ports.get(parsed.port);
+      const group = parsed === null ? undefined : this.#groupOf(parsed.port, server);
       if (group !== undefined) return { kind: 'bytes', group, proxyProtocol: null };
       if (way !== 'tcp') throw new BackdialError('port-unknown', authority);
     }
@@ -79,6 +81,10 @@ export class DomainTargets {
     }
     if (only === null || !only.isPlain) throw new BackdialError('no-route', 'bytes cannot be routed');
     return { kind: 'bytes', group: only.group, proxyProtocol: only.proxyProtocol };
+  }
+
+  #groupOf(port: number, server: string): TargetGroup | undefined {
+    return this.#ports.get(port) ?? (this.#exposed.size === 0 ? undefined : this.#exposed.get(`${port} ${server}`));
   }
 
   /** The first route that takes a request. Fails with `no-route`. */

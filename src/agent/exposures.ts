@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { formatAddress } from '../core/address.ts';
 import { BackdialError } from '../core/errors.ts';
 import { RemotePort } from './remote-port.ts';
-import type { ServedDomain } from './served-domain.ts';
+import type { ExposedPort, ServedDomain } from './served-domain.ts';
 
 /** What is asked for with an exposure (features 6.3). */
 export interface ExposureRequest {
@@ -34,6 +34,8 @@ export type DomainSource = () => Iterable<ServedDomain>;
 
 interface Entry {
   readonly saved: SavedExposure;
+  /** Where it listens, of a `local` one. */
+  readonly exposed: ExposedPort;
   /** The domain that serves it now; null while none has its server as `remote`. */
   domain: ServedDomain | null;
   port: RemotePort | null;
@@ -74,7 +76,7 @@ export class Exposures {
       );
     }
     this.#refuseTwice(request, domain);
-    const entry: Entry = { saved: { ...request, id: randomUUID() }, domain: null, port: null };
+    const entry = entryOf({ ...request, id: randomUUID() });
     this.#entries.set(entry.saved.id, entry);
     this.#attach(entry, domain);
     try {
@@ -99,7 +101,7 @@ export class Exposures {
   restore(saved: readonly SavedExposure[]): void {
     for (const each of saved) {
       if (this.#entries.has(each.id)) continue;
-      const entry: Entry = { saved: each, domain: null, port: null };
+      const entry = entryOf(each);
       this.#entries.set(each.id, entry);
       this.#attach(entry, this.#domainOf(each.remote));
     }
@@ -139,15 +141,15 @@ export class Exposures {
     entry.domain = domain;
     if (domain === null) return;
     const { type, sourcePort, destination, remote } = entry.saved;
-    if (type === 'local') domain.expose(sourcePort, { kind: 'tcp', ...destination });
+    if (type === 'local') domain.expose(entry.exposed, { kind: 'tcp', ...destination });
     else {
       const dial = (signal: AbortSignal) => domain.connectThrough(remote, formatAddress(destination), signal);
       entry.port = new RemotePort(sourcePort, dial);
     }
   }
 
-  async #detach({ saved, domain, port }: Entry): Promise<void> {
-    if (saved.type === 'local') await domain?.unexpose(saved.sourcePort);
+  async #detach({ saved, exposed, domain, port }: Entry): Promise<void> {
+    if (saved.type === 'local') await domain?.unexpose(exposed);
     await port?.close(true);
   }
 
@@ -163,9 +165,13 @@ export class Exposures {
   }
 }
 
-function stateOf({ saved, domain, port }: Entry): Pick<Exposure, 'status' | 'message'> {
+function entryOf(saved: SavedExposure): Entry {
+  return { saved, exposed: { port: saved.sourcePort, server: saved.remote }, domain: null, port: null };
+}
+
+function stateOf({ saved, exposed, domain, port }: Entry): Pick<Exposure, 'status' | 'message'> {
   if (domain === null) return { status: 'error', message: `no domain of this agent has ${saved.remote} as \`remote\`` };
-  const state = port?.state ?? domain.portState(saved.sourcePort);
+  const state = port?.state ?? domain.portState(exposed);
   if (state.kind === 'open') return { status: 'complete', message: '' };
   if (state.kind === 'failed') return { status: 'error', message: state.error.message };
   return { status: 'pending', message: `no tunnel to ${saved.remote} yet` };

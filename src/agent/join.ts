@@ -14,6 +14,8 @@ import { StreamTargets } from './stream-targets.ts';
 /** How streams of one domain are joined. */
 export interface JoinOptions {
   readonly targets: DomainTargets;
+  /** Label of the server that the stream came from. */
+  readonly server: string;
   readonly connectTimeoutMs: number;
   /** Told to the server, which keeps them for the HTTP that passes here unparsed. */
   readonly timeouts: TargetTimeouts;
@@ -96,10 +98,10 @@ async function openTarget(
 
 async function connectFor(
   { head, signal }: IncomingStream,
-  { targets, connectTimeoutMs, tellsExchanges }: JoinOptions,
+  { targets, server, connectTimeoutMs, tellsExchanges }: JoinOptions,
   own: StreamTargets,
 ): Promise<Opened> {
-  const way = targets.wayOf(head);
+  const way = targets.wayOf(head, server);
   if (way.kind === 'handler') return way.handler;
   const bounds = { timeoutMs: connectTimeoutMs, signal };
   if (way.kind === 'bytes') {

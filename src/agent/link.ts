@@ -25,7 +25,8 @@ export interface LinkOptions {
   readonly internals: AgentInternals;
   readonly budget: MemoryBudget;
   readonly observer: Observer;
-  onStream(stream: IncomingStream, tunnel: TunnelInfo): void;
+  /** `server`: the label of the one that the stream came from. */
+  onStream(stream: IncomingStream, tunnel: TunnelInfo, server: string): void;
   /** The link got a tunnel. */
   onLive(link: Link, answer: UpgradeAnswer): void;
   /** The tunnel that it had takes no more streams. */
@@ -211,7 +212,7 @@ export class Link {
       concurrency: domain.concurrency,
       liveness: internals.liveness,
       budget: this.#options.budget,
-      onStream: (stream) => this.#options.onStream(stream, info),
+      onStream: (stream) => this.#options.onStream(stream, info, this.#options.route.remote.label),
     });
     this.#tunnels.add(tunnel);
     this.#live = { tunnel, info, node: answer.node };

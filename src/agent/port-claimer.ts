@@ -22,6 +22,8 @@ export interface PortClaimerOptions {
 /** Waits between attempts: a port that is taken is not free again in a moment. */
 const BACKOFF = { baseMs: 1_000, capMs: 30_000, refusedCapMs: 30_000 };
 
+const EVERYWHERE = Symbol('every server');
+
 /** One port at one server address. */
 interface Claim {
   readonly port: number;
@@ -45,7 +47,8 @@ interface Site {
  */
 export class PortClaimer {
   readonly #options: PortClaimerOptions;
-  readonly #wanted = new Set<number>();
+  /** Ports, and where each is wanted: at servers by their labels, or at all of them. */
+  readonly #wanted = new Map<number, Set<string | typeof EVERYWHERE>>();
   readonly #sites = new Map<string, Site>();
 
   constructor(options: PortClaimerOptions) {
@@ -57,16 +60,24 @@ export class PortClaimer {
     return Array.from(this.#sites.values(), ({ route }) => route);
   }
 
-  want(port: number): void {
-    if (this.#wanted.has(port)) return;
-    this.#wanted.add(port);
-    for (const site of this.#sites.values()) void this.#claim(site, port);
+  /** Claims a port at one server, or at all of them. */
+  want(port: number, server: string | typeof EVERYWHERE = EVERYWHERE): void {
+    const where = this.#wanted.get(port) ?? new Set();
+    if (where.has(server)) return;
+    this.#wanted.set(port, where.add(server));
+    for (const site of this.#sites.values()) {
+      if (isAt(site, server) && !site.claims.has(port)) void this.#claim(site, port);
+    }
   }
 
   /** Gives the port up; resolves when the servers were asked to close it. */
-  async unwant(port: number): Promise<void> {
-    if (!this.#wanted.delete(port)) return;
-    const closing = Array.from(this.#sites.values(), async ({ requests, claims }) => {
+  async unwant(port: number, server: string | typeof EVERYWHERE = EVERYWHERE): Promise<void> {
+    const where = this.#wanted.get(port);
+    if (where?.delete(server) !== true) return;
+    if (where.size === 0) this.#wanted.delete(port);
+    const closing = Array.from(this.#sites.values(), async (site) => {
+      const { requests, claims } = site;
+      if (!isAt(site, server) || this.#isWanted(port, site)) return;
       clearTimeout(claims.get(port)?.retry);
       claims.delete(port);
       await requests.close(port).catch(() => {});
@@ -74,10 +85,12 @@ export class PortClaimer {
     await Promise.all(closing);
   }
 
-  stateOf(port: number): PortState {
+  /** At one server. */
+  stateOf(port: number, server: string): PortState {
     let state: PortState = { kind: 'pending' };
-    for (const { claims } of this.#sites.values()) {
-      const claim = claims.get(port);
+    for (const site of this.#sites.values()) {
+      if (!isAt(site, server)) continue;
+      const claim = site.claims.get(port);
       if (claim?.state.kind === 'failed') return claim.state;
       if (claim === undefined || claim.state.kind === 'pending') return { kind: 'pending' };
       state = claim.state;
@@ -96,7 +109,7 @@ export class PortClaimer {
       claims: new Map(),
     };
     this.#sites.set(key, site);
-    for (const port of this.#wanted) void this.#claim(site, port);
+    for (const port of this.#wanted.keys()) if (this.#isWanted(port, site)) void this.#claim(site, port);
   }
 
   /** There is no tunnel to a server address any more. */
@@ -110,6 +123,11 @@ export class PortClaimer {
   stop(): void {
     for (const site of this.#sites.values()) this.#end(site);
     this.#sites.clear();
+  }
+
+  #isWanted(port: number, site: Site): boolean {
+    const where = this.#wanted.get(port);
+    return where !== undefined && (where.has(EVERYWHERE) || where.has(site.route.remote.label));
   }
 
   #end({ requests, claims }: Site): void {
@@ -159,6 +177,10 @@ export class PortClaimer {
     const { code: reason, message: detail } = state.error;
     if (isNews) this.#options.observer({ type: 'port-refused', domain, instance, port, peer: server, reason, detail });
   }
+}
+
+function isAt({ route }: Site, server: string | typeof EVERYWHERE): boolean {
+  return server === EVERYWHERE || route.remote.label === server;
 }
 
 function keyOf({ remote, address }: ServerRoute): string {

@@ -15,8 +15,24 @@ export type ServedDomainOptions = Omit<
   ConnectorOptions,
   'domain' | 'slots' | 'onStream' | 'onRouteLive' | 'onRouteLost'
 > & {
-  onStream(targets: DomainTargets, stream: IncomingStream, tunnel: TunnelInfo): void;
+  onStream(arrival: StreamArrival): void;
 };
+
+/** A stream, what it may be joined to, and where it came from. */
+export interface StreamArrival {
+  readonly targets: DomainTargets;
+  readonly stream: IncomingStream;
+  readonly tunnel: TunnelInfo;
+  /** Label of the server. */
+  readonly server: string;
+}
+
+/** A port that an exposure opens, at one server. */
+export interface ExposedPort {
+  readonly port: number;
+  /** Its label. */
+  readonly server: string;
+}
 
 /** One domain that an agent serves: its tunnels, and what its streams are joined to at this moment. */
 export class ServedDomain {
@@ -30,7 +46,7 @@ export class ServedDomain {
   readonly #former = new Set<Connector>();
   readonly #claimer: PortClaimer;
   /** What ports are joined to that are not the configuration's: those of exposures. */
-  readonly #exposed = new Map<number, ResolvedTarget>();
+  readonly #exposed = new Map<ExposedPort, ResolvedTarget>();
   #deadline: NodeJS.Timeout | undefined;
   #stopping = false;
 
@@ -71,7 +87,7 @@ export class ServedDomain {
     for (const port of domain.claims) this.#claimer.want(port);
     this.#targets.close();
     this.#targets = new DomainTargets(domain, this.#options.observer);
-    for (const [port, target] of this.#exposed) this.#targets.expose(port, target);
+    for (const [exposed, target] of this.#exposed) this.#targets.expose(exposed, target);
     if (!relink) {
       this.outdateStreams();
       return;
@@ -93,23 +109,23 @@ export class ServedDomain {
     this.#connector.outdateStreams();
   }
 
-  /** The target that the configuration, or an exposure, has for a port already. */
+  /** Whether the configuration has a target for a port. */
   hasPort(port: number): boolean {
-    return this.#domain.ports[port] !== undefined || this.#exposed.has(port);
+    return this.#domain.ports[port] !== undefined;
   }
 
-  /** Claims a port at the servers and joins its streams to `target`. */
-  expose(port: number, target: ResolvedTarget): void {
-    this.#exposed.set(port, target);
-    this.#targets.expose(port, target);
-    this.#claimer.want(port);
+  /** Claims a port at a server and joins its streams to `target`. The same object ends it. */
+  expose(exposed: ExposedPort, target: ResolvedTarget): void {
+    this.#exposed.set(exposed, target);
+    this.#targets.expose(exposed, target);
+    this.#claimer.want(exposed.port, exposed.server);
   }
 
-  /** Gives the port up; resolves when the servers were told. */
-  async unexpose(port: number): Promise<void> {
-    this.#exposed.delete(port);
-    this.#targets.unexpose(port);
-    await this.#claimer.unwant(port);
+  /** Gives the port up; resolves when the server was told. */
+  async unexpose(exposed: ExposedPort): Promise<void> {
+    this.#exposed.delete(exposed);
+    this.#targets.unexpose(exposed);
+    await this.#claimer.unwant(exposed.port, exposed.server);
   }
 
   /** A byte stream to `host:port`, which the server with this label dials. */
@@ -119,8 +135,8 @@ export class ServedDomain {
     return connectThrough(routes, this.#domain, authority, { timeoutMs, signal });
   }
 
-  portState(port: number): PortState {
-    return this.#claimer.stateOf(port);
+  portState({ port, server }: ExposedPort): PortState {
+    return this.#claimer.stateOf(port, server);
   }
 
   /** Drains all tunnels; resolves when nothing is left. `drainMs` 0: cut at once, also what drains already. */
@@ -138,7 +154,7 @@ export class ServedDomain {
       domain: this.#domain,
       slots: this.#slots,
       observer: (event) => this.#connectorOnEvent(connector, event),
-      onStream: (stream, tunnel) => this.#options.onStream(this.#targets, stream, tunnel),
+      onStream: (stream, tunnel, server) => this.#options.onStream({ targets: this.#targets, stream, tunnel, server }),
       onRouteLive: (route) => {
         if (connector === this.#connector && !this.#stopping) this.#claimer.routeOnLive(route);
       },

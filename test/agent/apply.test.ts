@@ -154,6 +154,7 @@ describe('an agent goes over to other options', () => {
           const live = server.live.map(({ domain }) => domain).toSorted();
           return live.join() === 'added.test,kept.test';
         });
+        await events.until('tunnel-closed');
         assert.deepEqual(
           events.of('tunnel-closed').map(({ tunnel }) => tunnel.domain),
           ['gone.test'],

@@ -32,7 +32,8 @@ async function withTarget(
   const { observer } = events;
   const targets = testTargets([testRoute(target)]);
   const reading = { exchanges: new ExchangeServer(), tellsExchanges: false };
-  const options = { targets, connectTimeoutMs, timeouts: TIMEOUTS, observer, ...reading };
+  const server = 'server.test:443';
+  const options = { targets, server, connectTimeoutMs, timeouts: TIMEOUTS, observer, ...reading };
   const pair = await turnedPair((stream) => void joinStream(stream, TUNNEL, options));
   try {
     await body(pair, events);
@@ -69,7 +70,7 @@ const DATABASE: ResolvedTarget = { kind: 'tcp', host: '127.0.0.1', port: 5_432 }
 /** Where a stream goes: `target`, `exchanges`, `database`, or the code of the refusal. */
 function destination(targets: DomainTargets, authority: string, way: Way): string {
   try {
-    const found = targets.wayOf({ authority, way, client: null, transaction: '' });
+    const found = targets.wayOf({ authority, way, client: null, transaction: '' }, 'server.test:443');
     if (found.kind !== 'bytes') return found.kind;
     return found.group.members[0]?.target === DATABASE ? 'database' : 'target';
   } catch (error) {
