@@ -39,9 +39,7 @@ export async function dialServer(
   const { host } = route.remote;
   const timeoutMs = Math.max(1, Math.ceil(expires - performance.now()));
   const { proof = null } = options;
-  // Without ALPN: a server asks for a certificate whom it knows for no visitor.
-  const shown = proof === null ? {} : { alpn: [], certificate: proof.certificate, key: proof.key.reveal() };
-  const socket = await startTls(raw, { host, ca: trust.ca, ...shown }, { ...options, timeoutMs }).catch(
+  const socket = await startTls(raw, { host, ca: trust.ca, ...clientTls(proof) }, { ...options, timeoutMs }).catch(
     (error: Error) => {
       options.signal?.throwIfAborted();
       throw new BackdialError('server-tls', `${route.remote.label}: ${tlsProblem(error)}`, { cause: error });
@@ -51,6 +49,11 @@ export async function dialServer(
   if (problem === null) return socket;
   socket.destroy();
   throw new BackdialError('server-certificate', `${route.remote.label}: ${problem}`);
+}
+
+/** How a certificate is shown. Without ALPN: a server asks for one whom it knows for no visitor. */
+export function clientTls(proof: ClientProof | null): { alpn?: string[]; certificate?: string; key?: string } {
+  return proof === null ? {} : { alpn: [], certificate: proof.certificate, key: proof.key.reveal() };
 }
 
 /** OpenSSL's words for a peer that does not speak TLS at all say nothing to anyone. */

@@ -38,13 +38,16 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
   try {
     logs.system.info({ version: VERSION, file }, `backdial ${VERSION}: agent, configured by ${file}`);
     const operation = new AgentOperation(logs);
-    const optionsOf = ({ options, log }: AgentConfig): AgentOptions => ({
-      ...options,
-      // Bytes are spliced unless someone reads what they say.
-      exchanges: log.access.length > 0,
-      proxyEnvironment: process.env,
-      observer: operation.observer,
-    });
+    const optionsOf = ({ options, log }: AgentConfig): AgentOptions => {
+      operation.record.hasCertificates(certificatesOf(options));
+      return {
+        ...options,
+        // Bytes are spliced unless someone reads what they say.
+        exchanges: log.access.length > 0,
+        proxyEnvironment: process.env,
+        observer: operation.observer,
+      };
+    };
     const agent = createAgent(optionsOf(config));
     const exposures = new ExposureFile(config.state);
     const saved = await exposures.load();
@@ -86,4 +89,11 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     manager.close();
     await logs.close();
   }
+}
+
+/** Those that are shown to servers. */
+function certificatesOf({ domains }: AgentConfig['options']): { hosts: string[]; cert: string }[] {
+  return domains.flatMap(({ name, certificate }) =>
+    certificate == null ? [] : [{ hosts: [name], cert: certificate }],
+  );
 }

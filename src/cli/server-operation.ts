@@ -154,8 +154,8 @@ export class ServerOperation {
 }
 
 function sampleOf(tunnel: LiveTunnel): TunnelSample {
-  const { domain, instance, slot } = tunnel;
-  return { domain, instance, slot, stats: tunnel.stats() };
+  const { stats, ...info } = tunnel;
+  return { ...info, stats: stats() };
 }
 
 function tunnelJson({ stats, ...info }: LiveTunnel): object {

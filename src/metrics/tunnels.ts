@@ -3,7 +3,7 @@ import type { BackdialEvent, TunnelEnd, TunnelInfo } from '../core/events.ts';
 import type { MemoryStats, TunnelStats } from '../core/tunnel-stats.ts';
 
 /** A live tunnel and what it shows. */
-export type TunnelSample = Pick<TunnelInfo, 'domain' | 'instance' | 'slot'> & {
+export type TunnelSample = Pick<TunnelInfo, 'domain' | 'instance' | 'slot' | 'certificateEndsAt'> & {
   readonly stats: TunnelStats;
 };
 
@@ -31,6 +31,8 @@ export class Tunnels {
   readonly #held: Gauge;
   readonly #budget: Gauge;
   readonly #each: readonly (readonly [metric: Gauge | Counter, read: (stats: TunnelStats) => number | null])[];
+  /** Null at an agent: a tunnel's certificate is known to whom it was shown. */
+  readonly #certificateEnds: Gauge | null;
 
   constructor(registry: Registry, side: 'server' | 'agent') {
     this.#registry = registry;
@@ -43,6 +45,14 @@ export class Tunnels {
             'reason',
           ])
         : this.#counter('backdial_agent_dial_failures_total', 'Dials that gave no tunnel, by reason.', ['reason']);
+    this.#certificateEnds =
+      side === 'server'
+        ? this.#gauge(
+            'backdial_tunnel_certificate_not_after_timestamp_seconds',
+            'When the certificate ends that let the agent of a tunnel in, since the epoch.',
+            LABELS,
+          )
+        : null;
     this.#live = this.#gauge('backdial_tunnels', 'Live tunnels.');
     this.#held = this.#gauge('backdial_memory_held_bytes', 'Received in all tunnels and not yet taken by a reader.');
     this.#budget = this.#gauge('backdial_memory_budget_bytes', 'What may be held (`memory`).');
@@ -88,8 +98,10 @@ export class Tunnels {
     this.#held.set(memory.heldBytes);
     this.#budget.set(memory.budgetBytes);
     for (const [metric] of this.#each) metric.reset();
-    for (const { domain, instance, slot, stats } of tunnels.slice(0, MAX_TUNNELS)) {
+    this.#certificateEnds?.reset();
+    for (const { domain, instance, slot, stats, certificateEndsAt } of tunnels.slice(0, MAX_TUNNELS)) {
       const labels = { domain, instance, slot: String(slot) };
+      if (certificateEndsAt !== undefined) this.#certificateEnds?.set(labels, certificateEndsAt / 1_000);
       for (const [metric, read] of this.#each) {
         const value = read(stats);
         if (value !== null) metric.inc(labels, value);

@@ -180,9 +180,10 @@ export class TunnelGate {
     if (policy === null) throw new BackdialError(domains().absence(domain), domain);
     if (!access.of(policy).admitsAgent(remote)) throw new BackdialError('network-refused', remote);
     if (typeof holder === 'string') {
-      // A secret that is wrong is told of where one was shown, for the domain may take either.
+      // A secret that is wrong is told of where one was shown and could have been right, for the domain may take either.
       const { fault } = proven;
-      if (fault !== null && (credentials === null || asker.chain.length > 0))
+      const takesSecret = policy.secrets.length > 0 || typeof credentials?.identity === 'string';
+      if (fault !== null && (credentials === null || asker.chain.length > 0 || !takesSecret))
         throw new BackdialError('agent-certificate', fault);
       throw new BackdialError(holder, domain);
     }

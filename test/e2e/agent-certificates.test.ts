@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import * as https from 'node:https';
 import { describe, it } from 'node:test';
 import {
   type AgentDomainOptions,
@@ -46,6 +48,18 @@ async function attempt(server: TestServer, domain: Partial<AgentDomainOptions>):
   }
 }
 
+/** A handshake with neither secret nor certificate: the status, and what the server's log has of it. */
+async function handshakeWithout(server: TestServer): Promise<[number | undefined, string]> {
+  const from = server.events.all.length;
+  const headers = { Connection: 'Upgrade', Upgrade: 'ptth', ALPN: 'h2', 'Backdial-Domain': 'www.test' };
+  const path = '/.well-known/backdial-agent';
+  const request = https.get({ host: '127.0.0.1', port: server.port, path, headers, rejectUnauthorized: false });
+  const [response] = (await within('an answer', once(request, 'response'))) as [IncomingMessage];
+  response.resume();
+  const { reason, detail } = await server.events.wait('handshake-refused', () => true, { from });
+  return [response.statusCode, `${reason}: ${detail}`];
+}
+
 describe('an agent with a certificate', () => {
   it('is let in by its names alone: of the domain, of the instance, of any instance; no secret is needed', async () => {
     const pki = await AgentPki.make();
@@ -81,6 +95,19 @@ describe('an agent with a certificate', () => {
       // Either of the two will do.
       assert.equal(await attempt(server, { ...(await other.issue(['www.test'])), secret: new Secret(SECRET) }), 'in');
       assert.equal(await attempt(server, { secret: new Secret(SECRET) }), 'in');
+    });
+  });
+
+  it('that shows none is told so in the log of the server, whether or not it has a secret', async () => {
+    const pki = await AgentPki.make();
+    await withServer([{ name: 'www.test', secrets: [], certificates: pki.pem }], async (server) => {
+      assert.match(
+        await attempt(server, { secret: new Secret(SECRET) }),
+        /^agent-certificate: .*no certificate was shown/,
+      );
+      const [status, told] = await handshakeWithout(server);
+      assert.equal(status, 404);
+      assert.match(told, /^agent-certificate: .*no certificate was shown/);
     });
   });
 

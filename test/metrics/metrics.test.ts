@@ -76,6 +76,7 @@ describe('metrics', () => {
       'backdial_config_last_reload_successful 1',
       'backdial_log_lines_dropped_total 4',
       'backdial_certificate_not_after_timestamp_seconds{hosts="*.example.com"} 1893456000',
+      'backdial_tunnel_certificate_not_after_timestamp_seconds{domain="www.test",instance="one",slot="0"} 1893542400',
     ]) {
       assert.ok(series.includes(line), `${line}\n${series.join('\n')}`);
     }

@@ -37,7 +37,7 @@ export function sampleServerMetrics(given: Partial<ServerSource> = {}) {
         active: { https: 2 },
       })),
     tunnels: () => [
-      { domain: 'www.test', instance: 'one', slot: 0, stats: SAMPLE_STATS },
+      { domain: 'www.test', instance: 'one', slot: 0, stats: SAMPLE_STATS, certificateEndsAt: Date.UTC(2030, 0, 2) },
       { domain: 'a.wild.test', instance: 'one', slot: 0, stats: { ...SAMPLE_STATS, rttMs: null } },
     ],
     memory: () => MEMORY,

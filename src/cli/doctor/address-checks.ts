@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { clientTls } from '../../agent/dial-server.ts';
+import type { ClientProof } from '../../agent/resolve-options.ts';
 import { formatAddress } from '../../core/address.ts';
 import { BackdialError } from '../../core/errors.ts';
 import { connectThroughProxy, type HttpProxy } from '../../net/http-proxy.ts';
@@ -42,7 +44,7 @@ export async function checkAddress(server: ServerSubject, path: ServerPath): Pro
   if (socket !== null) {
     const trusted = checkCertificate(findings, socket, { host, trust: server.trust });
     socket.destroy();
-    await checkHandshakes(findings, server, { trusted, connect: () => openSecure(server, path) });
+    await checkHandshakes(findings, server, { trusted, connect: (proof) => openSecure(server, path, proof) });
   }
   return { findings: findings.list, tcpError: null };
 }
@@ -54,10 +56,14 @@ function openRaw({ remote }: ServerSubject, { address, proxy }: ServerPath): Pro
   return connectSocket({ host, port: remote.port }, options);
 }
 
-/** A connection on which nothing was sent yet. Whether its peer is to be trusted was judged on the first one. */
-async function openSecure(server: ServerSubject, path: ServerPath): Promise<TLSSocket> {
+/**
+ * A connection on which nothing was sent yet, in the way of an agent that has this certificate. Whether its peer is to be trusted was
+ * judged on the first one.
+ */
+async function openSecure(server: ServerSubject, path: ServerPath, proof: ClientProof | null): Promise<TLSSocket> {
   const raw = await openRaw(server, path);
-  return startTls(raw, { host: server.remote.host, ca: server.trust.ca }, { timeoutMs: STEP_TIMEOUT_MS });
+  const { host } = server.remote;
+  return startTls(raw, { host, ca: server.trust.ca, ...clientTls(proof) }, { timeoutMs: STEP_TIMEOUT_MS });
 }
 
 async function openTls(findings: Findings, raw: Socket, server: ServerSubject): Promise<TLSSocket | null> {

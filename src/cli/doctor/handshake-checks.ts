@@ -1,18 +1,20 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { authorizationOf } from '../../agent/authorization.ts';
+import type { ClientProof } from '../../agent/resolve-options.ts';
 import { asBackdialError, type BackdialError } from '../../core/errors.ts';
 import { VERSION } from '../../core/version.ts';
 import { requestUpgrade, type UpgradeAnswer } from '../../tunnel/agent-handshake.ts';
 import { probeTunnel } from '../../tunnel/agent-probe.ts';
 import { reportClock } from './clock-check.ts';
 import { type Findings, STEP_TIMEOUT_MS } from './findings.ts';
-import { type Claim, doctorInstance, type ServerSubject } from './subject.ts';
+import type { Claim, ServerSubject } from './subject.ts';
 
 /** A connection to a server, and whether it has proved who it is. */
 export interface Way {
   readonly trusted: boolean;
-  connect(): Promise<TLSSocket>;
+  /** `proof`: the certificate that is shown; null: none. */
+  connect(proof: ClientProof | null): Promise<TLSSocket>;
 }
 
 /** How a handshake went. */
@@ -25,18 +27,19 @@ interface Attempt {
 }
 
 /**
- * The upgrade, the clock, and for each domain its secret and HTTP/2 behind it. The first handshake shows no secret: what it
- * gets tells who answers there, and it may go to a server that is not trusted.
+ * The upgrade, the clock, and for each domain its secret and HTTP/2 behind it. The first handshake shows neither
+ * secret nor certificate: what it gets tells who answers there, and it may go to a server that is not trusted.
  */
 export async function checkHandshakes(findings: Findings, server: ServerSubject, way: Way): Promise<void> {
   const [first] = server.claims;
   if (first === undefined) return;
-  const bare = await attempt(server, { ...first, secret: null }, way);
+  const bare = await attempt(server, { ...first, secret: null, proof: null }, way);
   reportClock(findings, bare.refusal?.headers.date);
   bare.accepted?.socket.destroy();
   let upgradeReported = false;
   for (const claim of server.claims) {
-    const shown = way.trusted && claim.secret !== null ? await attempt(server, claim, way) : null;
+    const hasProof = claim.secret !== null || claim.proof !== null;
+    const shown = way.trusted && hasProof ? await attempt(server, claim, way) : null;
     if (!upgradeReported) reportUpgrade(findings, shown ?? bare);
     upgradeReported = true;
     if (shown === null) {
@@ -56,15 +59,15 @@ async function attempt(server: ServerSubject, claim: Claim, way: Way): Promise<A
   const request = {
     host: server.remote.label.replace(/:443$/, ''),
     service: server.service,
-    authorization: claim.secret === null ? null : authorizationOf({ secret: claim.secret, identity: claim.identity }),
+    authorization: authorizationOf(claim),
     domain: claim.domain,
-    instance: doctorInstance(),
-    slot: 0,
+    instance: claim.instance,
+    slot: claim.slot,
     streamPerVisitor: false,
     version: VERSION,
   };
   try {
-    const socket = await way.connect();
+    const socket = await way.connect(claim.proof);
     const answer = await requestUpgrade(socket, request, { timeoutMs: STEP_TIMEOUT_MS, onRefusal });
     return { accepted: { socket, answer }, error: null, refusal: null };
   } catch (error) {
@@ -115,7 +118,8 @@ function judge(status: number, headers: IncomingHttpHeaders): { message: string;
   };
 }
 
-async function reportSecret(findings: Findings, { domain }: Claim, { accepted, refusal }: Attempt): Promise<void> {
+async function reportSecret(findings: Findings, claim: Claim, { accepted, refusal }: Attempt): Promise<void> {
+  const { domain } = claim;
   if (accepted === null) {
     if (refusal === null || judge(refusal.status, refusal.headers).advice !== null) {
       findings.skip('secret', `${domain}: not tried, for the handshake did not reach the server`);
@@ -124,13 +128,13 @@ async function reportSecret(findings: Findings, { domain }: Claim, { accepted, r
     findings.fail(
       'secret',
       `${domain}: refused (answered ${refusal.status})`,
-      `the server tells the reason to its own log only. Either the secret is none of ${domain}, or the server does not know ` +
+      `the server tells the reason to its own log only. Either ${wrongOf(claim)}, or the server does not know ` +
         `${domain} (there: backdial domain add ${domain} -c FILE), or its file is not \`active\`, or its \`networks\` or grants ` +
         'do not allow this agent',
     );
     return;
   }
-  findings.ok('secret', `${domain}: accepted`);
+  findings.ok('secret', `${domain}: accepted${claim.proof === null ? '' : ', with the certificate'}`);
   try {
     const rttMs = await probeTunnel(accepted.socket, STEP_TIMEOUT_MS);
     findings.ok('http2', `${domain}: a PING came back after ${rttMs.toFixed(1)} ms`);
@@ -138,6 +142,14 @@ async function reportSecret(findings: Findings, { domain }: Claim, { accepted, r
     const advice = 'something in between passes the upgrade but not what follows: let it pass the connection as TCP';
     findings.fail('http2', `${domain}: ${error instanceof Error ? error.message : String(error)}`, advice);
   }
+}
+
+/** What may be wrong with what was shown. */
+function wrongOf({ domain, instance, secret, proof }: Claim): string {
+  const wrongSecret = `the secret is none of ${domain}`;
+  if (proof === null) return wrongSecret;
+  const wrong = `the certificate is not for ${domain} or ${instance}.${domain}, has ended, was revoked, or is of no authority in \`certificates\` there`;
+  return secret === null ? wrong : `${wrong}, and ${wrongSecret}`;
 }
 
 function nodeOf({ node }: UpgradeAnswer): string {

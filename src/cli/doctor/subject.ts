@@ -1,6 +1,8 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import {
+  type ClientProof,
   type Remote,
+  type ResolvedAgentDomain,
   type ResolvedAgentOptions,
   resolveAgentOptions,
   type ServerTrust,
@@ -21,6 +23,11 @@ export interface Claim {
   /** Null: none is known, so that it cannot be shown. */
   readonly secret: Secret | null;
   readonly identity: string | null;
+  /** The certificate that is shown; null: none. */
+  readonly proof: ClientProof | null;
+  /** Where it is claimed: no tunnel of a running agent is replaced there. */
+  readonly instance: string;
+  readonly slot: number;
 }
 
 /** A server, and the domains that are claimed there on the same terms. */
@@ -47,9 +54,17 @@ export interface Subject {
 /** A name that no domain has: stands for one where none is given. */
 const NO_DOMAIN = 'doctor.invalid';
 
-/** An instance of its own: no tunnel of a running agent is replaced by it. */
-export function doctorInstance(): string {
-  return `doctor-${randomBytes(4).toString('hex')}`;
+/** Far beyond those that an agent takes, the lowest first. */
+const FIRST_SLOT = 32_768;
+const LAST_SLOT = 65_535;
+
+/** An instance of its own; with a certificate, which may be for one instance alone, a slot of its own in the agent's. */
+function placeOf({
+  proof,
+  instance,
+}: Pick<ResolvedAgentDomain, 'proof' | 'instance'>): Pick<Claim, 'instance' | 'slot'> {
+  if (proof === null) return { instance: `doctor-${randomBytes(4).toString('hex')}`, slot: 0 };
+  return { instance, slot: randomInt(FIRST_SLOT, LAST_SLOT + 1) };
 }
 
 /** From an agent's file. Fails with `config-invalid` after naming every problem. */
@@ -90,8 +105,9 @@ function subjectOf(options: ResolvedAgentOptions, hasSecret: boolean, warnings: 
   const servers = new Map<string, ServerSubject & { readonly claims: Claim[] }>();
   const targets = new Map<string, TargetSubject>();
   for (const domain of options.domains) {
-    const { service, trust, identity } = domain;
-    const claim = { domain: domain.name, secret: hasSecret ? domain.secret : null, identity };
+    const { service, trust, identity, proof } = domain;
+    const secret = hasSecret ? domain.secret : null;
+    const claim: Claim = { domain: domain.name, secret, identity, proof, ...placeOf(domain) };
     for (const remote of domain.remotes) {
       const key = JSON.stringify([remote.label, service, trust]);
       const known = servers.get(key);
