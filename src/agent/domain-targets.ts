@@ -40,7 +40,10 @@ export class DomainTargets {
         const message = `${name}: target ${route.name}: ${labelOf(target)} is avoided: ${error.message}`;
         observer({ type: 'warning', code: error.code, message });
       };
-      return new Route(route, { memberOnFail });
+      const memberOnReturn = (target: ResolvedTarget, awayMs: number): void => {
+        observer({ type: 'target-back', domain: name, route: route.name, target: labelOf(target), awayMs });
+      };
+      return new Route(route, { memberOnFail, memberOnReturn });
     });
     this.#ports = new Map(
       Object.entries(ports).map(([port, target]) => {
@@ -114,7 +117,7 @@ export class DomainTargets {
 }
 
 function groupOf(target: ResolvedTarget): TargetGroup {
-  return new TargetGroup([{ target, weight: 1 }], { memberOnFail: () => {} });
+  return new TargetGroup([{ target, weight: 1 }], { memberOnFail: () => {}, memberOnReturn: () => {} });
 }
 
 /** A target as people write it. */

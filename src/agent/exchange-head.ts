@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { peerAddress } from '../core/address.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { ForwardPlan } from '../net/forward.ts';
+import { forwardedHop } from '../net/forwarded-hop.ts';
 import { checkHttp1Head, type RequestHead } from '../net/head-check.ts';
 import { fieldValue, HeaderRules } from '../net/header-rules.ts';
 
@@ -8,7 +10,19 @@ import { fieldValue, HeaderRules } from '../net/header-rules.ts';
  * What passes between a server and a target: all but hop-by-hop fields. The server has judged its visitor already; twice
  * the front door's lines, because it adds its own to the visitor's.
  */
-export const STREAM_RULES = new HeaderRules({ maxLines: 200 });
+export const STREAM_RULES = new HeaderRules({ maxLines: 200, drop: ['backdial-client'] });
+
+/**
+ * Who asks: the address that the server found; null where it told none. Alone in X-Forwarded-For it is who connected there. Of
+ * two the second is a proxy whose word the server takes. Of more the server says itself which one is the visitor.
+ */
+export function visitorOf({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string | null {
+  const told = fieldValue(rawHeaders, 'backdial-client');
+  if (told !== null) return peerAddress(told);
+  const entries = fieldValue(rawHeaders, 'x-forwarded-for')?.split(',') ?? [];
+  const visitor = forwardedHop(entries.at(-2) ?? '');
+  return visitor === null ? (entries.at(-1)?.trim() ?? null) : peerAddress(visitor);
+}
 
 /** Reads a request that a server sent on a stream. Gives the code of the rule that it breaks. */
 export function readExchangeHead(request: IncomingMessage): RequestHead | ErrorCode {

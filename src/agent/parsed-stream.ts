@@ -13,7 +13,7 @@ import { splice } from '../net/splice.ts';
 import { VisitorWatch } from '../net/visitor-watch.ts';
 import type { StreamHead } from '../tunnel/types.ts';
 import type { DomainTargets } from './domain-targets.ts';
-import { planOf, readExchangeHead, withHost } from './exchange-head.ts';
+import { planOf, readExchangeHead, visitorOf, withHost } from './exchange-head.ts';
 import type { Route } from './route.ts';
 import { endOfSplice } from './splice-end.ts';
 import type { StreamTargets } from './stream-targets.ts';
@@ -81,7 +81,6 @@ export class ParsedStream {
       typeof head === 'string'
         ? this.#answer(exchange, new BackdialError(head), true)
         : await this.#route(exchange, head, upgradable);
-    const forwardedFor = typeof head === 'string' ? null : fieldValue(head.headers, 'x-forwarded-for');
     observer({
       type: 'access',
       record: {
@@ -97,8 +96,8 @@ export class ParsedStream {
         in: end.bytesIn,
         out: end.bytesOut,
         durationMs: Math.round(performance.now() - began),
-        // A kept-alive stream carries many visitors; the server's own word about this one is the last of the list.
-        remote: forwardedFor?.split(',').at(-1)?.trim() ?? stream.client ?? tunnel.remote,
+        // A kept-alive stream carries many visitors.
+        remote: visitorOf(request) ?? stream.client ?? tunnel.remote,
         ua: typeof head === 'string' ? null : head.userAgent,
         referer: typeof head === 'string' ? null : head.referer,
       },

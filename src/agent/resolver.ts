@@ -35,6 +35,8 @@ export interface ResolverOptions {
 const LOOKUP_TIMEOUT_MS = 10_000;
 /** Starts when the addresses are there; ends with the records, which are done without then. */
 const RECORDS_TIMEOUT_MS = 5_000;
+/** Of more addresses of one name these many are dialled: whoever answers for the name could otherwise choose their number. */
+const MAX_ADDRESSES = 64;
 /** Answers that say "there is no such address"; every other failure leaves the addresses as they are. */
 const DEFINITE = new Set(['ENOTFOUND', 'ENODATA', 'ENONAME']);
 
@@ -165,7 +167,7 @@ class WatchedName {
 
   #change(found: readonly string[]): void {
     if (this.#stopped.signal.aborted) return;
-    const addresses = [...new Set(found)].sort();
+    const addresses = [...new Set(found)].sort().slice(0, MAX_ADDRESSES);
     if (addresses.join() === this.#addresses.join()) return;
     this.#addresses = addresses;
     for (const listener of this.#listeners) listener.addressesOnChange(addresses);

@@ -19,6 +19,8 @@ interface Member extends GroupMember {
   failures: number;
   /** By `performance.now()`; when it may be tried again. 0: it is well. */
   avoidUntil: number;
+  /** When the first of these failures was. */
+  failedAt: number;
   /** Being tried again, by one only. */
   probing: boolean;
 }
@@ -27,6 +29,8 @@ interface Member extends GroupMember {
 export interface GroupListener {
   /** A member of several does not accept connections any more, and is avoided until it does. */
   memberOnFail(target: ResolvedTarget, error: BackdialError): void;
+  /** It does again. */
+  memberOnReturn(target: ResolvedTarget, awayMs: number): void;
 }
 
 /**
@@ -48,6 +52,7 @@ export class TargetGroup {
       current: 0,
       failures: 0,
       avoidUntil: 0,
+      failedAt: 0,
       probing: false,
     }));
   }
@@ -91,9 +96,11 @@ export class TargetGroup {
   }
 
   #succeeded(member: Member): void {
+    const isBack = member.failures > 0 && this.#members.length > 1;
     member.failures = 0;
     member.avoidUntil = 0;
     member.probing = false;
+    if (isBack) this.#listener.memberOnReturn(member.target, Math.round(performance.now() - member.failedAt));
   }
 
   #failed(member: Member, error: BackdialError): void {
@@ -101,6 +108,7 @@ export class TargetGroup {
     if (member.avoidUntil > performance.now()) return;
     const waitMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** member.failures);
     member.failures += 1;
+    if (member.failures === 1) member.failedAt = performance.now();
     member.avoidUntil = performance.now() + waitMs;
     if (member.failures === 1 && this.#members.length > 1) this.#listener.memberOnFail(member.target, error);
   }

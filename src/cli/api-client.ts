@@ -6,6 +6,7 @@ import { BackdialError, isErrorCode } from '../core/errors.ts';
 import { isLocalAddress } from '../core/loopback.ts';
 import { Secret } from '../core/secret.ts';
 import { reportProblems } from './load-config.ts';
+import { withoutLogin } from './target.ts';
 
 /** Where an API is said to be: its address, or the file of whoever has it. */
 export interface ApiPlace {
@@ -122,7 +123,8 @@ function parseUrl(text: string): SocketAddress {
   if (text.startsWith('unix:/')) return { path: text.slice('unix:'.length) };
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);
   if (url === null || url.protocol !== 'http:' || url.pathname !== '/' || url.username !== '') {
-    throw new BackdialError('input-invalid', `--url ${JSON.stringify(text)}; allowed: http://host:port or unix:/path`);
+    const shown = withoutLogin(text);
+    throw new BackdialError('input-invalid', `--url ${JSON.stringify(shown)}; allowed: http://host:port or unix:/path`);
   }
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 80) };
 }

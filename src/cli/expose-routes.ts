@@ -60,9 +60,16 @@ export function exposeRoutes(exposures: Exposures, file: ExposureFile): ApiRoute
         responses: { 200: { description: 'it is ended', ...TEXT }, 404: { description: 'there is none of this id' } },
       },
       handle: async ({ parameters: { id = '' } }) => {
+        const saved = exposures.saved().filter((each) => each.id === id);
         if (!(await exposures.remove(id)))
           throw new BackdialError('api-not-found', `no exposure ${JSON.stringify(id)}`);
-        await file.save(exposures.saved());
+        try {
+          await file.save(exposures.saved());
+        } catch (error) {
+          // It would be there again after a restart: whoever asks again must find it.
+          exposures.restore(saved);
+          throw error;
+        }
         return { text: 'OK' };
       },
     },

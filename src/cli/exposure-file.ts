@@ -28,7 +28,9 @@ export class ExposureFile {
       throw new BackdialError('config-invalid', `${this.path}: ${(error as Error).message}`, { cause: error });
     }
     try {
-      return (JSON.parse(text) as unknown[]).map(readSaved);
+      const saved: unknown = JSON.parse(text);
+      if (!Array.isArray(saved)) throw new Error('it holds no list');
+      return saved.map(readSaved);
     } catch (error) {
       const detail = `${this.path}: ${(error as Error).message}; mend it, or remove it to begin with no exposures`;
       throw new BackdialError('config-invalid', detail, { cause: error });

@@ -6,6 +6,7 @@ import { isCanonicalName, toDomain } from '../core/host-name.ts';
 import { Secret } from '../core/secret.ts';
 import { isWeakSecret, secretFault } from '../core/secret-rules.ts';
 import type { QuickArguments } from './quick-flags.ts';
+import { withoutLogin } from './target.ts';
 
 /** A quick agent's domain, and what its user should know about it. */
 export interface QuickOptions {
@@ -83,7 +84,7 @@ function required<T>(value: T | null | undefined, flag: string, name: string): T
 function parseServer(text: string): string {
   const remote = parseRemote(text);
   if (remote !== null) return remote;
-  throw new BackdialError('input-invalid', `the server \`${text}\`: HOST or HOST:PORT is allowed`);
+  throw new BackdialError('input-invalid', `the server \`${withoutLogin(text)}\`: HOST or HOST:PORT is allowed`);
 }
 
 function parseDomain(text: string): string {

@@ -83,6 +83,8 @@ function showEvent(event: BackdialEvent, live: LiveTunnels, line: Line, access: 
     case 'handshake-refused':
     case 'connection-refused':
     case 'listening':
+    // A quick agent has one target.
+    case 'target-back':
       return;
   }
 }

@@ -56,7 +56,9 @@ export class Reloader<Config> {
   /** Begins to watch, from what was loaded at the start. */
   async start({ sources, warnings }: Pick<Loaded<Config>, 'sources' | 'warnings'>): Promise<void> {
     this.#said = textOf(warnings);
-    await this.#follow(sources);
+    // A signal may come meanwhile: one after the other.
+    this.#running = this.#running.then(() => this.#follow(sources));
+    await this.#running;
   }
 
   /** Reads everything again now, and opens the logs anew; resolves when that is over. For SIGHUP. */
@@ -93,14 +95,18 @@ export class Reloader<Config> {
     try {
       const began = performance.now();
       const loaded = await load();
-      if (!loaded.ok) this.#refuse(loaded.problems, cause);
-      else {
-        this.#warn(loaded.warnings);
-        const result = await apply(loaded.config);
-        this.#options.record?.applied(result);
-        logApplied(logs.system, result, { keyOf, tookMs: Math.round(performance.now() - began) });
+      try {
+        if (!loaded.ok) this.#refuse(loaded.problems, cause);
+        else {
+          this.#warn(loaded.warnings);
+          const result = await apply(loaded.config);
+          this.#options.record?.applied(result);
+          logApplied(logs.system, result, { keyOf, tookMs: Math.round(performance.now() - began) });
+        }
+      } finally {
+        // Also of what could not be applied: it may be put right in a file that was not there before.
+        await this.#follow(loaded.sources);
       }
-      await this.#follow(loaded.sources);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.#options.record?.refused();

@@ -65,8 +65,9 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     );
     const program = new ProgramSettings(config, { logs, flags, api });
     const apply = async (next: AgentConfig) => {
+      const applied = await agent.apply(optionsOf(next));
       operation.measure(next.api !== null);
-      return program.apply(next, await agent.apply(optionsOf(next)));
+      return program.apply(next, applied);
     };
     const reloader = new Reloader({ logs, load, apply, keyOf: agentKeyOf, record: operation.record });
     hangup = () => manager.reloading(reloader.hangup());

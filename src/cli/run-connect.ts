@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { parseListen } from '../config/addresses.ts';
+import { parseListen, unixHint } from '../config/addresses.ts';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { toHostName } from '../core/host-name.ts';
@@ -99,5 +99,8 @@ function parseAddress(text: string): SocketAddress {
   const bare = /^\d{1,5}$/.test(text) ? `127.0.0.1:${text}` : text;
   const [address] = parseListen(bare, process.cwd()) ?? [];
   if (address !== undefined) return address;
-  throw new BackdialError('input-invalid', `--listen ${JSON.stringify(text)}; allowed: PORT, HOST:PORT or unix:/path`);
+  throw new BackdialError(
+    'input-invalid',
+    `--listen ${JSON.stringify(text)}; allowed: PORT, HOST:PORT or unix:/path${unixHint(text)}`,
+  );
 }

@@ -52,8 +52,9 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     await api.start(config.admin);
     const program = new ProgramSettings(config, { logs, flags, api });
     const apply = async (next: ServerConfig) => {
+      const applied = await server.apply(await optionsOf(next));
       operation.measure(next.admin !== null);
-      return program.apply({ ...next, api: next.admin }, await server.apply(await optionsOf(next)));
+      return program.apply({ ...next, api: next.admin }, applied);
     };
     const reloader = new Reloader({ logs, load, apply, keyOf: serverKeyOf, record: operation.record });
     hangup = () => manager.reloading(reloader.hangup());

@@ -63,6 +63,12 @@ export function parseUnixPath(text: string, folder: string): string | null {
   return Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES ? null : path;
 }
 
+/** What is to be known beside what is allowed, where a Unix socket was given. */
+export function unixHint(given: unknown): string {
+  if (typeof given !== 'string' || !/^unix:./s.test(given)) return '';
+  return `; the path of a Unix socket, from the root, has at most ${MAX_SOCKET_PATH_BYTES} bytes`;
+}
+
 /** A server to dial, `host` or `host:port` (443), as `host:port`; null for anything else. */
 export function parseRemote(value: unknown): string | null {
   if (typeof value !== 'string') return null;

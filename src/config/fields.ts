@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { unixHint } from './addresses.ts';
 import { parseDuration, parseSize } from './units.ts';
 
 /** A part of a JSON Schema: what editors are told of a value. */
@@ -28,7 +29,7 @@ function describe(value: unknown): string {
 
 /** "found ...; allowed: ...". */
 export function mismatch(found: unknown, allowed: string): string {
-  return `found ${describe(found)}; allowed: ${allowed}`;
+  return `found ${describe(found)}; allowed: ${allowed}${allowed.includes('unix:') ? unixHint(found) : ''}`;
 }
 
 /**

@@ -125,6 +125,9 @@ async function readDomain(
   const targets = await readRoutes(section.child('targets'), folder, active);
   const ports = readPorts(section.child('ports'), folder);
   checkGiven(section, active);
+  if (active && certified && secret === null && fields.identity !== undefined) {
+    section.problem('found without a `secret`, with which alone it is shown; allowed: null', ['identity']);
+  }
   const remote = fields.remote ?? [`${name}:443`];
   if (remote.length === 0) section.problem('found an empty list; allowed: at least one server, or null', ['remote']);
   if (active && fields.remote === undefined && name.startsWith('*.')) {

@@ -138,6 +138,16 @@ export type BackdialEvent =
       /** SNI, where one was read. */
       readonly name: string | null;
     }
+  /** Agent: one of several targets that was avoided, which a `warning` told of, accepts connections again. */
+  | {
+      readonly type: 'target-back';
+      readonly domain: string;
+      /** Its route, by name or place. */
+      readonly route: string;
+      readonly target: string;
+      /** Since it was avoided. */
+      readonly awayMs: number;
+    }
   | { readonly type: 'warning'; readonly code: string; readonly message: string };
 
 export type ListenPurpose = 'front-door' | 'tcp' | 'claim' | 'redirect' | 'proxy' | 'api';

@@ -128,6 +128,14 @@ function logEvent(log: Logger, live: LiveTunnels, event: Exclude<BackdialEvent, 
       );
       return;
     }
+    case 'target-back': {
+      const { domain, route, target, awayMs } = event;
+      log.info(
+        { event: event.type, domain, route, target, awayMs },
+        `${domain}: target ${route}: ${target} is back after ${durationText(awayMs)}`,
+      );
+      return;
+    }
     case 'warning':
       log.warn({ event: event.type, code: event.code }, event.message);
       return;

@@ -24,6 +24,7 @@ export class Http2Upstream implements Requester {
   #stream: ClientHttp2Stream | null = null;
   #handler: UpstreamHandler | null = null;
   #method = '';
+  #wantsTrailers = false;
   #interims = 0;
   #requestDone = false;
   #responseDone = false;
@@ -46,6 +47,7 @@ export class Http2Upstream implements Requester {
     const { framing, method } = request;
     this.#handler = handler;
     this.#method = method;
+    this.#wantsTrailers = wantsTrailers(request);
     this.#readMs = readMs;
     this.#writeMs = writeMs;
     this.#requestDone = framing === 'none' || framing === 0;
@@ -167,7 +169,9 @@ export class Http2Upstream implements Requester {
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     const status = Number(fieldValue(raw, ':status'));
     const bodyless = this.#method === 'HEAD' || status === 204 || status === 304;
-    const length = fieldValue(raw, 'content-length');
+    // HTTP/1.1, over which this goes on, has trailers behind chunks only.
+    const mayHaveTrailers = !ended && (this.#wantsTrailers || fieldValue(raw, 'trailer') !== null);
+    const length = mayHaveTrailers ? null : fieldValue(raw, 'content-length');
     const framing = bodyless ? 'none' : length !== null ? Number(length) : ended ? 0 : 'chunked';
     const head = this.#responseHead(raw, framing);
     // So that what ends with its head still does when it has gone through HTTP/1.1 (gRPC: "trailers only").
@@ -181,15 +185,16 @@ export class Http2Upstream implements Requester {
     const headers: string[] = [];
     for (let i = 0; i < raw.length; i += 2) {
       const name = raw[i] ?? '';
-      if (name.startsWith(':') || !this.#mayPass(name)) continue;
+      if (name.startsWith(':') || !this.#mayPass(name, framing)) continue;
       headers.push(name, raw[i + 1] ?? '');
     }
     const status = Number(fieldValue(raw, ':status'));
     return { status, reason: STATUS_CODES[status] ?? '', headers, framing, upgrade: null, reusable: true };
   }
 
-  #mayPass(name: string): boolean {
+  #mayPass(name: string, framing: Framing): boolean {
     const field = this.#rules.classify(name);
+    if (field === FIELD.contentLength) return framing !== 'chunked';
     return field !== FIELD.hop && field !== FIELD.drop && field !== FIELD.te && field !== FIELD.transferEncoding;
   }
 
@@ -231,6 +236,11 @@ export class Http2Upstream implements Requester {
       new BackdialError('target-lost', `the HTTP/2 stream was closed with code ${this.#stream?.rstCode ?? 0}`),
     );
   };
+}
+
+/** Browsers say that they take trailers with every request, and show them to nobody: they get the length instead. */
+function wantsTrailers({ headers }: UpstreamRequest): boolean {
+  return fieldValue(headers, 'te') === 'trailers' && fieldValue(headers, 'sec-fetch-mode') === null;
 }
 
 /** Not known to HTTP/2, or said in another way there (RFC 9113, section 8.2.2). */

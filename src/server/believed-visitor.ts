@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
-import { formatPeer, parseHostPort, peerAddress } from '../core/address.ts';
+import { peerAddress } from '../core/address.ts';
+import { forwardedHop } from '../net/forwarded-hop.ts';
 import type { NetworkList } from '../net/networks.ts';
 
 /** Who sends a request, and what its target is told of the way that it came. */
@@ -25,17 +25,9 @@ export function believedVisitor(believed: NetworkList | null, peer: string, give
   const entries = given.split(',').slice(-MAX_HOPS);
   let remote = peer;
   for (let entry = entries.pop(); entry !== undefined && believed.has(peerAddress(remote)); entry = entries.pop()) {
-    const hop = parseHop(entry.trim());
+    const hop = forwardedHop(entry);
     if (hop === null) break;
     remote = hop;
   }
   return { remote, forwardedFor: `${given}, ${own}` };
-}
-
-/** An entry as proxies write them: an IP address, an IPv6 one in brackets or bare, with or without a port. */
-function parseHop(entry: string): string | null {
-  const bare = entry.startsWith('[') && entry.endsWith(']') ? entry.slice(1, -1) : entry;
-  if (isIP(bare) !== 0) return formatPeer(bare, 0);
-  const parsed = parseHostPort(entry);
-  return parsed === null || isIP(parsed.host) === 0 ? null : formatPeer(parsed.host, parsed.port);
 }

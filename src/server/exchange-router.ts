@@ -149,13 +149,14 @@ export class ExchangeRouter {
   }
 
   #plan(visit: Visit, head: RequestHead, policy: ResolvedDomain, key: string | null): ForwardPlan {
-    const { connection, forwardedFor, transaction, exchange } = visit;
+    const { connection, forwardedFor, remote: visitor, transaction, exchange } = visit;
     const { version } = exchange;
     const { options, bodyRateWindowMs } = this.#router;
     const serverName = options.name;
     const scheme = visit.way === 'https' ? 'https' : 'http';
     const expects = fieldValue(head.headers, 'expect')?.toLowerCase() === '100-continue';
-    const headers = requestHeaders(head, { connection, scheme, forwardedFor, version, transaction, serverName });
+    const origin = { connection, scheme, forwardedFor, visitor, version, transaction, serverName } as const;
+    const headers = requestHeaders(head, origin);
     // HTTP/1.0 has no upgrades; and with a body node:http gave the request to the normal path.
     const upgrade = head.upgrade !== null && visit.upgradable;
     if (upgrade) upgradeHeaders(headers, head.upgrade ?? '', key);

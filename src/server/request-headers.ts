@@ -28,6 +28,8 @@ export interface RequestOrigin {
   readonly scheme: 'https' | 'http';
   /** The value of X-Forwarded-For. */
   readonly forwardedFor: string;
+  /** The visitor's address, `ip:port`. */
+  readonly visitor: string;
   readonly version: '1.0' | '1.1' | '2';
   readonly transaction: string;
   /** This server's name, for Via. */
@@ -40,7 +42,7 @@ export interface RequestOrigin {
  */
 export function requestHeaders(head: RequestHead, origin: RequestOrigin): string[] {
   const { headers, framing, method } = head;
-  const { connection, scheme, forwardedFor, version, transaction, serverName } = origin;
+  const { connection, scheme, forwardedFor, visitor, version, transaction, serverName } = origin;
   if (version === '2') {
     if (framing === 'chunked') headers.push('Transfer-Encoding', 'chunked');
     else if (framing === 'none' && EXPECTS_BODY.has(method) && fieldValue(headers, 'content-length') === null) {
@@ -61,9 +63,16 @@ export function requestHeaders(head: RequestHead, origin: RequestOrigin): string
     'Via',
     `${version} ${serverName}`,
   );
+  // With more than one proxy nobody else can tell which of the entries were believed.
+  if (hasThree(forwardedFor)) headers.push('Backdial-Client', visitor);
   if (connection.clientSubject !== null) headers.push('X-Client-Cert-Subject', connection.clientSubject);
   if (head.trailers) headers.push('TE', 'trailers', 'Connection', 'TE');
   return headers;
+}
+
+function hasThree(list: string): boolean {
+  const first = list.indexOf(',');
+  return first !== -1 && list.indexOf(',', first + 1) !== -1;
 }
 
 /** The fields of an upgrade request; `key` is ours where the visitor speaks HTTP/2 (RFC 8441, section 5). */

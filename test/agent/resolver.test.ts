@@ -45,6 +45,18 @@ describe('a name is resolved continuously', () => {
     assert.deepEqual(run.failures, []);
   });
 
+  test('of very many addresses some are dialled, the same each time', async () => {
+    const many = Array.from({ length: 4_000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+    const run = startResolver([many, many.toReversed()]);
+    const stop = run.resolver.watch('www.test', run.listener);
+    await eventually('three look-ups', () => run.asked() >= 3);
+    stop();
+    assert.deepEqual(
+      run.changes.map((each) => each.split(' ').length),
+      [64],
+    );
+  });
+
   test('a temporary failure keeps the addresses, a definite one takes them away', async () => {
     const run = startResolver([['10.0.0.1'], 'EAI_AGAIN', 'ESERVFAIL', 'ETIMEOUT', 'ENOTFOUND', ['10.0.0.2']]);
     const stop = run.resolver.watch('www.test', run.listener);

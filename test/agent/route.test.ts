@@ -5,7 +5,8 @@ import { Route } from '../../src/agent/route.ts';
 import { testRoute } from '../support/routes.ts';
 
 const TARGET = { kind: 'tcp', host: '10.0.0.1', port: 80 } as const;
-const route = (more: Partial<ResolvedRoute>) => new Route(testRoute(TARGET, more), { memberOnFail: () => {} });
+const route = (more: Partial<ResolvedRoute>) =>
+  new Route(testRoute(TARGET, more), { memberOnFail: () => {}, memberOnReturn: () => {} });
 const take = (more: Partial<ResolvedRoute>, target: string, method = 'GET') => route(more).take({ method, target });
 
 describe('a route', () => {

@@ -19,10 +19,14 @@ describe('a group of targets', () => {
   function groupOf(...weights: number[]) {
     const down = new Set<number>();
     const told: number[] = [];
+    const back: [port: number, awayMs: number][] = [];
     const tried: number[] = [];
     const group = new TargetGroup(
       weights.map((weight, i) => ({ target: target(i + 1), weight })),
-      { memberOnFail: (one) => told.push(portOf({ target: one })) },
+      {
+        memberOnFail: (one) => told.push(portOf({ target: one })),
+        memberOnReturn: (one, awayMs) => back.push([portOf({ target: one }), awayMs]),
+      },
     );
     const open = (member: GroupMember) => {
       tried.push(portOf(member));
@@ -30,7 +34,7 @@ describe('a group of targets', () => {
         ? Promise.reject(new BackdialError('target-refused', String(portOf(member))))
         : Promise.resolve(portOf(member));
     };
-    return { group, down, told, tried, next: () => group.open(open, signal) };
+    return { group, down, told, back, tried, next: () => group.open(open, signal) };
   }
 
   it('takes turns by weight, spread out', async () => {
@@ -73,6 +77,22 @@ describe('a group of targets', () => {
     down.add(1);
     for (let i = 0; i < 4; i += 1) await next();
     assert.deepEqual(told, [1, 1], 'it was well in between');
+  });
+
+  it('tells once that one is back, and how long it was away; of an only one it tells nothing', async () => {
+    const [several, only] = [groupOf(1, 1), groupOf(1)];
+    for (const { next, down } of [several, only]) {
+      down.add(1);
+      await next().catch(() => {});
+      now += 1_500;
+      await next().catch(() => {});
+      down.delete(1);
+      now += 40_000;
+      for (let i = 0; i < 4; i += 1) await next();
+    }
+    assert.deepEqual(several.told, [1]);
+    assert.deepEqual(several.back, [[1, 41_500]]);
+    assert.deepEqual([...only.told, ...only.back], []);
   });
 
   it('counts a hundred failures at the same time as one', async () => {

@@ -40,9 +40,15 @@ test('saves at the same time end with the last one', async (t) => {
 
 test('a damaged file is refused with its path, and not overwritten', async (t) => {
   const file = new ExposureFile(folder(t));
-  for (const text of ['{', '[{"id":"one"}]', '{}', '[{"name":"x"}]']) {
+  const texts = {
+    '{': '.*JSON',
+    '[{"id":"one"}]': 'exposure one: ',
+    '{}': 'it holds no list',
+    '[{"name":"x"}]': '.*no id',
+  };
+  for (const [text, why] of Object.entries(texts)) {
     writeFileSync(file.path, text);
-    await assert.rejects(file.load(), { code: 'config-invalid', message: new RegExp(file.path) });
+    await assert.rejects(file.load(), { code: 'config-invalid', message: new RegExp(`${file.path}: ${why}`) });
   }
 });
 

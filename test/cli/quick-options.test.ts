@@ -85,6 +85,7 @@ describe('the options of a quick agent', () => {
   it('refuse values that cannot be right, without showing the secret', () => {
     fails('input-invalid', { ...GIVEN, server: 'a:b:c' }, /the server `a:b:c`/);
     fails('input-invalid', { ...GIVEN, server: 'https://a' }, /HOST or HOST:PORT/);
+    fails('input-invalid', { ...GIVEN, server: 'https://user:pa55@a' }, /`https:\/\/\[redacted\]@a`/);
     fails('input-invalid', { ...GIVEN, domain: 'a_b' }, /`a_b` is not a valid host name/);
     fails('input-invalid', { ...GIVEN, pin: 'sha256/short' }, /44 characters of base64/);
     fails('input-invalid', { ...GIVEN, instance: 'a.b' }, /one label/);

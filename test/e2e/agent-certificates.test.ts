@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import * as https from 'node:https';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import {
   type AgentDomainOptions,
@@ -14,7 +15,10 @@ import {
 import { AgentPki } from '../support/agent-pki.ts';
 import { testAuthority } from '../support/certificates.ts';
 import { EventLog } from '../support/event-log.ts';
+import { startCli } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
+import { createPatientAgent } from '../support/with-agent.ts';
+import { withFolder } from '../support/with-folder.ts';
 import { startServer, type TestServer } from '../support/with-server.ts';
 import { eventually, within } from '../support/within.ts';
 
@@ -35,7 +39,8 @@ async function attempt(server: TestServer, domain: Partial<AgentDomainOptions>):
   const name = domain.name ?? 'www.test';
   const remote = [`127.0.0.1:${server.port}`];
   const own = { instance: 'web-1', connections: 1, ca: testAuthority().cert, handler: () => new Response('ok') };
-  const agent = createAgent({ domains: [{ name, remote, ...own, ...domain }], observer: new EventLog().observer });
+  // What became of a second time would be taken for the answer to the next one's first.
+  const agent = createPatientAgent({ domains: [{ name, remote, ...own, ...domain }] });
   const from = server.events.all.length;
   const isAnswer = ({ type }: BackdialEvent) => type === 'tunnel-opened' || type === 'handshake-refused';
   try {
@@ -176,6 +181,37 @@ describe('an agent with a certificate', () => {
       const [{ tunnel } = assert.fail()] = server.events.of('tunnel-opened');
       const inDays = ((tunnel.certificateEndsAt ?? 0) - Date.now()) / 86_400_000;
       assert.ok(inDays > 14.9 && inDays < 15.1);
+    });
+  });
+
+  it("is in the metrics of its agent's API with its end", async () => {
+    const { certificate, key } = await (await AgentPki.make()).issue(['www.test'], { days: 20 });
+    const domain = {
+      active: true,
+      remote: '127.0.0.1:1',
+      certificate: '../a.pem',
+      key: '../a.key',
+      ports: { 22: '22' },
+    };
+    const files = {
+      'agent.json5': '{ api: { listen: "unix:api.sock" } }',
+      'a.pem': certificate,
+      'a.key': key.reveal(),
+      'domains/www.test.json5': JSON.stringify(domain),
+    };
+    await withFolder(files, async (folder) => {
+      const agent = startCli(['agent', '-c', `${folder}/agent.json5`]);
+      try {
+        await agent.see(/"event":"dial-failed"/);
+        const asked = request({ socketPath: `${folder}/api.sock`, path: '/metrics', headers: { Host: 'localhost' } });
+        const [response] = await within('metrics', once(asked.end(), 'response'));
+        const [, ends] = /^backdial_certificate_not_after_timestamp_seconds\{hosts="www\.test"\} (\d+)$/m.exec(
+          await text(response),
+        ) ?? [null, ''];
+        assert.ok(Math.abs(Number(ends) - Date.now() / 1_000 - 20 * 86_400) < 60);
+      } finally {
+        await agent.end('SIGKILL');
+      }
     });
   });
 

@@ -10,6 +10,8 @@ import WebSocket, { WebSocketServer } from 'ws';
 import { testAuthority } from '../support/certificates.ts';
 import { Inbox } from '../support/inbox.ts';
 import { connectPeer, startRawTarget } from '../support/raw-target.ts';
+import { withRouted } from '../support/routed.ts';
+import { startToldTarget } from '../support/told-target.ts';
 import { DOMAIN, type Tunnel, withTunnel } from '../support/with-tunnel.ts';
 import { within } from '../support/within.ts';
 
@@ -91,6 +93,39 @@ describe('an agent that parses exchanges', () => {
         );
       },
     ));
+
+  test('names the visitor behind believed proxies as the server does, and a target is not told who that is', async () => {
+    const target = await startToldTarget('one');
+    const options = {
+      keys: `targets: { path: "^/", target: "http://127.0.0.1:${target.port}" }`,
+      serverDomain: {
+        forward: [
+          { address: '127.0.0.1', prefix: 32 },
+          { address: '10.0.0.0', prefix: 8 },
+        ],
+      },
+    };
+    const visitor = '203.0.113.7';
+    const lists = [
+      visitor,
+      `198.51.100.1, ${visitor}`,
+      `${visitor}, 10.0.0.2`,
+      `198.51.100.1, ${visitor}:443, 10.0.0.2`,
+    ];
+    const forged = ['--header', 'Backdial-Client: 192.0.2.1:1'];
+    try {
+      await withRouted(options, async ({ curl, agentEvents }) => {
+        for (const list of lists) await curl('/', '--header', `X-Forwarded-For: ${list}`, ...forged);
+        await curl('/', ...forged);
+        const records = (await agentEvents.until('access', lists.length + 1)).map(({ record }) => record.remote);
+        assert.deepEqual(records, [...lists.map(() => visitor), '127.0.0.1']);
+      });
+      assert.equal(target.seen.length, lists.length + 1);
+      for (const request of target.seen) assert.deepEqual(request.values('backdial-client'), []);
+    } finally {
+      await target.close();
+    }
+  });
 
   test('keeps the connection to the target as long as the stream; a target that closes it costs no request', () => {
     const connections = new Set<unknown>();

@@ -103,6 +103,13 @@ async function withGrpc(body: (url: string, sessions: () => number) => Promise<v
       stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12' }, { endStream: true });
       return;
     }
+    if (path === '/length') {
+      const announced = headers['x-announced'] === undefined ? {} : { trailer: 'x-sum' };
+      stream.respond({ ':status': 200, 'content-length': '4', ...announced }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '42' }));
+      stream.end('body');
+      return;
+    }
     if (path === '/reset') {
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
       // Not `close`, which says END_STREAM first.
@@ -142,6 +149,19 @@ describe('a target that speaks HTTP/2', () => {
           assert.deepEqual([both.body, both.trailers['grpc-status']], ['one two three', '0']);
           const only = await call(kit, '/unimplemented', ['x']);
           assert.deepEqual([only.status, only.headers['grpc-status'], only.body], [200, '12', '']);
+          const long = await call(kit, '/length', ['x']);
+          assert.deepEqual(
+            [long.body, long.trailers['x-sum'], long.headers['content-length']],
+            ['body', '42', undefined],
+          );
+          const sized = async (...flags: string[]) => (await kit.curl('/length', ...flags)).text;
+          for (const version of ['--http1.1', '--http2']) {
+            assert.match(await sized(version), /\r\ncontent-length: 4\r\n/i);
+            // As a browser asks for a page.
+            const page = ['--header', 'TE: trailers', '--header', 'Sec-Fetch-Mode: navigate'];
+            assert.match(await sized(version, ...page), /\r\ncontent-length: 4\r\n/i);
+            assert.match(await sized(version, '--header', 'X-Announced: 1'), /\r\n\r\nbodyx-sum: 42/i);
+          }
           await assert.rejects(call(kit, '/reset', ['x', 'break'], 2), /reset/);
           const many = await Promise.all(Array.from({ length: 30 }, (_, i) => call(kit, '/unary', ['y'.repeat(i)])));
           assert.deepEqual(

@@ -51,6 +51,8 @@ describe('a weighted list of targets', () => {
           }
           assert.deepEqual(counts, new Map([...counts.keys()].map((name) => [name, 5])));
           assert.equal(counts.size, 2);
+          const [told, ...more] = agentEvents.of('target-back');
+          assert.deepEqual([told?.route, told?.target, more], ['app', `127.0.0.1:${port}`, []]);
         } finally {
           await back.close();
         }

@@ -82,7 +82,9 @@ describe('exit code 1: invalid configuration or input', () => {
       assertOneLine(result);
       assert.doesNotMatch(result.stderr, /pa55/);
     }
-    assert.equal((await runCli(['tcp', 'http://localhost:1', ...base])).code, 1);
+    const isHttp = await runCli(['tcp', 'http://user:pa55@localhost:1', ...base]);
+    assert.equal(isHttp.code, 1);
+    assert.match(isHttp.stderr, /the target `http:\/\/\[redacted\]@localhost:1` is HTTP/);
     assert.equal((await runCli(['http', '1', ...base], { env: { BACKDIAL_LOG_LEVEL: 'loud' } })).code, 1);
     assert.equal((await runCli(['hostname', 'a_b'])).code, 1);
   });

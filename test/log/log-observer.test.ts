@@ -117,6 +117,13 @@ describe('the system log', () => {
     );
   });
 
+  it('takes a target that is back for news', () => {
+    const away = { domain: 'www.test', route: 'api', target: '127.0.0.1:1', awayMs: 41_500 };
+    const [record] = logged([{ type: 'target-back', ...away }]);
+    assert.equal(record?.level, 'info');
+    assert.equal(record?.msg, 'www.test: target api: 127.0.0.1:1 is back after 41.5 s');
+  });
+
   it('never shows what is logged under the name of a credential', () => {
     const kept = keepLines();
     const log = createSystemLog(new FanOut('system', [kept]), 'info');

@@ -38,3 +38,8 @@ export async function withAgent(
     await agent.close({ drainMs: 0 });
   }
 }
+
+/** An agent that tries once: before it does so again, every test is over. */
+export function createPatientAgent(options: AgentOptions): Agent {
+  return createAgent(options, { backoff: { baseMs: 60_000, capMs: 60_000, random: () => 0.999 } });
+}

@@ -22,13 +22,16 @@ interface TcpArguments extends QuickArguments {
 
 async function serveTcp(flags: TcpArguments): Promise<void> {
   const text = flags.target ?? '';
-  if (/^https?:/i.test(text)) {
-    throw new BackdialError('input-invalid', `the target \`${text}\` is HTTP; see \`backdial http --help\``);
-  }
-  const [{ runQuickAgent }, { targetArgument }] = await Promise.all([
+  const [{ runQuickAgent }, { targetArgument, withoutLogin }] = await Promise.all([
     import('../quick-agent.ts'),
     import('../target.ts'),
   ]);
+  if (/^https?:/i.test(text)) {
+    throw new BackdialError(
+      'input-invalid',
+      `the target \`${withoutLogin(text)}\` is HTTP; see \`backdial http --help\``,
+    );
+  }
   const claim = flags.listen === undefined ? null : parsePort(flags.listen);
   const address = claim === null ? publicPort : (_: string, server: string) => `${hostOf(server)}:${claim}`;
   await runQuickAgent(flags, { target: targetArgument(text), exchanges: false, address, claim });
