@@ -108,10 +108,10 @@ async function loadMain(
   const sni = readSni(section.child('sni'), resolve(dirname(file)));
   const claims = new Claims(findings);
   const frontDoors = listen.map((each) => ('address' in each ? each.address : each));
-  claims.add(frontDoors, 'the front door', section.place(['listen']));
-  claims.add(fields.redirect ?? [], '`redirect`', section.place(['redirect']));
-  claims.add(proxy?.listen ?? [], '`proxy`', section.place(['proxy']));
-  claims.add(admin?.listen ?? [], '`admin`', section.place(['admin', 'listen']));
+  claims.add(frontDoors, 'the front door', () => section.place(['listen']));
+  claims.add(fields.redirect ?? [], '`redirect`', () => section.place(['redirect']));
+  claims.add(proxy?.listen ?? [], '`proxy`', () => section.place(['proxy']));
+  claims.add(admin?.listen ?? [], '`admin`', () => section.place(['admin', 'listen']));
   const domains: DomainOptions[] = [];
   const inactive: string[] = [];
   const files = await listDomainFiles(folder, section, findings);
@@ -121,7 +121,7 @@ async function loadMain(
     if (!domain.active) inactive.push(domain.options.name);
     else {
       domains.push(domain.options);
-      claims.add(domain.options.listen ?? [], domain.options.name, domain.listenAt);
+      if (domain.listenAt !== null) claims.add(domain.options.listen ?? [], domain.options.name, domain.listenAt);
     }
   }
   refuseDomainNames(section, new Set([...domains.map(({ name }) => name), ...inactive]));
@@ -210,7 +210,9 @@ async function readDomain({ name, file }: DomainFile, findings: Findings) {
       'listen',
     ]);
   }
-  return { active, options, listenAt: section.place(['listen']) };
+  // Kept with the file, which a domain without ports of its own need not.
+  const listenAt = fields.listen === undefined ? null : () => section.place(['listen']);
+  return { active, options, listenAt };
 }
 
 /** What only HTTP can ask for must not seem to guard a TCP port, or TLS that is not ended here. */
@@ -246,12 +248,12 @@ class Claims {
     this.#findings = findings;
   }
 
-  add(addresses: readonly ListenAddress[], owner: string, place: Place): void {
+  add(addresses: readonly ListenAddress[], owner: string, place: () => Place): void {
     for (const address of addresses) {
       const text = formatAddress(address);
       const before = this.#taken.get(text);
       if (before !== undefined) {
-        this.#findings.problem({ ...place, message: `${text} is taken by ${before}` });
+        this.#findings.problem({ ...place(), message: `${text} is taken by ${before}` });
         return;
       }
       // The system chooses another port each time.

@@ -74,19 +74,26 @@ export class Section {
       this.problem(mismatch(value, `an object with the keys ${allowed.join(', ')}`));
       return {};
     }
-    for (const issue of schema.safeParse(value).error?.issues ?? []) {
+    const { data, error } = schema.safeParse(value);
+    for (const issue of error?.issues ?? []) {
       if (issue.code === 'unrecognized_keys') for (const key of issue.keys) this.#unknown(key, allowed, notYet);
       else this.problem(issue.message, issue.path as KeyPath);
     }
     for (const key of required) {
       if (!Object.hasOwn(value, key)) this.problem('found nothing; the key is needed', [key]);
     }
+    const understood: Record<string, unknown> = data ?? this.#right(schema, value);
+    return Object.fromEntries(Object.entries(understood).filter(([, part]) => part !== undefined)) as Understood<S>;
+  }
+
+  /** Of an object that is wrong as a whole: what each key that is right means. */
+  #right(schema: z.ZodObject, value: Record<string, unknown>): Record<string, unknown> {
     const understood: Record<string, unknown> = {};
     for (const [key, type] of Object.entries(schema.shape)) {
       const result = (type as z.ZodType).safeParse(Object.hasOwn(value, key) ? value[key] : undefined);
-      if (result.success && result.data !== undefined) understood[key] = result.data;
+      if (result.success) understood[key] = result.data;
     }
-    return understood as Understood<S>;
+    return understood;
   }
 
   #unknown(key: string, allowed: readonly string[], notYet: readonly string[]): void {

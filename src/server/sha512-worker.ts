@@ -1,5 +1,5 @@
 import { readlinkSync } from 'node:fs';
-import { constants, getPriority, setPriority } from 'node:os';
+import { constants, setPriority } from 'node:os';
 import { basename } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { verifyHash } from './sha512-crypt.ts';
@@ -19,14 +19,11 @@ export interface VerifyAnswer {
   readonly match: string | null;
 }
 
-/** How much behind the event loop this thread stands where both want the same core. */
-const NICER_BY = 5;
-
 /** A storm of wrong secrets must not take the core away from those who are served. Linux alone has priorities by thread. */
 function standBack(): void {
   try {
     const thread = Number(basename(readlinkSync('/proc/thread-self')));
-    setPriority(thread, Math.min(constants.priority.PRIORITY_LOW, getPriority(thread) + NICER_BY));
+    setPriority(thread, constants.priority.PRIORITY_LOW);
   } catch {
     // Elsewhere it is as it is.
   }

@@ -4,11 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
-import type { DomainTargets } from '../../src/agent/domain-targets.ts';
 import { ExchangeServer } from '../../src/agent/exchange-server.ts';
 import { joinStream } from '../../src/agent/join.ts';
 import type { ResolvedTarget } from '../../src/agent/resolve-routes.ts';
-import { BackdialError } from '../../src/core/errors.ts';
 import type { TunnelInfo, Way } from '../../src/core/events.ts';
 import { issueCertificate, testAuthority } from '../support/certificates.ts';
 import { EventLog } from '../support/event-log.ts';
@@ -64,50 +62,6 @@ async function withRawTarget(tls: boolean, body: (target: RawTarget) => Promise<
     await target.close();
   }
 }
-
-const DATABASE: ResolvedTarget = { kind: 'tcp', host: '127.0.0.1', port: 5_432 };
-
-/** Where a stream goes: `target`, `exchanges`, `database`, or the code of the refusal. */
-function destination(targets: DomainTargets, authority: string, way: Way): string {
-  try {
-    const found = targets.wayOf({ authority, way, client: null, transaction: '' }, 'server.test:443');
-    if (found.kind !== 'bytes') return found.kind;
-    return found.group.members[0]?.target === DATABASE ? 'database' : 'target';
-  } catch (error) {
-    return error instanceof BackdialError ? error.code : assert.fail(String(error));
-  }
-}
-
-describe('where streams go', () => {
-  const one = testRoute(tcp(1));
-  const cases: ReadonlyArray<[authority: string, way: Way, plain: string, filtered: string, none: string]> = [
-    ['www.test', 'proxy', 'target', 'no-route', 'no-route'],
-    ['one.www.test:80', 'proxy', 'target', 'no-route', 'no-route'],
-    ['www.test:443', 'https', 'exchanges', 'exchanges', 'no-route'],
-    ['www.test:8443', 'https', 'exchanges', 'exchanges', 'no-route'],
-    ['www.test:5432', 'https', 'exchanges', 'exchanges', 'no-route'],
-    ['www.test:8443', 'tls', 'target', 'no-route', 'no-route'],
-    ['www.test:443', 'tcp', 'target', 'no-route', 'no-route'],
-    ['www.test:22', 'tcp', 'target', 'no-route', 'no-route'],
-    ['www.test:22', 'library', 'port-unknown', 'port-unknown', 'port-unknown'],
-    ['www.test:5432', 'tcp', 'database', 'database', 'database'],
-    ['www.test:5432', 'library', 'database', 'database', 'database'],
-    ['www.test:', 'library', 'port-unknown', 'port-unknown', 'port-unknown'],
-    ['www.test:443:443', 'library', 'port-unknown', 'port-unknown', 'port-unknown'],
-  ];
-  const ports = { 5432: DATABASE };
-  for (const [authority, way, plain, filtered, none] of cases) {
-    test(`${authority} by ${way}: ${plain}; with a filter ${filtered}; without targets ${none}`, () => {
-      assert.equal(destination(testTargets([one], { ports }), authority, way), plain);
-      assert.equal(destination(testTargets([], { ports }), authority, way), none);
-      const filters = [{ path: '^/' }, { method: 'GET' }, { host: 'target' }, { query: { a: null } }];
-      for (const filter of filters) {
-        assert.equal(destination(testTargets([{ ...one, ...filter }], { ports }), authority, way), filtered);
-      }
-      assert.equal(destination(testTargets([one, one], { ports }), authority, way), filtered);
-    });
-  }
-});
 
 describe('a stream is joined', () => {
   test('to a TCP target: bytes, half-close and one line in the access log', () =>

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { parseSecretHash } from '../../src/core/secret-rules.ts';
 import { hashSecret, verifyHash } from '../../src/server/sha512-crypt.ts';
 
@@ -44,6 +45,18 @@ describe('SHA-512-crypt', () => {
       assert.ok(verifyHash('some secret', hash));
       assert.ok(!verifyHash('some secreT', hash));
     }
+  });
+
+  it('checks with the SHA-512 of the runtime what is made with that of a library: two programs agree', () => {
+    const salt = fc.string({ unit: fc.constantFrom(...'./09AZaz'), minLength: 8, maxLength: 16 });
+    const secret = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 16 });
+    const compare = fc.property(secret, salt, fc.integer({ min: 1_000, max: 1_100 }), (text, given, rounds) => {
+      fc.pre(Buffer.byteLength(text) <= 128);
+      const hash = hashSecret(text, { salt: given, rounds });
+      assert.ok(verifyHash(text, hash), hash);
+      assert.ok(!verifyHash(text.slice(1), hash));
+    });
+    fc.assert(compare, { numRuns: 30 });
   });
 
   it('refuses salts and rounds that other programs could not read back, and secrets that take too long', () => {

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import * as http from 'node:http';
+import * as http2 from 'node:http2';
+import { describe, it, mock } from 'node:test';
+import type { ResolvedTarget } from '../../src/agent/resolve-routes.ts';
+import { type RequesterWish, TargetConnections } from '../../src/agent/target-connections.ts';
+import type { Requester } from '../../src/net/upstream-handler.ts';
+import { testAuthority, testCertificate } from '../support/certificates.ts';
+import { closerOf, listenOn } from '../support/listen-on.ts';
+import { startRawTarget } from '../support/raw-target.ts';
+import { within } from '../support/within.ts';
+
+const OPEN = { timeoutMs: 2_000 };
+const WISH: RequesterWish = { upgrade: false, repeatable: true, fresh: false };
+
+const tcp = (port: number): ResolvedTarget => ({ kind: 'tcp', host: '127.0.0.1', port });
+const https = (port: number): ResolvedTarget => {
+  return { kind: 'https', host: 'localhost', port, verify: true, ca: testAuthority().cert };
+};
+
+/** Sends a GET and reads its answer to the end; the status. */
+function ask(requester: Requester): Promise<number> {
+  const answer = new Promise<number>((resolve, reject) => {
+    let status = 0;
+    const handler = {
+      upstreamInterim: () => {},
+      upstreamHead: (head: { status: number }) => {
+        status = head.status;
+      },
+      upstreamData: () => {},
+      upstreamEnd: () => resolve(status),
+      upstreamDrain: () => {},
+      upstreamFailed: reject,
+    };
+    const request = {
+      method: 'GET',
+      target: '/',
+      headers: ['Host', 'localhost'],
+      framing: 'none',
+      upgrade: false,
+    } as const;
+    requester.start(request, handler, 2_000, 2_000);
+    requester.finish([]);
+  });
+  return within('an answer', answer);
+}
+
+/** A target that counts its connections and answers 204; `h2` speaks HTTP/2 alone, https with ALPN. */
+async function withTarget(
+  kind: 'http' | 'h2',
+  body: (connections: TargetConnections, accepted: () => number) => Promise<void>,
+): Promise<void> {
+  const { cert, key } = testCertificate();
+  const server =
+    kind === 'http'
+      ? http.createServer((_request, response) => response.writeHead(204).end())
+      : http2.createSecureServer({ cert, key });
+  let accepted = 0;
+  server.on('connection', () => {
+    accepted += 1;
+  });
+  if (kind === 'h2') {
+    server.on('sessionError', () => {});
+    server.on('stream', (stream: http2.ServerHttp2Stream) => {
+      stream.on('error', () => {});
+      stream.respond({ ':status': 204 }, { endStream: true });
+    });
+  }
+  const close = closerOf(server);
+  const port = await listenOn(server);
+  const connections = new TargetConnections(kind === 'http' ? tcp(port) : https(port), null);
+  try {
+    await body(connections, () => accepted);
+  } finally {
+    connections.close();
+    await close();
+  }
+}
+
+describe('the connections to a target of HTTP/1.1', () => {
+  it('are kept and used again, one exchange at a time', () =>
+    withTarget('http', async (connections, accepted) => {
+      const first = await connections.lease(WISH, OPEN);
+      assert.equal(first.reused, false);
+      const beside = await connections.lease(WISH, OPEN);
+      assert.equal(beside.reused, false, 'the first one is in use');
+      assert.deepEqual(await Promise.all([ask(first.requester), ask(beside.requester)]), [204, 204]);
+      const again = await connections.lease(WISH, OPEN);
+      assert.equal(again.reused, true);
+      assert.equal(await ask(again.requester), 204);
+      assert.equal(accepted(), 2);
+    }));
+
+  it('are not used again by who wants a new one', () =>
+    withTarget('http', async (connections, accepted) => {
+      assert.equal(await ask((await connections.lease(WISH, OPEN)).requester), 204);
+      const { requester, reused } = await connections.lease({ ...WISH, fresh: true }, OPEN);
+      assert.equal(reused, false);
+      assert.equal(await ask(requester), 204);
+      assert.equal(accepted(), 2);
+    }));
+
+  it('that were free for long carry no request that may not be sent twice', () =>
+    withTarget('http', async (connections, accepted) => {
+      const once = { ...WISH, repeatable: false };
+      assert.equal(await ask((await connections.lease(WISH, OPEN)).requester), 204);
+      const soon = await connections.lease(once, OPEN);
+      assert.equal(soon.reused, true);
+      assert.equal(await ask(soon.requester), 204);
+      const later = performance.now() + 1_001;
+      const clock = mock.method(performance, 'now', () => later);
+      const { requester, reused } = await connections.lease(once, OPEN);
+      clock.mock.restore();
+      assert.equal(reused, false);
+      assert.equal(await ask(requester), 204);
+      assert.equal(accepted(), 2);
+    }));
+
+  it('can be opened before they are wanted, once', () =>
+    withTarget('http', async (connections, accepted) => {
+      await connections.prepare(OPEN);
+      await connections.prepare(OPEN);
+      const { requester, reused } = await connections.lease(WISH, OPEN);
+      assert.equal(reused, false, 'nothing went over it before');
+      assert.equal(await ask(requester), 204);
+      assert.equal(accepted(), 1);
+    }));
+
+  it('begin with the header that they are given, and end when they are not wanted any more', async () => {
+    const target = await startRawTarget();
+    try {
+      const connections = new TargetConnections(tcp(target.port), Buffer.from('PROXY UNKNOWN\r\n'));
+      await connections.prepare(OPEN);
+      const peer = await target.next();
+      connections.close();
+      await within('the end of what is free', peer.ending);
+      assert.equal(peer.text, 'PROXY UNKNOWN\r\n');
+      await connections.prepare(OPEN);
+      await within('the end of what was opened after that', (await target.next()).ending);
+    } finally {
+      await target.close();
+    }
+  });
+
+  it('fail with the code of the fault, and with the reason of who gave up', async () => {
+    const target = await startRawTarget();
+    await target.close();
+    const connections = new TargetConnections(tcp(target.port), null);
+    await assert.rejects(connections.lease(WISH, OPEN), { code: 'target-refused' });
+    const reason = new Error('the visitor left');
+    await assert.rejects(connections.lease(WISH, { ...OPEN, signal: AbortSignal.abort(reason) }), reason);
+  });
+});
+
+describe('the connections to a target that chooses HTTP/2', () => {
+  it('are one session for all, also for those that come while it is chosen', () =>
+    withTarget('h2', async (connections, accepted) => {
+      const leases = await Promise.all(Array.from({ length: 20 }, () => connections.lease(WISH, OPEN)));
+      const statuses = await Promise.all(leases.map(({ requester }) => ask(requester)));
+      assert.deepEqual(new Set(statuses), new Set([204]));
+      assert.equal((await connections.lease(WISH, OPEN)).reused, true);
+      assert.equal(accepted(), 1);
+    }));
+
+  it('are given up with the last who waits, and one who leaves costs no other', async () => {
+    const silent = await startRawTarget();
+    try {
+      const connections = new TargetConnections(https(silent.port), null);
+      const [first, second] = [new AbortController(), new AbortController()];
+      const waiting = [first, second].map(({ signal }) => connections.lease(WISH, { ...OPEN, signal }));
+      const outcomes = Promise.allSettled(waiting);
+      const peer = await silent.next();
+      const reason = new Error('the visitor left');
+      first.abort(reason);
+      await assert.rejects(waiting[0] ?? Promise.resolve(), reason);
+      assert.equal(peer.raw.readableEnded, false, 'the other one still waits');
+      second.abort(reason);
+      await outcomes;
+      await within('the end of the connection', peer.ending);
+      assert.equal(silent.peers.length, 1);
+    } finally {
+      await silent.close();
+    }
+  });
+});
