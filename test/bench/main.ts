@@ -8,6 +8,7 @@ import { guardedCpu } from './guarded-cpu.ts';
 import { httpsCpu } from './https-cpu.ts';
 import { idleMemory } from './idle-memory.ts';
 import { library } from './library.ts';
+import { libraryFetch } from './library-fetch.ts';
 import { loginStorm } from './login-storm.ts';
 import { longPath } from './long-path.ts';
 import { manyDomains } from './many-domains.ts';
@@ -37,6 +38,7 @@ const BENCHES: readonly Bench[] = [
   manyDomains,
   loginStorm,
   library,
+  libraryFetch,
   stealth,
   exposures,
 ];
