@@ -140,7 +140,10 @@ export class ParsedStream {
           host: route.hostFor(member.target),
         };
       }, signal);
-      return { lease, result: await forward(exchange, lease.requester, withHost(plan, host), timeouts) };
+      const result = await new Promise<ForwardResult>((resolve) => {
+        forward(exchange, lease.requester, withHost(plan, host), timeouts, resolve);
+      });
+      return { lease, result };
     };
     const { lease, result } = await attempt(false);
     const { error, heard, unanswered } = result;

@@ -65,24 +65,24 @@ export function isIdempotent(method: string): boolean {
 
 /**
  * Runs one exchange over one connection: request head and body there, interim responses, head, body and trailers back,
- * with back-pressure both ways. A cut on one side is a cut on the other. Never rejects.
+ * with back-pressure both ways. A cut on one side is a cut on the other. `onEnd` is told once, which may be before this
+ * returns: a promise for each request is what a request can do without.
  */
 export function forward(
   exchange: Exchange,
   upstream: Requester,
   plan: ForwardPlan,
   budgets: ForwardBudgets,
-): Promise<ForwardResult> {
-  return new Promise((resolve) => {
-    new Forward(exchange, upstream, plan, resolve).start(budgets);
-  });
+  onEnd: (result: ForwardResult) => void,
+): void {
+  new Forward(exchange, upstream, plan, onEnd).start(budgets);
 }
 
 class Forward implements ExchangeHandler, UpstreamHandler {
   readonly #exchange: Exchange;
   readonly #upstream: Requester;
   readonly #plan: ForwardPlan;
-  readonly #resolve: (result: ForwardResult) => void;
+  readonly #onEnd: (result: ForwardResult) => void;
   #rateDeadline: Deadline | null = null;
   #rateBytes = 0;
   /** The body was held back by the target since the window began: its rate says nothing of the visitor. */
@@ -101,11 +101,11 @@ class Forward implements ExchangeHandler, UpstreamHandler {
   #switched: Switched | null = null;
   #settled = false;
 
-  constructor(exchange: Exchange, upstream: Requester, plan: ForwardPlan, resolve: (result: ForwardResult) => void) {
+  constructor(exchange: Exchange, upstream: Requester, plan: ForwardPlan, onEnd: (result: ForwardResult) => void) {
     this.#exchange = exchange;
     this.#upstream = upstream;
     this.#plan = plan;
-    this.#resolve = resolve;
+    this.#onEnd = onEnd;
     this.#expected = plan.request.framing;
     this.#requestDone = this.#expected === 'none' || this.#expected === 0;
   }
@@ -270,7 +270,7 @@ class Forward implements ExchangeHandler, UpstreamHandler {
     this.#exchange.handler = null;
     const unanswered = !this.#exchange.responded && this.#exchange.gone === null;
     if (error !== null && !unanswered && this.#exchange.gone === null) this.#exchange.abort(error);
-    this.#resolve({
+    this.#onEnd({
       error,
       unanswered,
       status: this.#status,

@@ -38,6 +38,7 @@ export class Http1Exchange implements Exchange {
   readonly #options: Http1ExchangeOptions;
   #broken: BackdialError | null = null;
   #headPending = false;
+  #last: Buffer | null = null;
   #bytesOut = 0;
   #watchesDrain = false;
   #lingers = false;
@@ -104,12 +105,11 @@ export class Http1Exchange implements Exchange {
     let sent = headers;
     if (this.version === '1.0' && framing === 'chunked') sent = removeNamed(sent, ['trailer']);
     if (this.#options.closing()) sent.push('Connection', 'close');
-    corkUntilTurnEnd(this.#socket);
     this.#response.writeHead(status, reason, sent);
-    if (framing === 'none' || framing === 0) return;
     // node:http holds the head back until the first byte of the body, which may be long in coming; mostly it is here
     // already, and both should leave in one record.
     this.#headPending = true;
+    if (framing === 'none' || framing === 0) return;
     atTurnEnd(this.#flushHead);
   }
 
@@ -125,7 +125,9 @@ export class Http1Exchange implements Exchange {
 
   end(trailers: string[], last: Buffer | null): void {
     if (this.gone !== null) return;
-    if (last !== null) this.write(last);
+    // With nothing sent yet the whole response is one piece, and needs no cork.
+    if (this.#headPending) this.#last = last;
+    else if (last !== null) this.write(last);
     if (trailers.length > 0) {
       const pairs: [string, string][] = [];
       for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i] ?? '', trailers[i + 1] ?? '']);
@@ -227,7 +229,12 @@ export class Http1Exchange implements Exchange {
 
   readonly #endResponse = (): void => {
     if (this.gone !== null) return;
-    this.#response.end();
+    const last = this.#last;
+    if (last === null) this.#response.end();
+    else {
+      this.#bytesOut += last.length;
+      this.#response.end(last);
+    }
     // What is small fits the kernel's buffer: it needs no watch, and hot paths are made of small answers.
     if (this.#bytesOut > SMALL_BYTES) this.#socket.setTimeout(this.#options.writeMs);
   };

@@ -44,6 +44,15 @@ export interface Forwarded {
   readonly result: ForwardResult | null;
 }
 
+/** Whose exchange it is. Either `onEnd` or `onFault` is told, once; it may be told before `forward` returns. */
+export interface ForwardOwner {
+  /** Joins what an upgrade left; the domain's place is kept until it is over. */
+  onSwitch(switched: Switched): Promise<BackdialError | null>;
+  onEnd(forwarded: Forwarded): void;
+  /** A fault of ours. */
+  onFault(thrown: unknown): void;
+}
+
 /** Takes a request to a target and the response back: a place, a tunnel, a stream, one retry where that is safe. */
 export class ExchangeForwarder {
   readonly #forwarder: ForwarderOptions;
@@ -52,93 +61,186 @@ export class ExchangeForwarder {
     this.#forwarder = forwarder;
   }
 
-  /** Runs the order; `onSwitch` joins what an upgrade left, and keeps the domain's place until it is over. */
-  async forward(
-    order: ForwardOrder,
-    onSwitch: (switched: Switched) => Promise<BackdialError | null>,
-  ): Promise<Forwarded> {
-    const { visit, policy } = order;
-    const { streams } = this.#forwarder;
-    const watch = new VisitorWatch(visit.exchange);
-    if (watch.error !== null) return unsent(watch.error, null);
-    try {
-      if (!streams.tryEnter(policy, visit.way)) await streams.wait(policy, visit.way, watch.hold());
-    } catch (thrown) {
-      return unsent(watch.error ?? asBackdialError(thrown, 'internal'), null);
+  forward(order: ForwardOrder, owner: ForwardOwner): void {
+    new Forwarding(this.#forwarder, order, owner).start();
+  }
+}
+
+/**
+ * One order. Where there is a place, a carrier and a free stream at once, as there mostly is, the request is sent in the turn
+ * in which it came; only what has to wait costs promises.
+ */
+class Forwarding {
+  readonly #forwarder: ForwarderOptions;
+  readonly #order: ForwardOrder;
+  readonly #owner: ForwardOwner;
+  #watch: VisitorWatch | null = null;
+  #hasPlace = false;
+  #over = false;
+
+  constructor(forwarder: ForwarderOptions, order: ForwardOrder, owner: ForwardOwner) {
+    this.#forwarder = forwarder;
+    this.#order = order;
+    this.#owner = owner;
+  }
+
+  start(): void {
+    const { visit, policy } = this.#order;
+    const { gone } = visit.exchange;
+    if (gone !== null) {
+      this.#end(unsent(gone, null));
+      return;
     }
     try {
-      const done = await this.#attempts(order, watch);
-      if (done.result?.switched == null) return done;
-      return { ...done, error: await onSwitch(done.result.switched) };
-    } finally {
-      streams.leave(policy, visit.way);
+      this.#hasPlace = this.#forwarder.streams.tryEnter(policy, visit.way);
+      if (this.#hasPlace) this.#choose();
+      else this.#wait(this.#waitForPlace());
+    } catch (thrown) {
+      this.#fail(thrown);
     }
   }
 
-  async #attempts(order: ForwardOrder, watch: VisitorWatch): Promise<Forwarded> {
+  async #waitForPlace(): Promise<void> {
+    const { visit, policy } = this.#order;
+    try {
+      await this.#forwarder.streams.wait(policy, visit.way, this.#hold());
+    } catch (thrown) {
+      this.#end(this.#unopened(thrown, null));
+      return;
+    }
+    this.#hasPlace = true;
+    this.#choose();
+  }
+
+  #choose(): void {
     let carrier: Carrier;
     try {
-      carrier = await this.#pick(order, watch);
+      carrier = this.#forwarder.carriers.pick(this.#order.head.host);
     } catch (thrown) {
-      return unsent(watch.error ?? asBackdialError(thrown, 'internal'), null);
+      this.#wait(this.#waitForRoom(asBackdialError(thrown, 'internal')));
+      return;
     }
-    const first = await this.#attempt(order, carrier, watch, false);
-    if (first.error === null || !isRepeatable(order, first)) return first;
-    const other = this.#another(order, first, carrier);
-    return other === null ? first : this.#attempt(order, other, watch, true);
+    this.#attempt(carrier, false);
   }
 
-  /** The next carrier. In full tunnels a free stream is as good as room; else room is waited for. */
-  async #pick({ visit, head, policy }: ForwardOrder, watch: VisitorWatch): Promise<Carrier> {
+  /** In full tunnels a free stream is as good as room; else room is waited for. `met`: what the last choice failed with. */
+  async #waitForRoom(met: BackdialError): Promise<void> {
+    const { visit, head, policy } = this.#order;
     const { carriers, pools, maxWaitMs = MAX_WAIT_MS } = this.#forwarder;
-    for (let waitedMs = 0; ; waitedMs += ROOM_POLL_MS) {
-      try {
-        return carriers.pick(head.host);
-      } catch (thrown) {
-        const error = asBackdialError(thrown, 'internal');
+    let carrier: Carrier | null = null;
+    try {
+      for (let [error, waitedMs] = [met, 0]; carrier === null; waitedMs += ROOM_POLL_MS) {
         if (error.code !== 'stream-limit') throw error;
-        const carrier = pools.carrierWithFree([head.host, policy.name], visit);
-        if (carrier !== null) return carrier;
+        carrier = pools.carrierWithFree([head.host, policy.name], visit);
+        if (carrier !== null) break;
         if (waitedMs >= maxWaitMs) throw error;
+        await sleep(ROOM_POLL_MS, undefined, { signal: this.#hold() });
+        try {
+          carrier = carriers.pick(head.host);
+        } catch (thrown) {
+          error = asBackdialError(thrown, 'internal');
+        }
       }
-      await sleep(ROOM_POLL_MS, undefined, { signal: watch.hold() });
+    } catch (thrown) {
+      this.#end(this.#unopened(thrown, null));
+      return;
     }
+    this.#attempt(carrier, false);
   }
 
-  async #attempt(order: ForwardOrder, carrier: Carrier, watch: VisitorWatch, fresh: boolean): Promise<Forwarded> {
-    const { visit, plan } = order;
+  #attempt(carrier: Carrier, isRetry: boolean): void {
+    const upstream = this.#free(carrier, isRetry);
+    if (upstream === null) this.#wait(this.#waitForStream(carrier, isRetry));
+    else this.#send(upstream, carrier, isRetry);
+  }
+
+  async #waitForStream(carrier: Carrier, isRetry: boolean): Promise<void> {
     let upstream: Upstream;
     try {
-      upstream = this.#free(order, carrier, fresh) ?? (await this.#open(order, carrier, watch));
+      upstream = await this.#open(carrier);
     } catch (thrown) {
-      return unsent(watch.error ?? asBackdialError(thrown, 'internal'), carrier);
+      this.#attempted(this.#unopened(thrown, carrier), carrier, isRetry);
+      return;
     }
-    const { readMs, writeMs } = carrier.timeouts;
-    const result = await forward(visit.exchange, upstream, plan, { readMs, writeMs });
-    return { error: result.error, unanswered: result.unanswered, carrier, result };
+    this.#send(upstream, carrier, isRetry);
   }
 
-  #free({ visit, plan }: ForwardOrder, carrier: Carrier, fresh: boolean): Upstream | null {
+  #send(upstream: Upstream, carrier: Carrier, isRetry: boolean): void {
+    const { visit, plan } = this.#order;
+    forward(visit.exchange, upstream, plan, carrier.timeouts, (result) => {
+      const { error, unanswered, switched } = result;
+      const done = { error, unanswered, carrier, result };
+      if (error === null && switched === null) this.#end(done);
+      // Not inside whatever callback it failed in.
+      else this.#wait(Promise.resolve().then(() => this.#attempted(done, carrier, isRetry)));
+    });
+  }
+
+  #attempted(done: Forwarded, carrier: Carrier, isRetry: boolean): void {
+    const { switched = null } = done.result ?? {};
+    if (switched !== null) {
+      this.#wait(this.#owner.onSwitch(switched).then((error) => this.#end({ ...done, error })));
+      return;
+    }
+    const other = isRetry || !isRepeatable(this.#order, done) ? null : this.#another(done, carrier);
+    if (other === null) this.#end(done);
+    else this.#attempt(other, true);
+  }
+
+  #free(carrier: Carrier, isRetry: boolean): Upstream | null {
+    const { visit, plan } = this.#order;
     const { request } = plan;
-    if (fresh || request.upgrade) return null;
+    if (isRetry || request.upgrade) return null;
     const repeatable = isIdempotent(request.method) && isBodyless(plan);
     return this.#forwarder.pools.take(carrier, visit, repeatable ? undefined : FRESH_MS);
   }
 
-  #open({ visit, head, plan }: ForwardOrder, carrier: Carrier, watch: VisitorWatch): Promise<Upstream> {
+  #open(carrier: Carrier): Promise<Upstream> {
+    const { visit, head, plan } = this.#order;
     const { pools } = this.#forwarder;
     const { transaction } = visit;
-    const wish = { carrier, visitor: visit, authority: head.authority, transaction, signal: watch.hold() };
+    const wish = { carrier, visitor: visit, authority: head.authority, transaction, signal: this.#hold() };
     return plan.request.upgrade ? pools.openAlone(wish) : pools.open(wish);
   }
 
   /** Another carrier; the same one again where only the stream was at fault. Null: there is nothing to try. */
-  #another({ head }: ForwardOrder, first: Forwarded, carrier: Carrier): Carrier | null {
+  #another(first: Forwarded, carrier: Carrier): Carrier | null {
     try {
-      return this.#forwarder.carriers.pick(head.host, new Set([carrier]));
+      return this.#forwarder.carriers.pick(this.#order.head.host, new Set([carrier]));
     } catch {
       return first.result !== null && carrier.usable ? carrier : null;
     }
+  }
+
+  /** Aborted when waiting makes no sense any more. */
+  #hold(): AbortSignal {
+    this.#watch ??= new VisitorWatch(this.#order.visit.exchange);
+    return this.#watch.hold();
+  }
+
+  #unopened(thrown: unknown, carrier: Carrier | null): Forwarded {
+    return unsent(this.#watch?.error ?? asBackdialError(thrown, 'internal'), carrier);
+  }
+
+  #wait(waiting: Promise<void>): void {
+    waiting.catch((thrown: unknown) => this.#fail(thrown));
+  }
+
+  #end(done: Forwarded): void {
+    if (this.#leave()) this.#owner.onEnd(done);
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#leave()) this.#owner.onFault(thrown);
+  }
+
+  /** Gives the place back, if there was one. False: it is over already. */
+  #leave(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    const { visit, policy } = this.#order;
+    if (this.#hasPlace) this.#forwarder.streams.leave(policy, visit.way);
+    return true;
   }
 }
 

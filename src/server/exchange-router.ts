@@ -9,11 +9,11 @@ import { freshWebSocketKey } from '../net/websocket-bridge.ts';
 import { errorAnswer, HIDDEN, unavailableAnswer } from './answers.ts';
 import type { Certificates } from './certificates.ts';
 import type { DomainTable } from './domain-table.ts';
-import type { ExchangeForwarder } from './exchange-forwarder.ts';
+import type { ExchangeForwarder, Forwarded, ForwardOrder } from './exchange-forwarder.ts';
 import { type Reached, reach } from './reach.ts';
 import { hasLoop, requestHeaders, TARGET_RULES, upgradeHeaders, VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
-import type { UpgradeJoiner } from './upgrade-joiner.ts';
+import type { JoinEnd, UpgradeJoiner } from './upgrade-joiner.ts';
 import { type Arrival, recordVisit, type Visit, type VisitEnd } from './visit.ts';
 import type { AccessControl, DomainAccess } from './visitor-access.ts';
 
@@ -45,6 +45,11 @@ export interface RouterOptions {
   readonly hidden?: (transaction: string) => Answer;
 }
 
+/** Told how a visit ended, once. */
+type OnEnd = (end: VisitEnd) => void;
+
+const NOTHING_JOINED: JoinEnd = { error: null, bytesIn: 0, bytesOut: 0 };
+
 /** Decides for every request of HTTPS visitors what becomes of it: forwarded, upgraded, refused, or not known here. */
 export class ExchangeRouter {
   readonly #router: RouterOptions;
@@ -54,23 +59,48 @@ export class ExchangeRouter {
   }
 
   /** Answers a visit and records it. Resolves when the exchange is over; never rejects. */
-  async serve(arrival: Arrival): Promise<void> {
-    const isSpare = this.#router.isSpare?.(arrival.connection.raw) === true;
-    if (!isSpare && arrival.proxy !== null && (await this.#router.proxy?.takes(arrival)) === true) return;
-    const { observer } = this.#router.options;
-    const visit = this.#recognise(arrival);
-    let end: VisitEnd;
-    try {
-      end = isSpare ? this.#refuse(visit, new BackdialError('connection-limit'), null) : await this.#route(visit);
-    } catch (thrown) {
-      // A fault of ours must cost its own request only.
-      const message = String(thrown instanceof Error ? thrown.stack : thrown);
-      observer({ type: 'warning', code: 'internal', message });
-      const error = asBackdialError(thrown, 'internal');
-      if (visit.exchange.responded) visit.exchange.abort(error);
-      end = this.#refuse(visit, error, null);
+  serve(arrival: Arrival): Promise<void> {
+    const { isSpare, proxy } = this.#router;
+    if (isSpare?.(arrival.connection.raw) === true) {
+      const visit = this.#recognise(arrival);
+      this.#end(visit, this.#refuse(visit, new BackdialError('connection-limit'), null));
+      return Promise.resolve();
     }
-    recordVisit(observer, visit, end);
+    if (arrival.proxy !== null && proxy !== undefined) return this.#offer(arrival, proxy);
+    return this.#visit(arrival);
+  }
+
+  async #offer(arrival: Arrival, proxy: NonNullable<RouterOptions['proxy']>): Promise<void> {
+    if (!(await proxy.takes(arrival))) await this.#visit(arrival);
+  }
+
+  /** One promise for each request; the rest are calls. */
+  #visit(arrival: Arrival): Promise<void> {
+    return new Promise((resolve) => {
+      const visit = this.#recognise(arrival);
+      const onEnd = (end: VisitEnd): void => {
+        this.#end(visit, end);
+        resolve();
+      };
+      try {
+        this.#route(visit, onEnd);
+      } catch (thrown) {
+        onEnd(this.#fault(visit, thrown));
+      }
+    });
+  }
+
+  #end(visit: Visit, end: VisitEnd): void {
+    recordVisit(this.#router.options.observer, visit, end);
+  }
+
+  /** A fault of ours must cost its own request only. */
+  #fault(visit: Visit, thrown: unknown): VisitEnd {
+    const message = String(thrown instanceof Error ? thrown.stack : thrown);
+    this.#router.options.observer({ type: 'warning', code: 'internal', message });
+    const error = asBackdialError(thrown, 'internal');
+    if (visit.exchange.responded) visit.exchange.abort(error);
+    return this.#refuse(visit, error, null);
   }
 
   /** Answers a refused handshake as a path that nobody serves; the gate has told the observer why. */
@@ -91,51 +121,67 @@ export class ExchangeRouter {
     return { ...arrival, remote, forwardedFor };
   }
 
-  #route(visit: Visit): Promise<VisitEnd> | VisitEnd {
+  #route(visit: Visit, onEnd: OnEnd): void {
     const { head } = visit;
-    if (typeof head === 'string') return this.#refuse(visit, new BackdialError(head), null);
+    if (typeof head === 'string') {
+      onEnd(this.#refuse(visit, new BackdialError(head), null));
+      return;
+    }
     const { refusal, policy } = this.#reach(visit, head.host);
-    if (refusal !== null) return this.#refuse(visit, new BackdialError(refusal, head.host), policy);
+    if (refusal !== null) {
+      onEnd(this.#refuse(visit, new BackdialError(refusal, head.host), policy));
+      return;
+    }
     const access = this.#router.access.of(policy);
-    return access.asksLogin ? this.#logIn(visit, head, policy, access) : this.#pass(visit, head, policy);
+    if (!access.asksLogin) this.#pass(visit, head, policy, onEnd);
+    else this.#logIn(visit, head, policy, access, onEnd).catch((thrown) => onEnd(this.#fault(visit, thrown)));
   }
 
   #reach(visit: Visit, host: string): Reached {
     return this.#router.reach?.(visit, host) ?? reach(this.#router, visit, host);
   }
 
-  async #logIn(visit: Visit, head: RequestHead, policy: ResolvedDomain, access: DomainAccess): Promise<VisitEnd> {
+  async #logIn(visit: Visit, head: RequestHead, policy: ResolvedDomain, access: DomainAccess, onEnd: OnEnd) {
     const refusal = await access.login(visit.remote, fieldValues(head.headers, 'authorization'));
-    if (refusal !== null) return this.#refuse(visit, refusal.error, policy, refusal.headers);
+    if (refusal !== null) {
+      onEnd(this.#refuse(visit, refusal.error, policy, refusal.headers));
+      return;
+    }
     // What opened this door is not for the target to see.
-    return this.#pass(visit, { ...head, headers: removeNamed(head.headers, ['authorization']) }, policy);
+    this.#pass(visit, { ...head, headers: removeNamed(head.headers, ['authorization']) }, policy, onEnd);
   }
 
-  #pass(visit: Visit, head: RequestHead, policy: ResolvedDomain): Promise<VisitEnd> | VisitEnd {
+  #pass(visit: Visit, head: RequestHead, policy: ResolvedDomain, onEnd: OnEnd): void {
     const refusal = this.#refusalOf(head, policy);
-    if (refusal !== null) return this.#refuse(visit, new BackdialError(refusal), policy);
-    return this.#forward(visit, head, policy);
+    if (refusal !== null) onEnd(this.#refuse(visit, new BackdialError(refusal), policy));
+    else this.#forward(visit, head, policy, onEnd);
   }
 
-  async #forward(visit: Visit, head: RequestHead, policy: ResolvedDomain): Promise<VisitEnd> {
+  #forward(visit: Visit, head: RequestHead, policy: ResolvedDomain, onEnd: OnEnd): void {
     const { forwarder, joiner } = this.#router;
     const key = visit.exchange.version === '2' && head.upgrade !== null ? freshWebSocketKey() : null;
     const plan = this.#plan(visit, head, policy, key);
-    let joined = { bytesIn: 0, bytesOut: 0 };
-    const { error, unanswered, carrier, result } = await forwarder.forward(
+    let joined = NOTHING_JOINED;
+    forwarder.forward(
       { visit, head, policy, plan },
-      async (switched) => {
-        const end = await joiner.join({
-          visit,
-          protocol: head.upgrade ?? '',
-          key,
-          switched,
-          headers: plan.responseHeaders,
-        });
-        joined = end;
-        return end.error;
+      {
+        onSwitch: async (switched) => {
+          const { responseHeaders: headers } = plan;
+          joined = await joiner.join({ visit, protocol: head.upgrade ?? '', key, switched, headers });
+          return joined.error;
+        },
+        onEnd: (forwarded) => onEnd(this.#endOf({ visit, head, policy }, forwarded, joined)),
+        onFault: (thrown) => onEnd(this.#fault(visit, thrown)),
       },
     );
+  }
+
+  /** Answers what was not answered. */
+  #endOf(
+    { visit, head, policy }: Pick<ForwardOrder, 'visit' | 'head' | 'policy'>,
+    { error, unanswered, carrier, result }: Forwarded,
+    joined: Omit<JoinEnd, 'error'>,
+  ): VisitEnd {
     const canAnswer = unanswered && visit.exchange.gone === null && !visit.exchange.responded && error !== null;
     const refused = canAnswer && joined.bytesOut === 0 ? this.#refuse(visit, error, policy) : null;
     return {

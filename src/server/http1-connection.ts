@@ -66,7 +66,7 @@ export class Http1Connection {
   /** Serves a request once those before it were answered: nothing of one visitor's overtakes or crowds out others'. */
   take(serve: () => Promise<void>): void {
     this.#firstHead.disarm();
-    if (!this.#running) void this.#run(serve);
+    if (!this.#running) this.#run(serve);
     else if (this.#waiting.length < MAX_PIPELINED) this.#waiting.push(serve);
     else this.lose(new BackdialError('request-invalid', `more than ${MAX_PIPELINED} requests at once`));
   }
@@ -95,15 +95,22 @@ export class Http1Connection {
     this.#firstHead.close();
   }
 
-  async #run(first: () => Promise<void>): Promise<void> {
+  #run(serve: () => Promise<void>): void {
     this.#running = true;
-    for (let serve: (() => Promise<void>) | undefined = first; serve !== undefined; serve = this.#next()) {
-      await serve();
+    void serve().then(this.#onServed);
+  }
+
+  readonly #onServed = (): void => {
+    this.exchange = null;
+    const next = this.#next();
+    if (next !== undefined) {
+      this.#run(next);
+      return;
     }
     this.#running = false;
     // The answer may have said keep-alive before it was known that there will be no next.
     if (this.#closing) this.#end();
-  }
+  };
 
   /** What came behind an answer that ended the connection is ignored: it could take effect, but not be answered. */
   #next(): (() => Promise<void>) | undefined {

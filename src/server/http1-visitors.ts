@@ -156,7 +156,7 @@ export class Http1Visitors {
     state.take(() => this.#serve(state, request, exchange, false));
   };
 
-  async #serve(
+  #serve(
     state: Http1Connection,
     request: IncomingMessage,
     exchange: Http1Exchange,
@@ -165,8 +165,11 @@ export class Http1Visitors {
     state.exchange = exchange;
     const visit = http1Arrival(request, exchange, state.connection, { upgradable });
     const wanted = portRequestOf(request, this.#given.options.service);
-    if (wanted === null || !(await this.#answerAgent(wanted, request, visit))) await this.#given.router.serve(visit);
-    state.exchange = null;
+    return wanted === null ? this.#given.router.serve(visit) : this.#serveAgent(wanted, request, visit);
+  }
+
+  async #serveAgent(wanted: PortRequest, request: IncomingMessage, visit: Arrival): Promise<void> {
+    if (!(await this.#answerAgent(wanted, request, visit))) await this.#given.router.serve(visit);
   }
 
   /** Answers an agent that asks for a port, and nobody else. */
