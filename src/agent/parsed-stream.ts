@@ -40,10 +40,17 @@ interface ExchangeEnd {
   readonly bytesOut: number;
 }
 
+/**
+ * Exchanges of one stream at a time: the one that runs, and the next, which may come before this side knows that the last byte
+ * of an answer was sent.
+ */
+const MAX_PENDING = 2;
+
 /** The exchanges of one stream, one after the other, each to the target that its route gives it. */
 export class ParsedStream {
   readonly #options: ParsedStreamOptions;
   #serving: Promise<void> | null = null;
+  #pending = 0;
   #exchange: Http1Exchange | null = null;
 
   constructor(options: ParsedStreamOptions) {
@@ -58,12 +65,20 @@ export class ParsedStream {
 
   /** Serves one exchange and tells of it, once. `upgradable`: the stream can become another protocol's. Never rejects. */
   async serve(request: IncomingMessage, exchange: Http1Exchange, upgradable: boolean): Promise<void> {
-    this.#exchange = exchange;
-    const serving = this.#serve(request, exchange, upgradable);
+    const { stream } = this.#options;
+    this.#pending += 1;
+    // Each would take a connection to a target.
+    if (this.#pending > MAX_PENDING) stream.destroy(new BackdialError('request-invalid', 'it came before the answer'));
+    const serving = this.over.then(async () => {
+      this.#exchange = exchange;
+      if (stream.destroyed) this.#streamOnClose();
+      await this.#serve(request, exchange, upgradable);
+      this.#exchange = null;
+      this.#pending -= 1;
+    });
     this.#serving = serving;
     await serving;
-    this.#serving = null;
-    this.#exchange = null;
+    if (this.#serving === serving) this.#serving = null;
   }
 
   /** node:http does not tell of the end of a request that was answered before it was complete, so it is told here. */

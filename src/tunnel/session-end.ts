@@ -46,7 +46,9 @@ export class SessionEnd {
       this.#resolve = resolve;
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.#note('lost', error.code ?? error.message);
+      // Where HTTP/2 was broken the socket is sometimes told first.
+      if (isOfHttp2(error)) this.#note('protocol-error', error.message);
+      else this.#note('lost', error.code ?? error.message);
       this.#closeSocketIn(0);
     });
     socket.on('close', () => this.#socketOnClose());
@@ -64,8 +66,7 @@ export class SessionEnd {
   watch(session: Http2Session): void {
     this.#session = session;
     session.on('error', (error: NodeJS.ErrnoException) => {
-      const http2 = error.code?.startsWith('ERR_HTTP2') === true;
-      this.#note(http2 ? 'protocol-error' : 'lost', error.message);
+      this.#note(isOfHttp2(error) ? 'protocol-error' : 'lost', error.message);
       this.#closeSocketIn(GOAWAY_GRACE_MS);
     });
     session.on('goaway', (code: number, _lastStreamId: number, data?: Buffer) => {
@@ -161,4 +162,8 @@ export class SessionEnd {
     this.#resolve({ reason, detail: this.#detail });
     if (!this.#socket.destroyed) this.#socket.destroy();
   }
+}
+
+function isOfHttp2(error: NodeJS.ErrnoException): boolean {
+  return error.code?.startsWith('ERR_HTTP2') === true;
 }

@@ -33,5 +33,8 @@ export function serverSessionOptions(concurrency: number): ServerOptions {
     // nghttp2's server role answers about 1,020 RST_STREAM in a row with GOAWAY. Here they are visitors who went away.
     streamResetBurst: 10_000_000,
     streamResetRate: 10_000_000,
+    // Streams that were reset before they were looked at take their places a little longer than the server knows, by far when
+    // this process has just been held up; after 100 refusals in a row (the default) Node would end the session.
+    maxSessionRejectedStreams: 10_000_000,
   };
 }

@@ -14,7 +14,6 @@ import {
 } from '../../src/index.ts';
 import { AgentPki } from '../support/agent-pki.ts';
 import { testAuthority } from '../support/certificates.ts';
-import { EventLog } from '../support/event-log.ts';
 import { startCli } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 import { createPatientAgent } from '../support/with-agent.ts';
