@@ -1,24 +1,38 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as http from 'node:http';
-import * as net from 'node:net';
 import { it } from 'node:test';
 import { testAuthority, testCertificate } from '../support/certificates.ts';
 import { visit } from '../support/curl.ts';
 import { Inbox } from '../support/inbox.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { startCli } from '../support/run-cli.ts';
+import { type TestSshd, withSshd } from '../support/sshd.ts';
 import { steadyPort } from '../support/steady-port.ts';
-import { missingTools } from '../support/tools.ts';
+import { findTool, missingTools } from '../support/tools.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { within } from '../support/within.ts';
 
 const SECRET = 'the-secret-of-these-tests';
 const DOMAIN = 'www.example.com';
 
-it('SIGTERM gives ports and Unix socket to a new process at once; downloads and sessions of the old one go on up to `drain`', {
-  skip: missingTools('curl'),
-}, async () => {
+/** A session over SSH whose far end sends back what it gets. */
+function openSession({ flags, user }: TestSshd, port: number) {
+  const args = [...flags, '-p', String(port), `${user}@127.0.0.1`, 'cat'];
+  const child = spawn(findTool('ssh'), args, { stdio: ['pipe', 'pipe', 'ignore'] });
+  return { child, said: new Inbox(child.stdout), ended: once(child, 'exit') };
+}
+
+it(
+  'SIGTERM gives ports and Unix socket to a new process at once; a download and an SSH session go on up to `drain`',
+  {
+    skip: missingTools('curl', 'sshd', 'ssh', 'ssh-keygen'),
+  },
+  () => withSshd(handOver),
+);
+
+async function handOver(sshd: TestSshd): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const downloads: http.ServerResponse[] = [];
   const target = http.createServer((request, response) => {
@@ -26,10 +40,8 @@ it('SIGTERM gives ports and Unix socket to a new process at once; downloads and 
     response.write('first ');
     downloads.push(response);
   });
-  const session = net.createServer((socket) => void socket.on('error', () => {}).pipe(socket));
   stack.defer(() => void target.close().closeAllConnections());
-  stack.defer(() => void session.close());
-  const [targetPort, sessionPort] = [await listenOn(target), await listenOn(session)];
+  const targetPort = await listenOn(target);
   const [port, tcpPort] = [await steadyPort(), await steadyPort()];
   const { certFile, keyFile } = testCertificate();
   const agent = { active: true, secret: SECRET, remote: `127.0.0.1:${port}`, ca: testAuthority().certFile };
@@ -48,7 +60,7 @@ it('SIGTERM gives ports and Unix socket to a new process at once; downloads and 
     [`agent/domains/${DOMAIN}.json5`]: JSON.stringify({
       ...agent,
       targets: [{ target: `http://127.0.0.1:${targetPort}` }],
-      ports: { [tcpPort]: `127.0.0.1:${sessionPort}` },
+      ports: { [tcpPort]: `127.0.0.1:${sshd.port}` },
     }),
   };
   await withFolder(files, async (folder) => {
@@ -63,11 +75,10 @@ it('SIGTERM gives ports and Unix socket to a new process at once; downloads and 
     stack.defer(() => void dialling.child.kill('SIGKILL'));
     await old.see(/"tunnel-opened"/);
     const download = visit(DOMAIN, port, '/download', ['--cacert', testAuthority().certFile]);
-    const open = net.connect(tcpPort, '127.0.0.1');
-    stack.defer(() => void open.destroy());
-    const inbox = new Inbox(open);
-    open.write('before ');
-    await inbox.received(7);
+    const session = openSession(sshd, tcpPort);
+    stack.defer(() => void session.child.kill('SIGKILL'));
+    session.child.stdin.write('before ');
+    await session.said.received(7);
     while (downloads.length === 0) await within('the download', once(target, 'request'));
 
     old.child.kill('SIGTERM');
@@ -78,14 +89,18 @@ it('SIGTERM gives ports and Unix socket to a new process at once; downloads and 
     const byUnix = ['--cacert', testAuthority().certFile, '--unix-socket', `${folder}/server/door.sock`];
     assert.equal(await visit(DOMAIN, port, '/', byUnix), 'a new visitor', 'by the Unix socket');
     assert.equal(old.child.exitCode, null, 'the old process serves what it has');
-    open.write('after');
-    await inbox.received(12);
-    assert.equal(inbox.text, 'before after');
+    session.child.stdin.write('after');
+    await session.said.received(12);
+    assert.equal(session.said.text, 'before after');
+    const fresh = openSession(sshd, tcpPort);
+    fresh.child.stdin.end('a new session');
+    assert.deepEqual([await within('the new session', fresh.ended), fresh.said.text], [[0, null], 'a new session']);
     downloads[0]?.end('and last');
     assert.equal(await download, 'first and last');
-    open.end();
+    session.child.stdin.end();
+    assert.deepEqual(await within('the end of the session', session.ended), [0, null]);
     const { code } = await old.end();
     assert.equal(code, 0);
     assert.equal(await visit(DOMAIN, port, '/', byUnix), 'a new visitor', 'the old one took nothing of the new one');
   });
-});
+}

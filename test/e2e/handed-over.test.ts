@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -22,11 +23,11 @@ const file = (listen: string, more = '') => ({
 /** A server behind sockets that systemd opened; it starts with the first visitor. */
 async function activate(
   folder: string,
-  ports: readonly number[],
+  places: readonly (number | string)[],
   flags: readonly string[],
   stack: AsyncDisposableStack,
 ) {
-  const listen = ports.flatMap((port) => ['-l', `127.0.0.1:${port}`]);
+  const listen = places.flatMap((place) => ['-l', typeof place === 'number' ? `127.0.0.1:${place}` : place]);
   const program = [process.execPath, MAIN, 'server', '-c', `${folder}/server.json5`];
   const child = spawn(findTool('systemd-socket-activate'), [...listen, ...flags, '--', ...program], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -38,7 +39,7 @@ async function activate(
       said[where] += text;
     });
   }
-  await eventually('systemd listens', () => said.stderr.split('Listening on').length > ports.length);
+  await eventually('systemd listens', () => said.stderr.split('Listening on').length > places.length);
   return { child, said };
 }
 
@@ -65,6 +66,19 @@ describe('a server with sockets of systemd', { skip }, () => {
       child.kill('SIGTERM');
       const [code] = await within('the end', once(child, 'exit'));
       assert.equal(code, 0);
+    });
+  });
+
+  it('serves at a Unix socket, whose file it leaves to systemd', async () => {
+    await using stack = new AsyncDisposableStack();
+    await withFolder(file('["systemd:local", "unix:own.sock"]'), async (folder) => {
+      const [path, own] = [`${folder}/door.sock`, `${folder}/own.sock`];
+      const { child, said } = await activate(folder, [path], ['--fdname=local'], stack);
+      for (const door of [path, own]) assert.equal(await ask('https://www.example.com/', '--unix-socket', door), '404');
+      assert.match(said.stdout, new RegExp(`listening on unix:${path} \\(front door\\)`));
+      child.kill('SIGTERM');
+      const [code] = await within('the end', once(child, 'exit'));
+      assert.deepEqual([code, existsSync(path), existsSync(own)], [0, true, false]);
     });
   });
 

@@ -12,22 +12,37 @@ const HTTP = 'www.example.com';
 const PASSED = 'passed.example.com';
 const RAW = 'raw.example.com';
 
-/** nginx, which closes what does not begin with a valid header, and says whom that names. */
+/** Of Debian's nginx, whose `stream` is a module of its own. */
+const STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
+
+interface NginxPorts {
+  readonly plain: number;
+  readonly secure: number;
+  /** From which it passes connections on to `door`, with a header of version 1. */
+  readonly sender: number;
+  readonly door: number;
+}
+
+/**
+ * nginx behind Backdial, which closes what does not begin with a valid header, and says whom that names; and another one in
+ * front of it, which sends headers.
+ */
 function nginxConfig(
   folder: string,
-  port: number,
-  tlsPort: number,
+  { plain, secure, sender, door }: NginxPorts,
   { certFile, keyFile }: ReturnType<typeof testCertificate>,
 ) {
   const answer = 'return 200 "$proxy_protocol_addr $http_x_forwarded_for $connection_requests";';
   return `
+load_module ${STREAM_MODULE};
 daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log; events {}
+stream { server { listen 127.0.0.1:${sender}; proxy_pass 127.0.0.1:${door}; proxy_protocol on; } }
 http {
   access_log off; client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f;
   uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
-  server { listen 127.0.0.1:${port} proxy_protocol; location / { ${answer} } }
+  server { listen 127.0.0.1:${plain} proxy_protocol; location / { ${answer} } }
   server {
-    listen 127.0.0.1:${tlsPort} ssl proxy_protocol; ssl_certificate ${certFile}; ssl_certificate_key ${keyFile};
+    listen 127.0.0.1:${secure} ssl proxy_protocol; ssl_certificate ${certFile}; ssl_certificate_key ${keyFile};
     location / { ${answer} }
   }
 }`;
@@ -61,20 +76,22 @@ async function visit(source: string, url: string, ...flags: string[]): Promise<s
 }
 
 describe("the visitor's address, through HAProxy in front and nginx behind", {
-  skip: missingTools('haproxy', 'nginx', 'curl'),
+  skip: missingTools('haproxy', 'nginx', 'curl', STREAM_MODULE),
 }, () => {
   for (const version of [1, 2] as const) {
     it(`is the visitor's own everywhere, with headers of version ${version}`, async () => {
       await using stack = new AsyncDisposableStack();
-      const ports = await Promise.all(Array.from({ length: 7 }, () => steadyPort()));
-      const [front, door, tcp, plain, secure, direct, spare] = ports as [
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
+      const [front, sender, door, tcp] = [
+        await steadyPort(),
+        await steadyPort(),
+        await steadyPort(),
+        await steadyPort(),
+      ];
+      const [plain, secure, direct, spare] = [
+        await steadyPort(),
+        await steadyPort(),
+        await steadyPort(),
+        await steadyPort(),
       ];
       const pair = testCertificate();
       const proxied = { address: `127.0.0.1:${door}`, proxyProtocol: '127.0.0.1' };
@@ -103,7 +120,7 @@ describe("the visitor's address, through HAProxy in front and nginx behind", {
         await runTool(
           'sh',
           ['-c', `chmod 755 ${folder}; cat > ${folder}/nginx.conf`],
-          nginxConfig(folder, plain, secure, pair),
+          nginxConfig(folder, { plain, secure, sender, door }, pair),
         );
         const send = version === 1 ? 'send-proxy' : 'send-proxy-v2 proxy-v2-options unique-id,crc32c';
         const haproxy = haproxyConfig([
@@ -130,6 +147,12 @@ describe("the visitor's address, through HAProxy in front and nginx behind", {
           assert.match(await through(source, PASSED), new RegExp(`^${source}  1$`), 'passthrough');
           assert.match(await visit(source, `http://127.0.0.1:${tcp}/`), new RegExp(`^${source}  1$`), 'TCP');
         }
+        assert.match(
+          await through('127.0.0.9', HTTP, sender),
+          /^127\.0\.0\.9 127\.0\.0\.9 \d+$/,
+          'HTTPS, behind nginx',
+        );
+        assert.match(await through('127.0.0.9', PASSED, sender), /^127\.0\.0\.9 {2}1$/, 'passthrough, behind nginx');
         assert.doesNotMatch(
           await through('127.0.0.77', HTTP),
           /127/,

@@ -104,6 +104,27 @@ test('each of many dials at the same time is answered by its own stream', async 
   await target.close();
 });
 
+test('a TCP port leads to what `ports` has for it, any other one to the only target of the domain', async () => {
+  const [only, other] = [await startRawTarget(), await startRawTarget()];
+  const [listed, unlisted] = [await steadyPort(), await steadyPort()];
+  const listen = [listed, unlisted].map((port) => ({ host: '127.0.0.1', port }));
+  const ports = { [listed]: { kind: 'tcp', host: '127.0.0.1', port: other.port } } as const;
+  await withTunnel({ target: only.port, domain: { listen }, agentDomain: { ports } }, async () => {
+    for (const [port, target] of [
+      [listed, other],
+      [unlisted, only],
+    ] as const) {
+      const visitor = await connectPeer(port);
+      await visitor.send('in');
+      await (await target.next()).received(2);
+      visitor.close();
+    }
+    assert.deepEqual([only.peers.length, other.peers.length], [1, 1]);
+  });
+  await only.close();
+  await other.close();
+});
+
 test('a target that refuses resets the visitor at once', async () => {
   const port = await steadyPort();
   await withTunnel({ target: port }, async ({ tcp }) => {

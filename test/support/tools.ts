@@ -1,11 +1,12 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
 
 /** Daemons live in `sbin`, which is not on everybody's path. */
 const EXTRA_FOLDERS = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/local/bin'];
 
-/** The path of a program, or null where it is not installed. */
+/** The path of a program, or null where it is not installed. What has a path already (a module) need only be readable. */
 export function lookForTool(name: string): string | null {
+  if (isAbsolute(name)) return existsSync(name) ? name : null;
   for (const folder of [...(process.env.PATH ?? '').split(delimiter), ...EXTRA_FOLDERS]) {
     const path = join(folder, name);
     try {
