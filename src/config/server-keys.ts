@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isCanonicalName, toDomain } from '../core/host-name.ts';
+import { parsePattern } from '../core/pattern.ts';
 import { LISTEN_ADDRESSES, parseHandedOver, parseTcpListen } from './addresses.ts';
 import {
   anything,
@@ -124,12 +125,8 @@ export const SERVER_DOMAIN_KEYS = {
 function parseHostPattern(pattern: string): string | null {
   if (pattern === '*') return pattern;
   if (pattern.length > 2 && pattern.startsWith('/') && pattern.endsWith('/')) {
-    try {
-      new RegExp(pattern.slice(1, -1));
-      return pattern;
-    } catch {
-      return null;
-    }
+    // Strangers choose the names that it is matched with.
+    return typeof parsePattern(pattern.slice(1, -1)) === 'string' ? null : pattern;
   }
   return toDomain(pattern);
 }

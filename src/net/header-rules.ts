@@ -60,8 +60,9 @@ export function isFieldValue(value: string): boolean {
   return !CONTROL.test(value);
 }
 
-/** A cache of strangers' spellings must not grow with them. */
+/** A cache of strangers' spellings must not grow with them, nor with their length: a name may have as much as a whole head. */
 const MAX_SPELLINGS = 2_000;
+const MAX_SPELLING_LENGTH = 64;
 
 /** Which fields are dropped on top of the hop-by-hop ones. Names in lower case. */
 export interface HeaderRuleOptions {
@@ -90,6 +91,7 @@ export class HeaderRules {
     const known = this.#spellings.get(name);
     if (known !== undefined) return known;
     const field = this.#judge(name);
+    if (name.length > MAX_SPELLING_LENGTH) return field;
     if (this.#spellings.size >= MAX_SPELLINGS) this.#spellings.clear();
     this.#spellings.set(name, field);
     return field;

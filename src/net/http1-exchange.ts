@@ -25,6 +25,8 @@ export interface Http1ExchangeOptions {
   readonly closing: () => boolean;
   /** True for a request that node:http gave to `upgrade`: its socket is free for another protocol. */
   readonly upgradable: boolean;
+  /** Told of an answer that was handed over and is too small for a watch of its own. Default: nobody is. */
+  readonly onSmallAnswer?: () => void;
 }
 
 /** An exchange over a request and a response of node:http. */
@@ -65,6 +67,19 @@ export class Http1Exchange implements Exchange {
   /** The connection is another protocol's, which may be silent for as long as it likes. */
   get switched(): boolean {
     return this.#upgraded;
+  }
+
+  /** Nothing of the answer waits for the visitor, and nothing ever will. */
+  get over(): boolean {
+    return this.gone !== null || this.#upgraded || this.#lingers || this.#response.writableFinished;
+  }
+
+  /** Resolves when it is {@link over}; to be asked for before. */
+  whenOver(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#response.once('finish', resolve);
+      this.#response.once('close', resolve);
+    });
   }
 
   startBody(): void {
@@ -145,6 +160,7 @@ export class Http1Exchange implements Exchange {
     if (!close && !this.#options.closing()) {
       response.writeHead(status, headers);
       response.end(bodyless ? undefined : body);
+      this.#options.onSmallAnswer?.();
       return;
     }
     this.#lingers = true;
@@ -235,8 +251,9 @@ export class Http1Exchange implements Exchange {
       this.#bytesOut += last.length;
       this.#response.end(last);
     }
-    // What is small fits the kernel's buffer: it needs no watch, and hot paths are made of small answers.
+    // What is small mostly fits the kernel's buffer, and hot paths are made of small answers.
     if (this.#bytesOut > SMALL_BYTES) this.#socket.setTimeout(this.#options.writeMs);
+    else this.#options.onSmallAnswer?.();
   };
 
   readonly #responseOnDrain = (): void => {

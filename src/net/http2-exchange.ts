@@ -86,8 +86,7 @@ export class Http2Exchange implements Exchange {
   end(trailers: string[], last: Buffer | null): void {
     if (this.#closed) return;
     this.#trailers = trailers;
-    if (!this.#stream.writableEnded) this.#stream.end(last ?? undefined);
-    if (this.#stream.writableLength > 0) this.#stream.setTimeout(this.#writeMs);
+    this.#endStream(last);
   }
 
   answer(status: number, headers: string[], body: Buffer, _close: boolean): void {
@@ -95,7 +94,7 @@ export class Http2Exchange implements Exchange {
     const stream = this.#stream;
     const bodyless = this.#head || body.length === 0;
     stream.respond(http2Head(status, headers), responseOptions(bodyless, false));
-    if (!bodyless) stream.end(body);
+    if (!bodyless) this.#endStream(body);
     if (this.#bodyEnded) return;
     stream.resume();
     this.#closeWhenSent();
@@ -122,6 +121,13 @@ export class Http2Exchange implements Exchange {
     stream.off('drain', this.#streamOnDrain);
     stream.off('timeout', this.#streamOnTimeout);
     return stream;
+  }
+
+  /** A visitor whose window is closed keeps waiting even what is small. */
+  #endStream(last: Buffer | null): void {
+    const stream = this.#stream;
+    if (!stream.writableEnded) stream.end(last ?? undefined);
+    if (stream.writableLength > 0) stream.setTimeout(this.#writeMs);
   }
 
   /** RFC 9113, section 8.1: a complete response may be followed by RST_STREAM with NO_ERROR: stop sending. */

@@ -2,6 +2,7 @@ import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { BackdialError } from '../core/errors.ts';
 import { toDomain, wildcardOf } from '../core/host-name.ts';
+import { type Pattern, parsePattern } from '../core/pattern.ts';
 import type { CertificateOptions } from './options.ts';
 
 /** AEAD with ECDHE only; AES-128-GCM first, for it is the cheapest per byte and per handshake. */
@@ -26,7 +27,7 @@ export class Certificates {
   readonly #entries: readonly CertificateOptions[];
   /** Exact names and `*.suffix` -> the first entry that has them. */
   readonly #byName = new Map<string, number>();
-  readonly #patterns: { readonly index: number; readonly pattern: RegExp }[] = [];
+  readonly #patterns: { readonly index: number; readonly pattern: Pattern }[] = [];
   #catchAll = -1;
 
   /** Checks every entry; fails with `config-invalid`, naming each problem and the entry that has it. `where`: the list's name. */
@@ -50,10 +51,10 @@ export class Certificates {
     const found = [this.#byName.get(name), wildcard === null ? undefined : this.#byName.get(wildcard)];
     let best = this.#catchAll;
     for (const index of found) if (index !== undefined && (best === -1 || index < best)) best = index;
-    // In the order of the entries; input is at most 254 bytes, which bounds what a pattern can cost.
+    // In the order of the entries.
     for (const { index, pattern } of this.#patterns) {
       if (best !== -1 && index > best) break;
-      if (pattern.test(name)) return index;
+      if (pattern.test(name) === true) return index;
     }
     return best;
   }
@@ -77,8 +78,8 @@ export class Certificates {
       if (host === '*') {
         if (this.#catchAll === -1) this.#catchAll = index;
       } else if (host.length > 2 && host.startsWith('/') && host.endsWith('/')) {
-        const pattern = patternOf(host.slice(1, -1));
-        if (pattern === null) return `"${host}" is no valid regular expression`;
+        const pattern = parsePattern(host.slice(1, -1));
+        if (typeof pattern === 'string') return `the regular expression "${host}" ${pattern}`;
         this.#patterns.push({ index, pattern });
       } else {
         const name = toDomain(host);
@@ -119,13 +120,5 @@ function pairProblem(entry: CertificateOptions): string | null {
     return null;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
-  }
-}
-
-function patternOf(source: string): RegExp | null {
-  try {
-    return new RegExp(source);
-  } catch {
-    return null;
   }
 }

@@ -38,6 +38,12 @@ export class Http1Connection {
   readonly #halfClosed = new Deadline(() => this.#judgeHalfClosed());
   /** Starts with accept; ends with the first request. Of later ones node:http keeps the time. */
   readonly #firstHead: Deadline;
+  /** Starts with a small answer; ends when it was taken. Costs less than a time-out of the socket. */
+  readonly #untaken = new Deadline(() => this.#judgeUntaken());
+  /** What waited when that answer was handed over, or at the last look. */
+  #waitingBytes = 0;
+  #answered = false;
+  readonly #writeMs: number;
   #running = false;
   #closing = false;
   #bytesWritten = 0;
@@ -46,11 +52,13 @@ export class Http1Connection {
     this.socket = socket;
     this.connection = connection;
     const { writeMs } = times;
+    const onSmallAnswer = this.#onSmallAnswer;
+    this.#writeMs = writeMs;
     this.#firstHead = new Deadline(times.firstHeadOnLate);
     this.#firstHead.arm(timeLeft(connection, times.readMs));
-    this.exchangeOptions = { writeMs, upgradable: false, closing: () => this.#closing };
-    this.lastOptions = { writeMs, upgradable: false, closing: () => true };
-    this.upgradeOptions = { writeMs, upgradable: true, closing: () => true };
+    this.exchangeOptions = { writeMs, upgradable: false, closing: () => this.#closing, onSmallAnswer };
+    this.lastOptions = { writeMs, upgradable: false, closing: () => true, onSmallAnswer };
+    this.upgradeOptions = { writeMs, upgradable: true, closing: () => true, onSmallAnswer };
     socket.on('end', this.#socketOnEnd);
     // What node:http calls behind an answer with `Connection: close`. Its own destroys the socket once the answer was written:
     // bytes that are still coming (the rest of a body, a pipelined request) then turn the end into a reset, which can
@@ -66,6 +74,8 @@ export class Http1Connection {
   /** Serves a request once those before it were answered: nothing of one visitor's overtakes or crowds out others'. */
   take(serve: () => Promise<void>): void {
     this.#firstHead.disarm();
+    // See #next: it may as well come later.
+    if (this.socket.writableEnded) return;
     if (!this.#running) this.#run(serve);
     else if (this.#waiting.length < MAX_PIPELINED) this.#waiting.push(serve);
     else this.lose(new BackdialError('request-invalid', `more than ${MAX_PIPELINED} requests at once`));
@@ -93,6 +103,7 @@ export class Http1Connection {
   close(): void {
     this.#halfClosed.close();
     this.#firstHead.close();
+    this.#untaken.close();
   }
 
   #run(serve: () => Promise<void>): void {
@@ -101,7 +112,14 @@ export class Http1Connection {
   }
 
   readonly #onServed = (): void => {
+    const { exchange } = this;
+    // Until then the socket is node:http's for this answer: nothing else can have it, an upgrade least of all.
+    if (exchange !== null && !exchange.over) {
+      void exchange.whenOver().then(this.#onServed);
+      return;
+    }
     this.exchange = null;
+    this.#answered = false;
     const next = this.#next();
     if (next !== undefined) {
       this.#run(next);
@@ -126,6 +144,24 @@ export class Http1Connection {
     socket.resume();
     const timer = setTimeout(() => socket.destroy(), ENDING_MS);
     socket.once('close', () => clearTimeout(timer));
+  }
+
+  readonly #onSmallAnswer = (): void => {
+    this.#answered = true;
+    this.#waitingBytes = this.socket.writableLength;
+    this.#untaken.arm(this.#writeMs);
+  };
+
+  /** Earlier answers that nobody read fill the kernel's buffer: then even a small one waits. */
+  #judgeUntaken(): void {
+    if (!this.#answered) return;
+    const waiting = this.socket.writableLength;
+    if (waiting >= this.#waitingBytes) {
+      this.exchange?.stall();
+      return;
+    }
+    this.#waitingBytes = waiting;
+    this.#untaken.arm(this.#writeMs);
   }
 
   readonly #socketOnEnd = (): void => {

@@ -192,6 +192,11 @@ export class Http1Visitors {
       socket.destroy();
       return;
     }
+    if (socket.writableEnded) {
+      // What comes behind an answer that ended the connection; whoever ended it closes it soon.
+      socket.resume();
+      return;
+    }
     if (isHandshake(request, this.#given.options.service)) {
       void this.#handshake(state, request, head);
       return;

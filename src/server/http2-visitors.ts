@@ -3,7 +3,7 @@ import { constants, createServer, type Http2Server, type ServerHttp2Session, typ
 import type { TLSSocket } from 'node:tls';
 import { BackdialError } from '../core/errors.ts';
 import { Deadline } from '../net/deadline.ts';
-import { checkHttp2Head, MAX_HEADER_LINES } from '../net/head-check.ts';
+import { checkHttp2Head } from '../net/head-check.ts';
 import { Http2Exchange } from '../net/http2-exchange.ts';
 import { readHttp2ProxyRequest } from '../net/proxy-head.ts';
 import { resetDuplex } from '../net/reset.ts';
@@ -16,8 +16,14 @@ import { timeLeft, type VisitorConnection } from './visitor.ts';
 const MAX_STREAMS = 100;
 /** `maxSessionMemory` of node:http2, MB: past it new streams are refused. */
 const MAX_SESSION_MB = 10;
-/** Pseudo-header fields come on top of the header lines that are allowed; one line more, so that the check can refuse it. */
-const MAX_PAIRS = MAX_HEADER_LINES + 7;
+/**
+ * What node:http2 reads of a head before it resets the stream, which nobody is told of: more than this server's own check allows,
+ * so that the check can answer. Bytes as RFC 9113, section 10.5.1 counts them; a field has at least 32.
+ */
+const LEAST_LIST_BYTES = 131_072;
+const MAX_PAIRS = LEAST_LIST_BYTES / 32;
+/** Starts with this side's end of the connection; ends the visitor's chance to end its own. */
+const ENDING_MS = 2_000;
 /** What an upload may have in flight, by stream and in all: more than a session's default of 64 kB, or RTT would limit it. */
 const STREAM_WINDOW_BYTES = 262_144;
 const SESSION_WINDOW_BYTES = 1_048_576;
@@ -35,6 +41,8 @@ interface Session {
   readonly socket: TLSSocket;
   /** Starts with the session, or with its last stream's end; ends with the next request. */
   readonly idle: Deadline;
+  /** Starts when the session is to end and no stream is left: all must be taken within `writeTimeout`, then {@link ENDING_MS}. */
+  readonly ending: Deadline;
   streams: number;
   requests: number;
 }
@@ -59,7 +67,7 @@ export class Http2Visitors {
         maxConcurrentStreams: MAX_STREAMS,
         enableConnectProtocol: true,
         initialWindowSize: STREAM_WINDOW_BYTES,
-        maxHeaderListSize: given.options.maxHeaderBytes,
+        maxHeaderListSize: listBytes(given.options),
       },
     });
     this.#server.on('session', this.#serverOnSession);
@@ -79,13 +87,13 @@ export class Http2Visitors {
 
   /** Takes over those of `options` of which node:http2 keeps copies; for sessions to come. */
   refresh(): void {
-    this.#server.updateSettings({ maxHeaderListSize: this.#given.options.maxHeaderBytes });
+    this.#server.updateSettings({ maxHeaderListSize: listBytes(this.#given.options) });
   }
 
   /** GOAWAY to all; sessions without streams close at once, the others with their last stream. */
   drain(): void {
     this.#draining = true;
-    for (const session of this.#sessions.keys()) session.close();
+    for (const [session, state] of this.#sessions) this.#end(session, state);
   }
 
   /** Resets what is still open. */
@@ -106,16 +114,19 @@ export class Http2Visitors {
     }
     const { idleTimeoutMs, readTimeoutMs } = this.#given.options;
     const idle = new Deadline(() => this.#sessionOnIdle(session));
-    const state: Session = { ...arriving, idle, streams: 0, requests: 0 };
+    const ending = new Deadline(() => arriving.socket.destroy());
+    const state: Session = { ...arriving, idle, ending, streams: 0, requests: 0 };
     this.#sessions.set(session, state);
+    arriving.socket.once('finish', () => ending.arm(ENDING_MS));
     session.on('close', () => {
       this.#sessions.delete(session);
       idle.close();
+      ending.close();
       this.#given.onGone(state.connection);
     });
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     idle.arm(readTimeoutMs === 0 ? idleTimeoutMs : timeLeft(arriving.connection, readTimeoutMs));
-    if (this.#draining) session.close();
+    if (this.#draining) this.#end(session, state);
   };
 
   #sessionOnIdle(session: ServerHttp2Session): void {
@@ -126,17 +137,24 @@ export class Http2Visitors {
       const detail = `no request within ${this.#given.options.readTimeoutMs} ms`;
       this.#given.options.observer({ type: 'connection-refused', remote, reason: 'request-timeout', detail, name });
     }
-    session.close();
+    this.#end(session, state);
     // A visitor that does not take the GOAWAY does not close either.
     setImmediate(() => {
       if (!session.destroyed) session.destroy();
     });
   }
 
+  /** GOAWAY: the session ends with its last stream, but its connection not before the visitor ends that, too. */
+  #end(session: ServerHttp2Session, { streams, ending }: Session): void {
+    session.close();
+    if (streams === 0) ending.arm(this.#given.options.writeTimeoutMs);
+  }
+
   readonly #serverOnStream = (stream: ServerHttp2Stream, _headers: unknown, flags: number, raw: string[]): void => {
     stream.on('error', streamOnError);
-    const state = stream.session === undefined ? undefined : this.#sessions.get(stream.session as ServerHttp2Session);
-    if (state === undefined) {
+    const session = stream.session as ServerHttp2Session | undefined;
+    const state = session === undefined ? undefined : this.#sessions.get(session);
+    if (session === undefined || state === undefined) {
       stream.destroy();
       return;
     }
@@ -145,7 +163,9 @@ export class Http2Visitors {
     state.idle.disarm();
     stream.on('close', () => {
       state.streams -= 1;
-      if (state.streams === 0) state.idle.arm(this.#given.options.idleTimeoutMs);
+      if (state.streams > 0) return;
+      if (session.closed) this.#end(session, state);
+      else state.idle.arm(this.#given.options.idleTimeoutMs);
     });
     this.#serve(stream, state.connection, flags, raw);
   };
@@ -170,6 +190,10 @@ export class Http2Visitors {
       way: 'https',
     });
   }
+}
+
+function listBytes({ maxHeaderBytes }: ResolvedServerOptions): number {
+  return Math.max(LEAST_LIST_BYTES, 2 * maxHeaderBytes);
 }
 
 function pseudoOf(raw: readonly string[], name: string): string {

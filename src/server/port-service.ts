@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { type Answer, textAnswer } from '../net/error-answer.ts';
@@ -10,9 +11,13 @@ import type { PortRequest } from './service-requests.ts';
 
 export interface PortServiceOptions {
   readonly gate: Pick<TunnelGate, 'authorise'>;
-  readonly claims: PortClaims;
+  readonly claims: Pick<PortClaims, 'all' | 'claim' | 'release' | 'revoke'>;
   readonly options: { readonly observer: Observer };
 }
+
+/** How long a port may stay open while it is not clear whether it would still be granted. */
+const RECHECK_MS = 4_000;
+const RECHECK_PAUSE_MS = 100;
 
 /** Who holds a port, and what was shown for it. */
 interface Held {
@@ -60,23 +65,42 @@ export class PortService {
     }
   }
 
-  /** To be called when grants or domains changed: closes what would not be opened any more. */
+  /**
+   * To be called when grants or domains changed: closes what would not be opened any more. Where a hash has to be checked, within
+   * {@link RECHECK_MS}.
+   */
   recheck(): void {
     for (const [port, held] of this.#held) void this.#recheck(port, held);
   }
 
   async #recheck(port: number, held: Held): Promise<void> {
-    const isHeld = this.#given.claims.all.some((claim) => claim.port === port && claim.domain === held.request.domain);
-    let isAllowed = isHeld;
-    if (isHeld) {
-      isAllowed = await this.#missingGrant(held.request, port, held.remote, 0).then(
-        (refusal) => refusal === null,
-        () => false,
-      );
+    const late = setTimeout(() => this.#revoke(port, held), RECHECK_MS);
+    late.unref();
+    while (this.#held.get(port) === held) {
+      try {
+        const isGranted =
+          this.#isClaimed(port, held) && (await this.#missingGrant(held.request, port, held.remote, 0)) === null;
+        if (!isGranted) this.#revoke(port, held);
+        break;
+      } catch (thrown) {
+        // Too many checks wait already, in a storm of handshakes.
+        if (asBackdialError(thrown, 'internal').code !== 'connection-limit') this.#revoke(port, held);
+        else await sleep(RECHECK_PAUSE_MS, undefined, { ref: false });
+      }
     }
-    if (isAllowed || this.#held.get(port) !== held) return;
+    clearTimeout(late);
+  }
+
+  #isClaimed(port: number, { request: { domain, instance } }: Held): boolean {
+    const { all } = this.#given.claims;
+    return all.some((claim) => claim.port === port && claim.domain === domain && claim.instance === instance);
+  }
+
+  /** Forgets what was held, and closes it unless the port is another's by now. */
+  #revoke(port: number, held: Held): void {
+    if (this.#held.get(port) !== held) return;
     this.#held.delete(port);
-    this.#given.claims.revoke(port);
+    if (this.#isClaimed(port, held)) this.#given.claims.revoke(port);
   }
 
   /** Rejects where it is not proven who asks, or that it may serve the domain; gives the refusal where only the port is denied. */

@@ -18,6 +18,8 @@ export class StreamGate {
   readonly #waiting: Waiter[] = [];
   readonly #deadline = new Deadline(() => this.#refuseLate());
   #running = 0;
+  /** As it was told last: it may be changed at any time. */
+  #limit = 0;
 
   constructor(maxWaitMs = MAX_WAIT_MS) {
     this.#maxWaitMs = maxWaitMs;
@@ -29,6 +31,8 @@ export class StreamGate {
 
   /** True: in at once; each `true` and each resolved {@link wait} is owed a {@link leave}. */
   tryEnter(limit: number): boolean {
+    this.#limit = limit;
+    this.#admit();
     if (this.#running >= limit || this.#waiting.length > 0) return false;
     this.#running += 1;
     return true;
@@ -63,10 +67,18 @@ export class StreamGate {
   }
 
   leave(): void {
-    const next = this.#waiting.shift();
-    // The place is handed on, not given back: nobody can slip in between.
-    if (next === undefined) this.#running -= 1;
-    else next.admit();
+    this.#running -= 1;
+    // In this very turn: nobody can slip in between.
+    this.#admit();
+  }
+
+  #admit(): void {
+    while (this.#running < this.#limit) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#running += 1;
+      next.admit();
+    }
   }
 
   #refuseLate(): void {

@@ -4,8 +4,9 @@ import * as http2 from 'node:http2';
 import test from 'node:test';
 import { type HttpsWayKit, withHttpsWay } from '../support/https-way.ts';
 import { Inbox } from '../support/inbox.ts';
+import { connectPeer } from '../support/raw-target.ts';
 import { connectWire } from '../support/sockets.ts';
-import { within } from '../support/within.ts';
+import { eventually, within } from '../support/within.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
@@ -205,16 +206,19 @@ test('many streams of one session run at once, each on a connection of its own t
 });
 
 test('refusals: a bad head is 400, too many lines 431, an unknown domain the stealth answer, and the session lives on', async () => {
-  await withHttpsWay({ domain: { maxBodyBytes: 10 } }, async (kit) => {
+  const options = { domain: { maxBodyBytes: 10 }, server: { maxHeaderBytes: 8_192 } };
+  await withHttpsWay(options, async (kit) => {
     const { session, request, close } = await http2Visitor(kit);
     const statusOf = async (raw: string[]): Promise<string | undefined> => (await request(raw)).raw[1];
     assert.equal(await statusOf([':path', '/a#b']), '400');
     assert.equal(await statusOf([':path', '/', ':scheme', 'http']), '400');
     assert.equal(await statusOf([':path', '/', 'host', 'x.example.com']), '400');
-    assert.equal(
-      await statusOf([':path', '/', ...Array.from({ length: 101 }, (_, i) => [`x-${i}`, '1']).flat()]),
-      '431',
-    );
+    for (const length of [101, 1_000]) {
+      const lines = Array.from({ length }, (_, i) => [`x-${i}`, '1']);
+      assert.equal(await statusOf([':path', '/', ...lines.flat()]), '431');
+    }
+    assert.equal(await statusOf([':path', '/', 'x', 'y'.repeat(9_000)]), '431');
+    assert.equal(kit.records.at(-1)?.reason, 'headers-too-large');
     assert.equal(await statusOf([':method', 'TRACE', ':path', '/']), '405');
     const unknown = await request([':path', '/', ':authority', 'unknown.example.com']);
     assert.equal(unknown.raw[1], '404');
@@ -308,6 +312,35 @@ test('a session that says nothing is closed after the read time-out; one without
     assert.equal((await answered).body, 'ok');
     await within('the end of the idle session', closed);
     close();
+  });
+});
+
+test('a visitor that takes nothing of an answer, not even of a refusal, is cut after the write time-out', async () => {
+  const server = { writeTimeoutMs: 150, idleTimeoutMs: 150 };
+  await withHttpsWay({ server }, async ({ port, way }) => {
+    const { stream: socket } = await connectWire(port, { tls: true, alpn: ['h2'], halfOpen: false });
+    const session = http2.connect('https://www.example.com', {
+      createConnection: () => socket,
+      settings: { initialWindowSize: 0 },
+    });
+    session.on('error', () => {});
+    const stream = session.request({ ':path': '/', ':authority': 'unknown.example.com' });
+    stream.on('error', () => {});
+    const closed = new Promise((resolve) => stream.once('close', resolve));
+    const [head] = await within('an answer', once(stream, 'response'));
+    assert.equal((head as http2.IncomingHttpHeaders)[':status'], 404);
+    await within('the end of the stream', closed);
+    await eventually('the connection is over', () => way.connectionCount === 0);
+  });
+});
+
+test('a visitor that does not close its connection is no visitor any more', async () => {
+  const server = { readTimeoutMs: 100, idleTimeoutMs: 100 };
+  await withHttpsWay({ server }, async ({ port, way }) => {
+    // Half-open: it answers no FIN with its own.
+    const silent = await connectPeer(port, { tls: true, alpn: ['h2'] });
+    await eventually('the connection is over', () => way.connectionCount === 0);
+    silent.close();
   });
 });
 

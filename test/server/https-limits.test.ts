@@ -3,7 +3,8 @@ import * as http2 from 'node:http2';
 import type { Readable } from 'node:stream';
 import test from 'node:test';
 import { BackdialError } from '../../src/core/errors.ts';
-import { withHttpsWay } from '../support/https-way.ts';
+import { type HttpsWayKit, withHttpsWay } from '../support/https-way.ts';
+import type { Peer } from '../support/raw-target.ts';
 import { connectWire } from '../support/sockets.ts';
 import { eventually } from '../support/within.ts';
 
@@ -163,6 +164,48 @@ test('a visitor that takes nothing of the answer is cut after the write time-out
     assert.equal((await record()).reason, 'visitor-stalled');
     assert.equal((await to.ending).verdict, 'reset');
     from.close();
+  });
+});
+
+/** Asks for small answers, one after the other, and reads none, until one is not taken any more. Gives how many were. */
+async function askUnread({ records }: HttpsWayKit, from: Peer, host: string, most: number): Promise<number> {
+  const before = records.length;
+  from.stream.pause();
+  for (let asked = 0; asked < most; asked += 1) {
+    await from.send(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    const expires = performance.now() + 150;
+    while (records.length === before + asked) {
+      if (performance.now() > expires) return asked;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  return most;
+}
+
+test('a visitor that takes none of many small answers is cut, too, and an upgrade does not come before them', async () => {
+  await withHttpsWay({ server: { writeTimeoutMs: 400 } }, async (kit) => {
+    const { visitor, target } = kit;
+    const answer = `HTTP/1.1 200 OK\r\nContent-Length: 8000\r\n\r\n${'x'.repeat(8_000)}`;
+    const warm = await visitor();
+    await warm.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    to.stream.on('data', () => to.stream.write(answer));
+    await to.send(answer);
+    await kit.record(1);
+    warm.close();
+    const first = await visitor();
+    const taken = await askUnread(kit, first, 'www.example.com', 10_000);
+    assert.equal((await kit.record(taken + 2)).reason, 'visitor-stalled');
+    first.stream.resume();
+    assert.equal((await first.ending).verdict, 'reset');
+    // The buffers of the kernel are nearly full again; now it is one of the server's own answers that waits.
+    const second = await visitor();
+    await askUnread(kit, second, 'www.example.com', taken - 1);
+    assert.ok((await askUnread(kit, second, 'unknown.example.com', 100)) < 100);
+    await second.send(`GET /chat HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: chat\r\n\r\n`);
+    await eventually('the second is cut, too', () => kit.way.connectionCount === 0);
+    second.close();
   });
 });
 

@@ -62,6 +62,26 @@ for (const [what, bytes] of [
   });
 }
 
+test('what comes behind an answer that ended the connection is no request any more, whenever it comes', async () => {
+  await withHttpsWay({}, async (kit) => {
+    const { visitor, target } = kit;
+    const bad = await visitor();
+    await bad.send(`GET / HTTP/1.1\r\n${HOST}${HOST}\r\n`);
+    await bad.receivedText('HTTP/1.1 400 ');
+    await bad.send(`POST /effect HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nabc`);
+    const late = await visitor();
+    await late.send(`POST / HTTP/1.1\r\nHost: unknown.example.com\r\nContent-Length: 3\r\n\r\nabc`);
+    await late.receivedText('HTTP/1.1 404 ');
+    await late.send(`GET /upgrade HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: chat\r\n\r\n`);
+    const good = await visitor();
+    await good.send(`GET /good HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    await to.receivedText('GET /good ');
+    assert.equal(target.peers.length, 1);
+    for (const peer of [bad, late, good]) peer.close();
+  });
+});
+
 test('a head over the limit, and more than 100 header lines: 431', async () => {
   await withHttpsWay({ server: { maxHeaderBytes: 8_192 } }, async (kit) => {
     assert.match(await refused(kit, `GET / HTTP/1.1\r\n${HOST}X: ${'y'.repeat(9_000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);

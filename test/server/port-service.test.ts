@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
+import test from 'node:test';
+import { BackdialError, type ErrorCode } from '../../src/core/errors.ts';
+import type { Holder } from '../../src/server/holder.ts';
+import { PortService } from '../../src/server/port-service.ts';
+import { eventually } from '../support/within.ts';
+
+const CLAIM = { domain: 'www.test', instance: 'one', port: 9_090 };
+
+/** A service with one port open, and what `authorise` says to each question about it. */
+async function holding() {
+  const says: (ErrorCode | 'granted' | 'denied')[] = ['granted'];
+  const revoked: number[] = [];
+  const holderOf = (granted: boolean) =>
+    ({ serving: () => ({ mayOpenPort: () => ({ granted, missing: 'a grant' }) }) }) as unknown as Holder;
+  let asked = 0;
+  const service = new PortService({
+    gate: {
+      authorise: () => {
+        asked += 1;
+        const said = says.shift() ?? 'granted';
+        if (said === 'granted' || said === 'denied')
+          return Promise.resolve({ holder: holderOf(said === 'granted') }) as never;
+        return Promise.reject(new BackdialError(said));
+      },
+    },
+    claims: {
+      all: [CLAIM],
+      claim: () => Promise.resolve('opened'),
+      release: () => true,
+      revoke: (port) => revoked.push(port),
+    },
+    options: { observer: () => {} },
+  });
+  const { domain, instance, port } = CLAIM;
+  const headersDistinct = { 'backdial-domain': [domain], 'backdial-instance': [instance] };
+  const request = { headersDistinct, socket: null } as unknown as IncomingMessage;
+  const answer = await service.answer({ method: 'PUT', port }, request, '127.0.0.1:1');
+  assert.equal(answer?.status, 201);
+  return { service, says, revoked, asked: () => asked };
+}
+
+test('a port stays open while too many secrets wait to be checked, and until it is known that it may', async () => {
+  const { service, says, revoked, asked } = await holding();
+  says.push('connection-limit', 'connection-limit', 'granted');
+  service.recheck();
+  await eventually('it was checked', () => asked() === 4);
+  assert.deepEqual(revoked, []);
+});
+
+for (const said of ['denied', 'secret-wrong', 'domain-unknown'] as const) {
+  test(`a port is closed when the answer is ${said}, be it after a storm`, async () => {
+    const { service, says, revoked } = await holding();
+    says.push('connection-limit', said);
+    service.recheck();
+    await eventually('it is closed', () => revoked.length > 0);
+    assert.deepEqual(revoked, [CLAIM.port]);
+  });
+}
