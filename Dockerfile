@@ -8,8 +8,10 @@ COPY package.json package-lock.json tsconfig.json ./
 # The base image is the runtime: the pinned one is a development dependency whose install script is not needed here.
 RUN npm ci --ignore-scripts
 COPY src src
-# Compiles by calling the compiler itself, because `npm run` would look for the pinned runtime.
-RUN node node_modules/typescript/bin/tsc -p src && chmod 755 dist/cli/main.js && npm prune --omit=dev --ignore-scripts
+COPY conf conf
+# What `npm run build` does, without npm, which would look for the pinned runtime.
+RUN node node_modules/typescript/bin/tsc -p src && cp -r src/cli/page dist/cli/page && node dist/config/write-schemas.js \
+  && chmod 755 dist/cli/main.js && npm prune --omit=dev --ignore-scripts
 
 FROM node:26.10.0-slim
 ENV NODE_ENV=production STATE_DIRECTORY=/var/lib/backdial

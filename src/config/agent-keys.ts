@@ -9,16 +9,16 @@ import {
   field,
   flag,
   listOf,
+  matching,
   orNull,
   pathText,
   schemaName,
   someDuration,
-  TEXT,
-  TEXT_OR_PORT,
   text,
 } from './fields.ts';
 import { isObject, type Keys } from './section.ts';
 import { memory, servicePath } from './server-keys.ts';
+import { HOST_SHAPE, LABEL_SHAPE, LOGIN_SHAPE, printable, REMOTE_SHAPE, TARGET_SHAPE } from './shapes.ts';
 import { parseTarget, TARGET_ALLOWED } from './target.ts';
 
 const AGENT_SCHEMA = z.strictObject({
@@ -46,8 +46,10 @@ const DOMAIN_SCHEMA = z.strictObject({
   active: flag(),
   secret: anything(),
   identity: orNull(
-    text('1 to 128 printable characters without a colon, or null', (value) =>
-      /^[^\p{Cc}:]{1,128}$/u.test(value) ? value : null,
+    text(
+      '1 to 128 printable characters without a colon, or null',
+      (value) => (/^[^\p{Cc}:]{1,128}$/u.test(value) ? value : null),
+      LOGIN_SHAPE,
     ),
   ),
   certificate: orNull(pathText()),
@@ -59,20 +61,18 @@ const DOMAIN_SCHEMA = z.strictObject({
         const remote = parseRemote(value);
         return remote === null ? null : [remote];
       },
-      TEXT,
+      REMOTE_SHAPE,
     ),
   ),
   service: servicePath(),
   insecure: flag(),
   ca: orNull(pathText()),
-  pin: orNull(
-    text('"sha256/" and 44 characters of base64, or null', (value) =>
-      /^sha256\/[A-Za-z0-9+/]{43}=$/.test(value) ? value : null,
-    ),
-  ),
+  pin: orNull(matching('"sha256/" and 44 characters of base64, or null', /^sha256\/[A-Za-z0-9+/]{43}=$/)),
   instance: orNull(
-    text('one label of a-z, 0-9 and -, or null', (value) =>
-      isCanonicalName(value) && !value.includes('.') ? value : null,
+    text(
+      'one label of a-z, 0-9 and -, or null',
+      (value) => (isCanonicalName(value) && !value.includes('.') ? value : null),
+      LABEL_SHAPE,
     ),
   ),
   connections: count(1, 64),
@@ -89,7 +89,11 @@ export const AGENT_DOMAIN_KEYS = {
 
 const TARGET_SCHEMA = z.strictObject({
   name: orNull(
-    text('1 to 64 printable characters, or null', (value) => (/^[^\p{Cc}]{1,64}$/u.test(value) ? value : null)),
+    text(
+      '1 to 64 printable characters, or null',
+      (value) => (/^[^\p{Cc}]{1,64}$/u.test(value) ? value : null),
+      printable(64),
+    ),
   ),
   method: orNull(text('a regular expression, or null', (value) => value)),
   path: orNull(text('a regular expression, or null', (value) => value)),
@@ -97,9 +101,14 @@ const TARGET_SCHEMA = z.strictObject({
   rewrite: orNull(text('a text such as "/$1", or null', (value) => value)),
   query: field('an object such as { key: "value", other: null }', readQuery, {
     type: 'object',
+    propertyNames: { minLength: 1 },
     additionalProperties: { type: ['string', 'null'] },
   }),
-  host: text('"forwarded", "target", or a host with or without port', (value) => (isHost(value) ? value : null)),
+  host: text(
+    '"forwarded", "target", or a host with or without port',
+    (value) => (isHost(value) ? value : null),
+    HOST_SHAPE,
+  ),
   proxyProtocol: orNull(
     field('1, 2 or null', (value) => (value === 1 || value === 2 ? value : null), { enum: [1, 2] }),
   ),
@@ -113,7 +122,7 @@ export const TARGET_KEYS = { schema: TARGET_SCHEMA, notYet: [], required: ['targ
 
 function weightedSchema(folder: string) {
   return z.strictObject({
-    url: field(TARGET_ALLOWED, (value) => parseTarget(value, folder), TEXT_OR_PORT),
+    url: field(TARGET_ALLOWED, (value) => parseTarget(value, folder), TARGET_SHAPE),
     weight: count(1, 1_000),
   });
 }

@@ -7,6 +7,7 @@ import { parseListen } from './addresses.ts';
 import { anything, listOf } from './fields.ts';
 import { readGiven } from './secrets.ts';
 import type { Keys, Section } from './section.ts';
+import { LISTEN_SHAPE } from './shapes.ts';
 
 /** Where the API of a server (`admin`) or of an agent (`api`) listens, and what it asks for. */
 export interface ApiSettings {
@@ -18,7 +19,11 @@ export interface ApiSettings {
 
 function apiSchema(folder: string) {
   return z.strictObject({
-    listen: listOf('"host:port", "[v6]:port", a port or "unix:/path"', (value) => parseListen(value, folder)),
+    listen: listOf(
+      '"host:port", "[v6]:port", a port or "unix:/path"',
+      (value) => parseListen(value, folder),
+      LISTEN_SHAPE,
+    ),
     token: anything(),
   });
 }

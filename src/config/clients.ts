@@ -7,6 +7,7 @@ import { readNetworks } from './networks.ts';
 import { readCertificateFile } from './pem.ts';
 import { checkSecret, readGiven } from './secrets.ts';
 import type { Keys, Section } from './section.ts';
+import { textOf } from './shapes.ts';
 
 /** Logins and ranges of one domain; more are another program's to know. */
 const MAX_ENTRIES = 1_000;
@@ -18,8 +19,10 @@ const CLIENTS_SCHEMA = z.strictObject({
   ranges: anything(),
   credentials: anything(),
   banner: orNull(
-    text(`at most ${MAX_BANNER_LENGTH} characters of printable ASCII, or null`, (value) =>
-      isBanner(value) ? value : null,
+    text(
+      `at most ${MAX_BANNER_LENGTH} characters of printable ASCII, or null`,
+      (value) => (isBanner(value) ? value : null),
+      textOf(`[ -~]{0,${MAX_BANNER_LENGTH}}`),
     ),
   ),
   certificates: orNull(pathText()),

@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { unixHint } from './addresses.ts';
+import { anyOf, type JsonShape, oneOrMany, orNothing, PATH_SHAPE, TEXT, textOf } from './shapes.ts';
 import { parseDuration, parseSize } from './units.ts';
-
-/** A part of a JSON Schema: what editors are told of a value. */
-export type JsonShape = Readonly<Record<string, unknown>>;
 
 /** What editors are told of the fields below, whose own checks no JSON Schema can say. By the type that a field is made of. */
 export const FIELD_SHAPES = new WeakMap<z.core.$ZodType, JsonShape>();
@@ -52,25 +50,19 @@ export function field<T>(allowed: string, read: (value: unknown) => T | null, sh
 /** A field that may be null, which means its default as if it were not there. */
 export function orNull<T extends z.ZodType>(inner: T) {
   const type = z.preprocess((value) => (value === null ? undefined : value), inner);
-  return shaped(type, { anyOf: [shapeOf(inner), { type: 'null' }] });
+  return shaped(type, orNothing(shapeOf(inner)));
 }
+
+const MAX_ITEMS = 1_000;
 
 /** A list of at most 1,000, or one value; each value may mean several things. */
 export function listOf<T>(allowed: string, read: (value: unknown) => readonly T[] | null, shape: JsonShape = {}) {
-  const items = z.array(field(allowed, read)).max(1_000, 'found more than 1000 entries');
+  const items = z.array(field(allowed, read)).max(MAX_ITEMS, `found more than ${MAX_ITEMS} entries`);
   const type = z
     .preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), items.optional())
     .transform((lists) => lists?.flatMap((list) => list ?? []));
-  return shaped(type, oneOrMany(shape));
+  return shaped(type, oneOrMany(shape, { most: MAX_ITEMS }));
 }
-
-/** Wherever a list is taken, one value is too. */
-export function oneOrMany(shape: JsonShape): JsonShape {
-  return { anyOf: [{ type: 'array', items: shape }, shape] };
-}
-
-export const TEXT: JsonShape = { type: 'string' };
-export const TEXT_OR_PORT: JsonShape = { anyOf: [TEXT, { type: 'integer', minimum: 1, maximum: 65_535 }] };
 
 /** Any value at all; what reads it says what is allowed. */
 export const anything = () => z.unknown().optional();
@@ -85,15 +77,28 @@ export function count(least: number, most: number) {
   return field(`a whole number from ${least} to ${most}`, read, { type: 'integer', minimum: least, maximum: most });
 }
 
-const DURATION: JsonShape = { anyOf: [{ type: 'string', pattern: '^(\\d{1,16} ?(ms|s|m|h|d)|0)$' }, { const: 0 }] };
-const SIZE: JsonShape = { anyOf: [{ type: 'string', pattern: '^(\\d{1,16} ?(k|M|G|kB|MB|GB)|0)$' }, { const: 0 }] };
+const DURATION = withUnit('ms|s|m|h|d');
+const SIZE = withUnit('k|M|G|kB|MB|GB');
+
+/** A size that is not 0. */
+export const SIZE_SHAPE = SIZE.some;
+
+/** A number with its unit: all of it, and what is left where 0 is not allowed. */
+function withUnit(units: string): { readonly any: JsonShape; readonly some: JsonShape } {
+  const some = textOf(`(?=\\d{1,16}(?!\\d))0*[1-9]\\d* ?(?:${units})`);
+  return { any: anyOf(textOf(`\\d{1,16} ?(?:${units})`, '0'), { const: 0 }), some };
+}
 
 export const duration = () =>
-  field('a duration such as "65s" (ms, s, m, h or d; at most 24d), or 0', parseDuration, DURATION);
+  field('a duration such as "65s" (ms, s, m, h or d; at most 24d), or 0', parseDuration, DURATION.any);
 
 /** A duration that may not be 0. */
 export const someDuration = () =>
-  field('a duration such as "5s" (ms, s, m, h or d; at most 24d)', (value) => parseDuration(value) || null, DURATION);
+  field(
+    'a duration such as "5s" (ms, s, m, h or d; at most 24d)',
+    (value) => parseDuration(value) || null,
+    DURATION.some,
+  );
 
 /** Bytes. */
 export function size(least = 0, most = Number.MAX_SAFE_INTEGER, limits = ', or 0') {
@@ -101,7 +106,11 @@ export function size(least = 0, most = Number.MAX_SAFE_INTEGER, limits = ', or 0
     const bytes = parseSize(value);
     return bytes === null || bytes < least || bytes > most ? null : bytes;
   };
-  return field(`a size such as "64kB" (k, M, G: 1000; kB, MB, GB: 1024)${limits}`, read, SIZE);
+  return field(
+    `a size such as "64kB" (k, M, G: 1000; kB, MB, GB: 1024)${limits}`,
+    read,
+    least === 0 ? SIZE.any : SIZE.some,
+  );
 }
 
 /** One of some words. */
@@ -111,12 +120,18 @@ export function oneOf<const T extends string>(...words: readonly T[]) {
 }
 
 /** A string that `read` understands. */
-export function text<T>(allowed: string, read: (value: string) => T | null) {
-  return field(allowed, (value) => (typeof value === 'string' ? read(value) : null), TEXT);
+export function text<T>(allowed: string, read: (value: string) => T | null, shape = TEXT) {
+  return field(allowed, (value) => (typeof value === 'string' ? read(value) : null), shape);
+}
+
+/** A string that matches all of a pattern, which has no flags and means the same with `u`. */
+export function matching(allowed: string, pattern: RegExp) {
+  return text(allowed, (value) => (pattern.test(value) ? value : null), { ...TEXT, pattern: pattern.source });
 }
 
 /** `$schema` of a file: for editors alone. */
 export const schemaName = () => text('a text: where the JSON Schema of this file is', (value) => value);
 
 /** A folder, or another path; relative ones are made absolute by who knows the file. */
-export const pathText = () => text('a path', (value) => (value === '' || value.includes('\0') ? null : value));
+export const pathText = () =>
+  text('a path', (value) => (value === '' || value.includes('\0') ? null : value), PATH_SHAPE);

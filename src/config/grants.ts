@@ -9,6 +9,7 @@ import { anything, listOf, mismatch, orNull, text } from './fields.ts';
 import { parseNetwork } from './networks.ts';
 import { readSecrets } from './secrets.ts';
 import type { Keys, Section, Understood } from './section.ts';
+import { CONNECT_SHAPE, DOMAIN_SHAPE, LOGIN_SHAPE, PORTS_SHAPE } from './shapes.ts';
 
 /** Entries of one list; more are another program's to know. */
 const MAX_ENTRIES = 1_000;
@@ -19,10 +20,10 @@ const DESTINATION = '"10.0.0.0/8:5432", "[2001:db8::/32]:5432", "db.lan:5432", o
 const CONNECT = '"db.internal:5432", "*.testdom", "*", with or without a port';
 
 const GRANT_FIELDS = {
-  domains: listOf(PATTERN, (value) => one(typeof value === 'string' ? toDomain(value) : null)),
-  ports: listOf(PORTS, (value) => one(parsePorts(value))),
+  domains: listOf(PATTERN, (value) => one(typeof value === 'string' ? toDomain(value) : null), DOMAIN_SHAPE),
+  ports: listOf(PORTS, (value) => one(parsePorts(value)), PORTS_SHAPE),
   destinations: anything(),
-  connect: listOf(CONNECT, (value) => one(parseConnect(value))),
+  connect: listOf(CONNECT, (value) => one(parseConnect(value)), CONNECT_SHAPE),
 };
 
 const GRANTS_SCHEMA = z.strictObject(GRANT_FIELDS);
@@ -32,12 +33,14 @@ export const GRANTS_KEYS = { schema: GRANTS_SCHEMA, notYet: [] } satisfies Keys<
 
 const IDENTITY_SCHEMA = z.strictObject({
   identity: orNull(
-    text(`1 to ${MAX_LOGIN_BYTES} bytes without a colon and control characters`, (value) =>
-      isLogin(value) ? value : null,
+    text(
+      `1 to ${MAX_LOGIN_BYTES} bytes without a colon and control characters`,
+      (value) => (isLogin(value) ? value : null),
+      LOGIN_SHAPE,
     ),
   ),
   secret: anything(),
-  certificate: orNull(text(PATTERN, toDomain)),
+  certificate: orNull(text(PATTERN, toDomain, DOMAIN_SHAPE)),
   ...GRANT_FIELDS,
 });
 
@@ -75,6 +78,7 @@ async function readIdentity(section: Section, folder: string): Promise<IdentityO
       'secret',
     ]);
   }
+  const grants = grantsOf(section, fields);
   // Nothing but a certificate has to be shown: it needs no name for that, but one for the log.
   const identity = fields.identity ?? (given === null ? certificate : null);
   if (identity === null) {
@@ -82,7 +86,7 @@ async function readIdentity(section: Section, folder: string): Promise<IdentityO
       section.problem('found nothing; who shows a secret shows the name with it', ['identity']);
     return null;
   }
-  return { ...grantsOf(section, fields), identity, secrets, certificate };
+  return { ...grants, identity, secrets, certificate };
 }
 
 function grantsOf(section: Section, { domains, ports, connect }: Understood<typeof GRANTS_SCHEMA>): GrantOptions {

@@ -3,12 +3,31 @@ import { AGENT_DOMAIN_KEYS, AGENT_KEYS, TARGET_KEYS, TLS_KEYS, weightedKeys } fr
 import { apiKeys } from './api-settings.ts';
 import { SNI_KEYS } from './backends.ts';
 import { CLIENTS_KEYS } from './clients.ts';
-import { FIELD_SHAPES, type JsonShape, oneOrMany, TEXT, TEXT_OR_PORT } from './fields.ts';
+import { FIELD_SHAPES } from './fields.ts';
+import { GRANTS_KEYS, IDENTITY_KEYS } from './grants.ts';
 import { listenerKeys } from './listeners.ts';
 import { LOG_FILE_KEYS, syslogKeys } from './log-destinations.ts';
 import { AGENT_LOG_KEYS, SERVER_LOG_KEYS } from './log-settings.ts';
+import { proxyKeys } from './proxy.ts';
 import type { Keys } from './section.ts';
 import { CERTIFICATE_KEYS, SERVER_DOMAIN_KEYS, serverKeys } from './server-keys.ts';
+import {
+  anyOf,
+  BACKEND_SHAPE,
+  CREDENTIAL_SHAPE,
+  DESTINATION_SHAPE,
+  HANDED_OVER_SHAPE,
+  type JsonShape,
+  LISTEN_SHAPE,
+  NETWORK_SHAPE,
+  oneOrMany,
+  orNothing,
+  RANGE_SHAPE,
+  REMOTE_SHAPE,
+  SECRET_SHAPE,
+  SHOWN_SECRET_SHAPE,
+  TARGET_SHAPE,
+} from './shapes.ts';
 
 /** A JSON Schema (2020-12) of one of the files, and the file of `conf/` that shows each of its keys. */
 export interface FileSchema {
@@ -18,55 +37,102 @@ export interface FileSchema {
   readonly schema: JsonShape;
 }
 
-const NOTHING: JsonShape = { type: 'null' };
-const anyOf = (...shapes: readonly JsonShape[]): JsonShape => ({ anyOf: shapes });
-const TEXTS = orNothing(oneOrMany(TEXT));
-
-function orNothing(shape: JsonShape): JsonShape {
-  return anyOf(shape, NOTHING);
-}
+/** Entries of most lists. */
+const MANY = { most: 1_000 };
+const EMPTY: JsonShape = { const: '' };
+const SECRETS = orNothing(anyOf(EMPTY, oneOrMany(SECRET_SHAPE, { most: 10 })));
+const CREDENTIALS = orNothing(oneOrMany(CREDENTIAL_SHAPE, MANY));
+const NETWORKS = orNothing(oneOrMany(NETWORK_SHAPE, { most: 10_000 }));
+const ADDRESSES = oneOrMany(LISTEN_SHAPE, { least: 1 });
 
 /**
  * What editors check and complete. The keys come from the schemas that files are read with; `parts` says what stands in those
  * keys that are read on their own. Nothing that is read without a problem is refused; not all that is refused is found.
  */
 export function fileSchemas(): readonly FileSchema[] {
-  const certificates = orNothing(oneOrMany(objectOf(CERTIFICATE_KEYS)));
-  const clients = orNothing(objectOf(CLIENTS_KEYS, { networks: TEXTS, ranges: TEXTS, credentials: TEXTS }));
-  const sni = orNothing(objectOf(SNI_KEYS));
-  const listen = orNothing(
-    oneOrMany(anyOf(TEXT_OR_PORT, objectOf(listenerKeys('/'), { certificates, proxyProtocol: TEXTS }))),
-  );
-  const target = objectOf(TARGET_KEYS, {
-    target: anyOf(TEXT_OR_PORT, { type: 'array', items: anyOf(TEXT_OR_PORT, objectOf(weightedKeys('/'))) }),
-    tls: orNothing(objectOf(TLS_KEYS)),
-  });
-  const api = orNothing(objectOf(apiKeys('/'), { token: orNothing(TEXT) }));
-  const ports = orNothing({ type: 'object', additionalProperties: TEXT_OR_PORT });
   return [
-    file(
-      'server',
-      'server.json5',
-      objectOf(serverKeys('/'), { listen, certificates, admin: api, sni, log: log(SERVER_LOG_KEYS) }),
-    ),
-    file(
-      'server-domain',
-      'domains/www.example.com.json5',
-      objectOf(SERVER_DOMAIN_KEYS, {
-        secret: TEXTS,
-        networks: TEXTS,
-        target: orNothing(TEXT_OR_PORT),
-        forward: TEXTS,
-        clients,
-      }),
-    ),
-    file('agent', 'agent/agent.json5', objectOf(AGENT_KEYS, { api, log: log(AGENT_LOG_KEYS) })),
+    file('server', 'server.json5', objectOf(serverKeys('/'), serverParts())),
+    file('server-domain', 'domains/www.example.com.json5', objectOf(SERVER_DOMAIN_KEYS, serverDomainParts())),
+    file('agent', 'agent/agent.json5', objectOf(AGENT_KEYS, { api: api(), log: log(AGENT_LOG_KEYS) })),
     file(
       'agent-domain',
       'agent/domains/www.example.com.json5',
-      objectOf(AGENT_DOMAIN_KEYS, { secret: orNothing(TEXT), targets: orNothing(oneOrMany(target)), ports }),
+      objectOf(AGENT_DOMAIN_KEYS, {
+        secret: orNothing(anyOf(EMPTY, SHOWN_SECRET_SHAPE)),
+        remote: orNothing(oneOrMany(REMOTE_SHAPE, { least: 1, ...MANY })),
+        targets: orNothing(oneOrMany(targetPart(), MANY)),
+        ports: orNothing({
+          type: 'object',
+          maxProperties: 1_000,
+          // 80 and 443 always mean `targets`.
+          propertyNames: { pattern: '^(?!(?:80|443)$)[1-9]\\d{0,4}$' },
+          additionalProperties: TARGET_SHAPE,
+        }),
+      }),
     ),
   ];
+}
+
+type Parts = Readonly<Record<string, JsonShape>>;
+
+function serverParts(): Parts {
+  const certificates = orNothing(oneOrMany(objectOf(CERTIFICATE_KEYS)));
+  const proxyProtocol = orNothing(oneOrMany(NETWORK_SHAPE, { least: 1, most: 10_000 }));
+  const address = oneOrMany(HANDED_OVER_SHAPE, { least: 1 });
+  const listener = objectOf(listenerKeys('/'), { address, certificates, proxyProtocol });
+  const identity = {
+    ...objectOf(IDENTITY_KEYS, { secret: SECRETS, destinations: destinations() }),
+    anyOf: [{ required: ['secret'] }, { required: ['certificate'] }],
+  };
+  return {
+    listen: orNothing(oneOrMany(anyOf(HANDED_OVER_SHAPE, listener), { least: 1 })),
+    certificates,
+    admin: api(),
+    proxy: orNothing(objectOf(proxyKeys('/'), { listen: ADDRESSES, credentials: CREDENTIALS })),
+    grants: orNothing(oneOrMany(identity, MANY)),
+    sni: orNothing(objectOf(SNI_KEYS)),
+    log: log(SERVER_LOG_KEYS),
+  };
+}
+
+function serverDomainParts(): Parts {
+  return {
+    secret: SECRETS,
+    networks: NETWORKS,
+    target: orNothing(BACKEND_SHAPE),
+    forward: NETWORKS,
+    grants: orNothing(objectOf(GRANTS_KEYS, { destinations: destinations() })),
+    clients: orNothing(
+      objectOf(CLIENTS_KEYS, {
+        networks: NETWORKS,
+        ranges: orNothing(oneOrMany(RANGE_SHAPE, MANY)),
+        credentials: CREDENTIALS,
+      }),
+    ),
+  };
+}
+
+function destinations(): JsonShape {
+  return orNothing(oneOrMany(DESTINATION_SHAPE, MANY));
+}
+
+/** One of `targets`. */
+function targetPart(): JsonShape {
+  const weighted = anyOf(TARGET_SHAPE, objectOf(weightedKeys('/')));
+  return objectOf(TARGET_KEYS, {
+    target: anyOf(TARGET_SHAPE, { type: 'array', items: weighted, minItems: 1, maxItems: 1_000 }),
+    tls: orNothing(objectOf(TLS_KEYS)),
+  });
+}
+
+function api(): JsonShape {
+  return orNothing(objectOf(apiKeys('/'), { listen: ADDRESSES, token: orNothing(SHOWN_SECRET_SHAPE) }));
+}
+
+function log(keys: Keys<z.ZodObject>): JsonShape {
+  const destination = anyOf({ const: 'console' }, objectOf(LOG_FILE_KEYS), objectOf(syslogKeys('/')));
+  const listed = orNothing(oneOrMany(destination));
+  return orNothing(objectOf(keys, { system: listed, access: listed }));
 }
 
 function file(name: string, example: string, schema: JsonShape): FileSchema {
@@ -74,13 +140,7 @@ function file(name: string, example: string, schema: JsonShape): FileSchema {
   return { name, example, schema: { $schema, title: `Backdial: ${name}`, ...schema } };
 }
 
-function log(keys: Keys<z.ZodObject>): JsonShape {
-  const destination = anyOf({ const: 'console' }, objectOf(LOG_FILE_KEYS), objectOf(syslogKeys('/')));
-  const destinations = orNothing(oneOrMany(destination));
-  return orNothing(objectOf(keys, { system: destinations, access: destinations }));
-}
-
-function objectOf({ schema, required = [] }: Keys<z.ZodObject>, parts: Readonly<Record<string, JsonShape>> = {}) {
+function objectOf({ schema, required = [] }: Keys<z.ZodObject>, parts: Parts = {}) {
   const made = z.toJSONSchema(schema, {
     io: 'input',
     unrepresentable: 'any',

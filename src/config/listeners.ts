@@ -3,18 +3,21 @@ import type { ListenAddress } from '../core/address.ts';
 import type { FrontDoorListener, ServerOptions } from '../server/options.ts';
 import { LISTEN_ADDRESSES, parseHandedOver } from './addresses.ts';
 import { readCertificates } from './certificates.ts';
-import { anything, listOf, mismatch, orNull, TEXT_OR_PORT, text } from './fields.ts';
+import { anything, listOf, mismatch, orNull, text } from './fields.ts';
 import { readNetworks } from './networks.ts';
 import { readOwner } from './owner.ts';
 import { isObject, type Keys, type Section } from './section.ts';
+import { HANDED_OVER_SHAPE, textOf } from './shapes.ts';
 
 function listenerSchema(folder: string) {
   return z.strictObject({
-    address: listOf(LISTEN_ADDRESSES, (value) => parseHandedOver(value, folder), TEXT_OR_PORT),
+    address: listOf(LISTEN_ADDRESSES, (value) => parseHandedOver(value, folder), HANDED_OVER_SHAPE),
     certificates: anything(),
     proxyProtocol: anything(),
-    mode: orNull(text('an octal number such as "0660"', parseMode)),
-    owner: orNull(text('"user", "user:group" or ":group", names or numbers', (value) => value)),
+    mode: orNull(text('an octal number such as "0660"', parseMode, textOf('0?[0-7]{3}'))),
+    owner: orNull(
+      text('"user", "user:group" or ":group", names or numbers', (value) => value, textOf('(?!:?$)[^:]*(?::[^:]*)?')),
+    ),
   });
 }
 

@@ -14,19 +14,25 @@ import {
   type SyslogFacility,
 } from '../core/log-destination.ts';
 import { parseUnixPath } from './addresses.ts';
-import { count, flag, listOf, mismatch, oneOf, text } from './fields.ts';
+import { count, flag, listOf, matching, mismatch, oneOf, SIZE_SHAPE, text } from './fields.ts';
 import { faultOf } from './read-file.ts';
 import { isObject, type Keys, type Section } from './section.ts';
+import { anyOf, textOf } from './shapes.ts';
 import { parseSize } from './units.ts';
 
 /** Smallest size that a file may be rotated at, bytes. */
 const LEAST_ROTATE_BYTES = 1_000;
 
+const ROTATE_SHAPE = anyOf({ const: 'daily' }, SIZE_SHAPE, { type: 'null' });
+const SYSLOG_SHAPE = textOf(String.raw`(?:udp|tcp):\/\/\S+`, String.raw`unix:[^\u0000]+`);
+
 const FILE_SCHEMA = z.strictObject({
-  file: text('a path; its last part may hold %Y, %Y%m, %Y%m%d or %Y%m%d%H in any order', (value) =>
-    isFilePattern(value) ? value : null,
+  file: text(
+    'a path; its last part may hold %Y, %Y%m, %Y%m%d or %Y%m%d%H in any order',
+    (value) => (isFilePattern(value) ? value : null),
+    textOf(String.raw`(?:[^%\u0000]*\/)?(?:[^%\/\u0000]|%[YmdH])+`),
   ),
-  rotate: listOf('"daily", a size from 1k such as "100MB", or null', parseRotate, { type: ['string', 'null'] }),
+  rotate: listOf('"daily", a size from 1k such as "100MB", or null', parseRotate, ROTATE_SHAPE),
   keep: count(0, 100_000),
   gzip: flag(),
 });
@@ -36,13 +42,13 @@ export const LOG_FILE_KEYS = { schema: FILE_SCHEMA, notYet: [], required: ['file
 
 function syslogSchema(folder: string) {
   return z.strictObject({
-    syslog: text('"udp://host:514", "tcp://host:601" or "unix:/path" of a stream socket', (value) =>
-      parseSyslog(value, folder),
+    syslog: text(
+      '"udp://host:514", "tcp://host:601" or "unix:/path" of a stream socket',
+      (value) => parseSyslog(value, folder),
+      SYSLOG_SHAPE,
     ),
     facility: oneOf(...(Object.keys(SYSLOG_FACILITIES) as SyslogFacility[])),
-    name: text('1 to 48 characters of printable ASCII without space', (value) =>
-      /^[!-~]{1,48}$/.test(value) ? value : null,
-    ),
+    name: matching('1 to 48 characters of printable ASCII without space', /^[!-~]{1,48}$/),
   });
 }
 

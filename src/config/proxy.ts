@@ -7,10 +7,15 @@ import { parseListen } from './addresses.ts';
 import { readCredentials } from './clients.ts';
 import { anything, listOf } from './fields.ts';
 import type { Keys, Section } from './section.ts';
+import { LISTEN_SHAPE } from './shapes.ts';
 
 function proxySchema(folder: string) {
   return z.strictObject({
-    listen: listOf('"host:port", "[v6]:port", a port or "unix:/path"', (value) => parseListen(value, folder)),
+    listen: listOf(
+      '"host:port", "[v6]:port", a port or "unix:/path"',
+      (value) => parseListen(value, folder),
+      LISTEN_SHAPE,
+    ),
     credentials: anything(),
   });
 }

@@ -1,4 +1,4 @@
-import type { JsonShape } from './fields.ts';
+import type { JsonShape } from './shapes.ts';
 
 /** A key of an example, and the comment above it. */
 export interface KeyComment {

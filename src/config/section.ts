@@ -80,7 +80,8 @@ export class Section {
       else this.problem(issue.message, issue.path as KeyPath);
     }
     for (const key of required) {
-      if (!Object.hasOwn(value, key)) this.problem('found nothing; the key is needed', [key]);
+      const isNothing = !Object.hasOwn(value, key) || (value[key] === null && accepts(schema.shape[key], null));
+      if (isNothing) this.problem('found nothing; the key is needed', [key]);
     }
     const understood: Record<string, unknown> = data ?? this.#right(schema, value);
     return Object.fromEntries(Object.entries(understood).filter(([, part]) => part !== undefined)) as Understood<S>;
@@ -112,6 +113,10 @@ export class Section {
     const key = formatKeyPath(typeof full[found.length] === 'number' ? found : full);
     return { file: this.source.file, line, column, key };
   }
+}
+
+function accepts(type: unknown, value: unknown): boolean {
+  return (type as z.ZodType).safeParse(value).success;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -9,26 +9,23 @@ import {
   field,
   flag,
   listOf,
+  matching,
   oneOf,
   orNull,
   pathText,
   schemaName,
   size,
-  TEXT,
-  TEXT_OR_PORT,
   text,
 } from './fields.ts';
 import type { Keys } from './section.ts';
+import { CANONICAL_SHAPE, HANDED_OVER_SHAPE, HOST_PATTERN_SHAPE, TCP_LISTEN_SHAPE } from './shapes.ts';
 
 const MANY = 1_000_000;
 
-const tcpAddresses = () => listOf('"host:port", "[v6]:port" or a port', parseTcpListen, TEXT_OR_PORT);
+const tcpAddresses = () => listOf('"host:port", "[v6]:port" or a port', parseTcpListen, TCP_LISTEN_SHAPE);
 
 /** A path of HTTP, and nothing that must be escaped in one. */
-export const servicePath = () =>
-  text('a path such as "/.well-known/backdial-agent"', (value) =>
-    /^\/[\w.~!$&'()*+,;=:@/-]*$/.test(value) ? value : null,
-  );
+export const servicePath = () => matching('a path such as "/.well-known/backdial-agent"', /^\/[\w.~!$&'()*+,;=:@/-]*$/);
 
 /** What stalled readers may hold. */
 export const memory = () => size(1_000_000, Number.MAX_SAFE_INTEGER, '; 1M or more');
@@ -42,7 +39,13 @@ function serverSchema(folder: string) {
     listen: anything(),
     certificates: anything(),
     domains: pathText(),
-    name: orNull(text('a host name in canonical form, or null', (value) => (isCanonicalName(value) ? value : null))),
+    name: orNull(
+      text(
+        'a host name in canonical form, or null',
+        (value) => (isCanonicalName(value) ? value : null),
+        CANONICAL_SHAPE,
+      ),
+    ),
     state: orNull(pathText()),
     service: servicePath(),
     headersSize: size(1_000, 1_048_576, '; from 1k to 1MB'),
@@ -54,7 +57,7 @@ function serverSchema(folder: string) {
     connectionsPerAddress: count(0, MANY),
     unavailable: stealthStatus(),
     transaction: flag(),
-    redirect: orNull(listOf(LISTEN_ADDRESSES, (value) => parseHandedOver(value, folder), TEXT_OR_PORT)),
+    redirect: orNull(listOf(LISTEN_ADDRESSES, (value) => parseHandedOver(value, folder), HANDED_OVER_SHAPE)),
     admin: anything(),
     tunnelMemory: memory(),
     memory: memory(),
@@ -79,7 +82,7 @@ const CERTIFICATE_SCHEMA = z.strictObject({
       const pattern = typeof value === 'string' ? parseHostPattern(value) : null;
       return pattern === null ? null : [pattern];
     },
-    TEXT,
+    HOST_PATTERN_SHAPE,
   ),
   cert: pathText(),
   key: pathText(),

@@ -23,7 +23,8 @@ export const TARGET_ALLOWED =
  */
 export function parseTarget(value: unknown, folder: string): TargetAddress | null {
   const text = typeof value === 'number' ? String(value) : value;
-  if (typeof text !== 'string') return null;
+  // A URL's parser would drop blanks without a word.
+  if (typeof text !== 'string' || (!text.startsWith('unix:') && /[\0-\x20]/.test(text))) return null;
   if (text.startsWith('unix:')) {
     const path = parseUnixPath(text, folder);
     return path === null ? null : { kind: 'unix', path };

@@ -3,11 +3,11 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import JSON5 from 'json5';
-import { z } from 'zod';
 import { Findings } from '../../src/config/findings.ts';
 import { type FileSchema, fileSchemas } from '../../src/config/json-schema.ts';
 import { describeKeys, keyComments } from '../../src/config/schema-comments.ts';
 import { openSource } from '../../src/config/source.ts';
+import { SchemaJudge } from '../support/schema-judge.ts';
 
 const SCHEMAS = fileSchemas();
 
@@ -17,10 +17,10 @@ function schemaOf(name: string): FileSchema {
   return found;
 }
 
-/** A validator that knows nothing but the JSON of the schema. */
+const JUDGES = new Map(SCHEMAS.map(({ name }) => [name, new SchemaJudge(name)]));
+
 function accepts(name: string, value: unknown): boolean {
-  const text = JSON.stringify(schemaOf(name).schema);
-  return z.fromJSONSchema(JSON.parse(text) as z.core.JSONSchema.BaseSchema).safeParse(value).success;
+  return JUDGES.get(name)?.accepts(value) ?? assert.fail(name);
 }
 
 /** Which schema a file of conf/ is under. */
@@ -59,11 +59,41 @@ describe('the JSON Schemas', () => {
       ['server', { log: { level: 'loud' } }],
       ['server', { log: { system: { file: 'a', size: 1 } } }],
       ['server', { log: { system: 'stdout' } }],
+      ['server', { listen: { address: 'unix:s', mode: 660 } }],
+      ['server', { listen: { mode: '0660' } }],
+      ['server', { listen: 'fd:x' }],
+      ['server', { listen: [] }],
+      ['server', { admin: { listen: 'systemd:x' } }],
+      ['server', { admin: { listen: 9090, token: 7 } }],
+      ['server', { admin: true }],
+      ['server', { sni: '/srv/hosts' }],
+      ['server', { sni: { hosts: '/srv/hosts', hash: true } }],
+      ['server', { proxy: { listen: 'fd:3' } }],
+      ['server', { proxy: { listen: 8080, credentials: ['user'] } }],
+      ['server', { proxy: { credentials: ['user:password'] } }],
+      ['server', { grants: { identity: 'ci' } }],
+      ['server', { grants: [{ identity: 'a:b', secret: '@ci.secret' }] }],
+      ['server', { grants: [{ identity: 'ci', secret: '@ci.secret', ports: 70_000 }] }],
+      ['server', { grants: [{ identity: 'ci', secret: '@ci.secret', domain: 'x' }] }],
+      ['server', { redirect: { address: 80 } }],
+      ['server-domain', { grants: [] }],
+      ['server-domain', { grants: { connect: 'a:b' } }],
+      ['server-domain', { grants: { destinations: ['10.0.0.0/33'] } }],
+      ['server-domain', { target: 'https://a:1' }],
+      ['server-domain', { networks: ['everywhere'] }],
+      ['server-domain', { clients: { ranges: '8:00-19:00' } }],
+      ['server-domain', { clients: { credentials: 'user' } }],
       ['server-domain', { balance: 'best' }],
       ['server-domain', { clients: { network: [] } }],
       ['server-domain', { secret: 5 }],
       ['agent', { listen: '0.0.0.0:443' }],
       ['agent', { log: { disconnected: true } }],
+      ['agent', { api: { token: 'a token of some length' } }],
+      ['agent', { log: { access: { syslog: '/dev/log' } } }],
+      ['agent-domain', { pin: 'sha256/abc' }],
+      ['agent-domain', { ports: { 80: 3_000 } }],
+      ['agent-domain', { remote: 'https://vps.example.com' }],
+      ['agent-domain', { instance: 'web.1' }],
       ['agent-domain', { connections: 65 }],
       ['agent-domain', { targets: [{ path: '/' }] }],
       ['agent-domain', { targets: { target: 'http://a:1', tls: { verfy: true } } }],

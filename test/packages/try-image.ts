@@ -57,6 +57,9 @@ export async function tryImage(image: Image, work: string): Promise<void> {
     const at = ['--resolve', `${DOMAIN}:${port}:127.0.0.1`, `https://${DOMAIN}:${port}/`];
     const { stdout } = await run(findTool('curl'), [...args, ...at]);
     assert.equal(stdout, 'hello from the service');
+    const socket = join(image.folder, 'var/lib/backdial/admin.sock');
+    const page = await run(findTool('curl'), ['-sSf', '--unix-socket', socket, 'http://localhost/page.js']);
+    assert.match(page.stdout, /from '\.\/preact\.js'/);
     const health = () => start(image.health.slice(image.entrypoint.length)).end();
     assert.deepEqual(image.health.slice(0, image.entrypoint.length), image.entrypoint);
     assert.equal((await health()).code, 0);
