@@ -70,9 +70,9 @@ export class ExchangeServer {
 }
 
 /** What bytes wait for here, the server's visitor takes, and the server watches that one. */
-const KEPT: Http1ExchangeOptions = { writeMs: 0, upgradable: false, closing: () => false };
+const KEPT: Http1ExchangeOptions = { writeMs: 0, keepAliveMs: () => 0, upgradable: false, closing: () => false };
 /** A stream that node:http has let go of ends with its answer. */
-const UPGRADABLE: Http1ExchangeOptions = { writeMs: 0, upgradable: true, closing: () => true };
+const UPGRADABLE: Http1ExchangeOptions = { ...KEPT, upgradable: true, closing: () => true };
 
 /** A request with a body stays HTTP (RFC 9110, section 7.8). */
 function mayUpgrade({ headers }: IncomingMessage): boolean {

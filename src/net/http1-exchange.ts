@@ -4,9 +4,8 @@ import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
 import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Framing } from './head-check.ts';
-import { removeNamed } from './header-rules.ts';
+import { type Http1ResponseOptions, Http1ResponseWriter } from './http1-response-writer.ts';
 import { resetDuplex } from './reset.ts';
-import { atTurnEnd, corkUntilTurnEnd } from './turn-end.ts';
 
 /** Starts with an answer that closes the connection; ends the visitor's chance to read it. */
 const LINGER_MS = 2_000;
@@ -14,19 +13,10 @@ const LINGER_MS = 2_000;
 /** Starts when nobody wants the rest of a request; ends the visitor's chance to send it. */
 const DISCARD_MS = 30_000;
 
-/** Answers up to here are handed over without a watch on the visitor that takes them. */
-const SMALL_BYTES = 8_192;
-
 /** What one HTTP/1 connection tells each of its exchanges. */
-export interface Http1ExchangeOptions {
-  /** Starts when bytes wait for the visitor; ends when it takes some, ms. 0: none. */
-  readonly writeMs: number;
-  /** Asked when a response begins: true adds `Connection: close`. */
-  readonly closing: () => boolean;
+export interface Http1ExchangeOptions extends Http1ResponseOptions {
   /** True for a request that node:http gave to `upgrade`: its socket is free for another protocol. */
   readonly upgradable: boolean;
-  /** Told of an answer that was handed over and is too small for a watch of its own. Default: nobody is. */
-  readonly onSmallAnswer?: () => void;
 }
 
 /** An exchange over a request and a response of node:http. */
@@ -38,13 +28,11 @@ export class Http1Exchange implements Exchange {
   readonly #response: ServerResponse;
   readonly #socket: Socket;
   readonly #options: Http1ExchangeOptions;
+  readonly #writer: Http1ResponseWriter;
   #broken: BackdialError | null = null;
-  #headPending = false;
-  #last: Buffer | null = null;
-  #bytesOut = 0;
-  #watchesDrain = false;
   #lingers = false;
   #upgraded = false;
+  #finished = false;
   #done = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, options: Http1ExchangeOptions) {
@@ -53,6 +41,7 @@ export class Http1Exchange implements Exchange {
     this.#response = response;
     this.#socket = request.socket;
     this.#options = options;
+    this.#writer = new Http1ResponseWriter(this, request, response, options);
     // What the target said, Date included, is passed on as it is.
     response.sendDate = false;
     response.on('error', this.#responseOnError);
@@ -61,7 +50,7 @@ export class Http1Exchange implements Exchange {
   }
 
   get responded(): boolean {
-    return this.#upgraded || this.#response.headersSent;
+    return this.#writer.responded || this.#upgraded || this.#response.headersSent;
   }
 
   /** The connection is another protocol's, which may be silent for as long as it likes. */
@@ -71,7 +60,7 @@ export class Http1Exchange implements Exchange {
 
   /** Nothing of the answer waits for the visitor, and nothing ever will. */
   get over(): boolean {
-    return this.gone !== null || this.#upgraded || this.#lingers || this.#response.writableFinished;
+    return this.gone !== null || this.#upgraded || this.#lingers || this.#finished;
   }
 
   /** Resolves when it is {@link over}; to be asked for before. */
@@ -116,41 +105,15 @@ export class Http1Exchange implements Exchange {
   }
 
   respond(status: number, reason: string, headers: string[], framing: Framing | 'close'): void {
-    if (this.gone !== null) return;
-    let sent = headers;
-    if (this.version === '1.0' && framing === 'chunked') sent = removeNamed(sent, ['trailer']);
-    if (this.#options.closing()) sent.push('Connection', 'close');
-    this.#response.writeHead(status, reason, sent);
-    // node:http holds the head back until the first byte of the body, which may be long in coming; mostly it is here
-    // already, and both should leave in one record.
-    this.#headPending = true;
-    if (framing === 'none' || framing === 0) return;
-    atTurnEnd(this.#flushHead);
+    if (this.gone === null) this.#writer.respond(status, reason, headers, framing);
   }
 
   write(chunk: Buffer): boolean {
-    if (this.gone !== null) return true;
-    this.#headPending = false;
-    this.#bytesOut += chunk.length;
-    corkUntilTurnEnd(this.#socket);
-    const room = this.#response.write(chunk);
-    if (!room) this.#awaitDrain();
-    return room;
+    return this.gone !== null || this.#writer.write(chunk);
   }
 
   end(trailers: string[], last: Buffer | null): void {
-    if (this.gone !== null) return;
-    // With nothing sent yet the whole response is one piece, and needs no cork.
-    if (this.#headPending) this.#last = last;
-    else if (last !== null) this.write(last);
-    if (trailers.length > 0) {
-      const pairs: [string, string][] = [];
-      for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i] ?? '', trailers[i + 1] ?? '']);
-      this.#response.addTrailers(pairs);
-    }
-    this.#headPending = false;
-    // At once it would send what is corked.
-    atTurnEnd(this.#endResponse);
+    if (this.gone === null) this.#writer.end(trailers, last);
   }
 
   answer(status: number, headers: string[], body: Buffer, close: boolean): void {
@@ -217,13 +180,6 @@ export class Http1Exchange implements Exchange {
     this.#lose(error);
   }
 
-  #awaitDrain(): void {
-    this.#socket.setTimeout(this.#options.writeMs);
-    if (this.#watchesDrain) return;
-    this.#watchesDrain = true;
-    this.#response.on('drain', this.#responseOnDrain);
-  }
-
   #finish(): void {
     if (this.#done || this.gone !== null) return;
     this.#done = true;
@@ -236,35 +192,13 @@ export class Http1Exchange implements Exchange {
     this.handler?.exchangeGone(error);
   }
 
-  /** Sends the head if nothing else has done so yet. */
-  readonly #flushHead = (): void => {
-    if (!this.#headPending || this.gone !== null) return;
-    this.#headPending = false;
-    this.#response.flushHeaders();
+  readonly #responseOnFinish = (): void => {
+    this.#finished = true;
+    this.#finish();
   };
-
-  readonly #endResponse = (): void => {
-    if (this.gone !== null) return;
-    const last = this.#last;
-    if (last === null) this.#response.end();
-    else {
-      this.#bytesOut += last.length;
-      this.#response.end(last);
-    }
-    // What is small mostly fits the kernel's buffer, and hot paths are made of small answers.
-    if (this.#bytesOut > SMALL_BYTES) this.#socket.setTimeout(this.#options.writeMs);
-    else this.#options.onSmallAnswer?.();
-  };
-
-  readonly #responseOnDrain = (): void => {
-    this.#socket.setTimeout(0);
-    this.handler?.exchangeDrain();
-  };
-
-  readonly #responseOnFinish = (): void => this.#finish();
 
   readonly #responseOnClose = (): void => {
-    if (!this.#lingers && !this.#response.writableFinished) this.#lose(new BackdialError('visitor-reset'));
+    if (!this.#lingers && !this.#finished) this.#lose(new BackdialError('visitor-reset'));
   };
 
   readonly #responseOnError = (error: Error): void => {

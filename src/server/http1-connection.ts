@@ -18,6 +18,8 @@ export interface Http1Times {
   readonly readMs: number;
   /** `writeTimeoutMs`. */
   readonly writeMs: number;
+  /** `idleTimeoutMs` as it is now. */
+  keepAliveMs(): number;
   /** No head came in time. */
   firstHeadOnLate(): void;
 }
@@ -51,14 +53,14 @@ export class Http1Connection {
   constructor(socket: Socket, connection: VisitorConnection, times: Http1Times) {
     this.socket = socket;
     this.connection = connection;
-    const { writeMs } = times;
+    const { writeMs, keepAliveMs } = times;
     const onSmallAnswer = this.#onSmallAnswer;
     this.#writeMs = writeMs;
     this.#firstHead = new Deadline(times.firstHeadOnLate);
     this.#firstHead.arm(timeLeft(connection, times.readMs));
-    this.exchangeOptions = { writeMs, upgradable: false, closing: () => this.#closing, onSmallAnswer };
-    this.lastOptions = { writeMs, upgradable: false, closing: () => true, onSmallAnswer };
-    this.upgradeOptions = { writeMs, upgradable: true, closing: () => true, onSmallAnswer };
+    this.exchangeOptions = { writeMs, keepAliveMs, upgradable: false, closing: () => this.#closing, onSmallAnswer };
+    this.lastOptions = { ...this.exchangeOptions, closing: () => true };
+    this.upgradeOptions = { ...this.lastOptions, upgradable: true };
     socket.on('end', this.#socketOnEnd);
     // What node:http calls behind an answer with `Connection: close`. Its own destroys the socket once the answer was written:
     // bytes that are still coming (the rest of a body, a pipelined request) then turn the end into a reset, which can

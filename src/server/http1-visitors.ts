@@ -88,12 +88,15 @@ export class Http1Visitors {
     socket.allowHalfOpen = true;
     const { readTimeoutMs: readMs, writeTimeoutMs: writeMs } = this.#given.options;
     const firstHeadOnLate = (): void => this.#serverOnClientError(lateHead(), socket);
-    const state = new Http1Connection(socket, connection, { readMs, writeMs, firstHeadOnLate });
+    const keepAliveMs = this.#keepAliveMs;
+    const state = new Http1Connection(socket, connection, { readMs, writeMs, keepAliveMs, firstHeadOnLate });
     this.#connections.set(socket, state);
     socket.on('close', () => this.#forget(socket));
     this.#server.emit('connection', socket);
     if (this.#draining) state.drain();
   }
+
+  readonly #keepAliveMs = (): number => this.#server.keepAliveTimeout;
 
   /** Takes over those of `options` of which node:http keeps copies; for connections to come. */
   refresh(): void {

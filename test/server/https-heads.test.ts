@@ -173,6 +173,33 @@ test('requests of one visitor share a stream of the target, one after the other'
   });
 });
 
+test('answers in one piece and in several follow one another on a connection, which ends when the visitor asks for that', async () => {
+  await withHttpsWay({}, async ({ visitor, target, record }) => {
+    const from = await visitor();
+    const large = 'x'.repeat(20_000);
+    const head = 'HTTP/1.1 200 OK\r\nContent-Length:';
+    const answers = [[`${head} 2\r\n\r\nA1`], [`${head} 4\r\n\r\n`, 'B2', 'B3'], [`${head} 20002\r\n\r\n${large}C4`]];
+    let to: Awaited<ReturnType<typeof target.next>> | null = null;
+    for (const [round, pieces] of [...answers, ...answers].entries()) {
+      await from.send(`GET /${round} HTTP/1.1\r\nHost: www.example.com\r\n\r\n`);
+      to ??= await target.next();
+      await to.receivedText(`/${round} HTTP`);
+      for (const piece of pieces) {
+        await to.send(piece);
+        await from.receivedText(piece.slice(-2));
+      }
+      await record(round + 1);
+    }
+    const close = 'GET /last HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n';
+    await Promise.all([from.send(close), to?.receivedText('/last')]);
+    await to?.send(`${head} 2\r\n\r\nD5`);
+    assert.equal((await from.ending).verdict, 'clean');
+    assert.match(from.text, /\r\nConnection: close\r\n\r\nD5$/);
+    assert.equal(from.text.match(/\r\nConnection: keep-alive\r\n/g)?.length, 6);
+    assert.equal(from.text.replace(/HTTP.*?\r\n\r\n/gs, ''), `A1B2B3${large}C4A1B2B3${large}C4D5`);
+  });
+});
+
 test('HTTP/1.0: no chunks, no interim responses, the end of the connection delimits', async () => {
   await withHttpsWay({}, async ({ visitor, target }) => {
     const from = await visitor();

@@ -1,0 +1,145 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Exchange } from './exchange.ts';
+import type { Framing } from './head-check.ts';
+import { removeNamed } from './header-rules.ts';
+import { trailerPairs, type WholeHead, wholeResponse } from './http1-whole.ts';
+import { atTurnEnd, corkUntilTurnEnd } from './turn-end.ts';
+
+/** Answers up to here are handed over without a watch of their own on the visitor that takes them. */
+const SMALL_BYTES = 8_192;
+
+/** What one HTTP/1 connection tells the response of each of its exchanges. */
+export interface Http1ResponseOptions {
+  /** Starts when bytes wait for the visitor; ends when it takes some, ms. 0: none. */
+  readonly writeMs: number;
+  /** Asked when a response begins: true adds `Connection: close`. */
+  readonly closing: () => boolean;
+  /** How long node:http keeps the connection between requests, ms; 0: it does not say. */
+  readonly keepAliveMs: () => number;
+  /** Told of an answer that was handed over and is too small for a watch of its own. Default: nobody is. */
+  readonly onSmallAnswer?: () => void;
+}
+
+/**
+ * Writes a target's response to a visitor of HTTP/1: through node:http, except for what is small, whole and on a connection
+ * that is kept.
+ */
+export class Http1ResponseWriter {
+  readonly #exchange: Pick<Exchange, 'version' | 'gone' | 'handler'>;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #socket: Socket;
+  readonly #options: Http1ResponseOptions;
+  /** The head as long as nothing of it was sent. */
+  #head: WholeHead | null = null;
+  /** The response can be sent without node:http if all of it is here when the turn ends. */
+  #whole = false;
+  #last: Buffer | null = null;
+  #ended = false;
+  #bytesOut = 0;
+  #watchesDrain = false;
+  /** A head was given. */
+  responded = false;
+
+  constructor(
+    exchange: Pick<Exchange, 'version' | 'gone' | 'handler'>,
+    request: IncomingMessage,
+    response: ServerResponse,
+    options: Http1ResponseOptions,
+  ) {
+    this.#exchange = exchange;
+    this.#request = request;
+    this.#response = response;
+    this.#socket = request.socket;
+    this.#options = options;
+  }
+
+  respond(status: number, reason: string, headers: string[], framing: Framing | 'close'): void {
+    let sent = headers;
+    if (this.#exchange.version === '1.0' && framing === 'chunked') sent = removeNamed(sent, ['trailer']);
+    const closes = this.#options.closing();
+    if (closes) sent.push('Connection', 'close');
+    this.responded = true;
+    this.#whole = framing !== 'chunked' && framing !== 'close' && !closes && this.#persists();
+    this.#head = { status, reason, headers: sent };
+    // The body may be long in coming; mostly it is here already, and both should leave in one record.
+    if (framing !== 'none' && framing !== 0) atTurnEnd(this.#flushHead);
+  }
+
+  /** Whether node:http would keep the connection: not with who waits for 100, and may have sent its body or not. */
+  #persists(): boolean {
+    const { shouldKeepAlive, socket } = this.#response;
+    const expects = this.#request.headers.expect !== undefined;
+    return this.#exchange.version === '1.1' && shouldKeepAlive && socket !== null && !expects;
+  }
+
+  write(chunk: Buffer): boolean {
+    this.#bytesOut += chunk.length;
+    corkUntilTurnEnd(this.#socket);
+    this.#writeHead();
+    const room = this.#response.write(chunk);
+    if (!room) this.#awaitDrain();
+    return room;
+  }
+
+  end(trailers: readonly string[], last: Buffer | null): void {
+    this.#last = last;
+    if (trailers.length > 0) this.#response.addTrailers(trailerPairs(trailers));
+    this.#ended = true;
+    // At once it would send what is corked.
+    atTurnEnd(this.#endResponse);
+  }
+
+  #awaitDrain(): void {
+    this.#socket.setTimeout(this.#options.writeMs);
+    if (this.#watchesDrain) return;
+    this.#watchesDrain = true;
+    this.#response.on('drain', this.#responseOnDrain);
+  }
+
+  readonly #responseOnDrain = (): void => {
+    this.#socket.setTimeout(0);
+    this.#exchange.handler?.exchangeDrain();
+  };
+
+  /** Hands the head to node:http, which sends it with what comes next. */
+  #writeHead(): void {
+    const head = this.#head;
+    if (head === null) return;
+    this.#head = null;
+    this.#response.writeHead(head.status, head.reason, head.headers);
+  }
+
+  /** Sends the head if nothing else has done so yet. */
+  readonly #flushHead = (): void => {
+    if (this.#head === null || this.#ended || this.#exchange.gone !== null) return;
+    this.#writeHead();
+    this.#response.flushHeaders();
+  };
+
+  readonly #endResponse = (): void => {
+    if (this.#exchange.gone !== null) return;
+    const head = this.#head;
+    const last = this.#last;
+    this.#bytesOut += last?.length ?? 0;
+    const small = this.#bytesOut <= SMALL_BYTES;
+    if (head !== null && this.#whole && small) {
+      this.#head = null;
+      this.#response.statusCode = head.status;
+      this.#socket.write(wholeResponse(head, this.#options.keepAliveMs(), last), this.#socketOnWritten);
+    } else {
+      this.#writeHead();
+      this.#response.end(last ?? undefined);
+    }
+    // What is small mostly fits the kernel's buffer, and hot paths are made of small answers.
+    if (small) this.#options.onSmallAnswer?.();
+    else this.#socket.setTimeout(this.#options.writeMs);
+  };
+
+  /** node:http goes on to the next request at this event, whoever wrote the response. */
+  readonly #socketOnWritten = (error?: Error | null): void => {
+    const isOpen = this.#exchange.gone === null && this.#response.socket !== null;
+    if (!error && isOpen) this.#response.emit('finish');
+  };
+}
