@@ -15,7 +15,9 @@ if (major < OLDEST.major || (major === OLDEST.major && minor < OLDEST.minor)) {
     .then(({ quickAnswer }) => {
       const answer = quickAnswer(args, process.stdout.columns);
       if (answer === null) return import('./program.ts').then((program) => program.main(args));
-      process.stdout.on('error', () => {});
+      process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EPIPE') process.exitCode = 70;
+      });
       process.stdout.write(answer);
       return undefined;
     })

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { nearest } from '../config/nearest.ts';
 import { BackdialError } from '../core/errors.ts';
@@ -21,7 +22,10 @@ export async function main(args: readonly string[]): Promise<void> {
     reportError(error, wantsStacks(args));
     process.exit(exitCodeOf(error));
   });
-  process.exit(await run(args));
+  const code = await run(args);
+  // What could not be written is told in the next turn.
+  await nextTurn();
+  process.exit(code);
 }
 
 /** Runs one command; gives the exit code of the design's table (6.1). Never throws. */
@@ -120,5 +124,8 @@ function wantsStacks(args: readonly string[]): boolean {
 function stdoutOnError(error: NodeJS.ErrnoException): void {
   // `backdial ... | head`: the reader has what it wanted.
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  // The terminal is gone; what is to be done about that, its SIGHUP says.
+  if (error.code === 'EIO') return;
+  process.stderr.write(`backdial: standard output cannot be written to: ${error.message}\n`);
+  process.exit(exitCodeOf(null));
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import { describe, it } from 'node:test';
 import { visit } from '../support/curl.ts';
@@ -13,9 +14,12 @@ import { eventually } from '../support/within.ts';
 const SECRET = 'the-secret-of-these-tests';
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
-/** Runs `backdial` on a terminal of 70 columns (`script` makes one). */
-function onTerminal(line: string) {
-  const command = `stty cols 70; exec '${process.execPath}' '${MAIN}' ${line}`;
+/** Runs `backdial` on a terminal of 70 columns (`script` makes one); `codeTo`: its exit code goes there, whatever becomes of the terminal. */
+function onTerminal(line: string, codeTo?: string) {
+  const program = `'${process.execPath}' '${MAIN}' ${line}`;
+  // Only the leader of the session is told of its end.
+  const outliving = `${program} & trap "kill -HUP $!" HUP; wait; wait $!; echo "code $?" > '${codeTo}'`;
+  const command = `stty cols 70; ${codeTo === undefined ? `exec ${program}` : outliving}`;
   const child = spawn('script', ['-qfec', command, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: { ...process.env, NO_COLOR: '1', TERM: 'xterm' },
@@ -28,9 +32,9 @@ function onTerminal(line: string) {
 }
 
 describe('http on a terminal', { skip: missingTools('script', 'stty') }, () => {
-  it('shows the public address, the state of the tunnel, and one line a request that fits; Ctrl-C ends it', async () => {
+  it('shows the public address, the state of the tunnel, and one line a request that fits; Ctrl-C ends it, and so does the end of the terminal', async () => {
     await using stack = new AsyncDisposableStack();
-    const target = http.createServer((_request, response) => response.end('hello'));
+    const target = http.createServer((request, response) => request.url !== '/held' && response.end('hello'));
     stack.defer(() => void target.close());
     const targetPort = await listenOn(target);
     const files = {
@@ -59,6 +63,21 @@ describe('http on a terminal', { skip: missingTools('script', 'stty') }, () => {
         assert.equal(code, 0);
       } finally {
         agent.child.kill('SIGKILL');
+      }
+      const codeTo = `${folder}/code`;
+      const orphan = onTerminal(`http ${targetPort} ${flags}`, codeTo);
+      try {
+        await eventually('online', () => orphan.shown().includes('online: tunnel to'));
+        const held = once(target, 'request', { signal: AbortSignal.timeout(15_000) });
+        const visited = visit('www.example.com', Number(port), '/held', ['--insecure']);
+        const [, response] = await held;
+        // The terminal is closed: who waits for an answer gets it, and nothing can be said any more.
+        orphan.child.kill('SIGKILL');
+        response.end('the answer');
+        assert.equal(await visited, 'the answer');
+        await eventually('the end', () => existsSync(codeTo) && readFileSync(codeTo, 'utf8') === 'code 0\n');
+      } finally {
+        orphan.child.kill('SIGKILL');
       }
     });
   });

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { openSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { assertOneLine, runCli } from '../support/run-cli.ts';
+
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
 describe('exit code 2: wrong usage', () => {
   const wrong: readonly (readonly [args: readonly string[], text: RegExp])[] = [
@@ -24,6 +28,17 @@ describe('exit code 2: wrong usage', () => {
       assertOneLine(result);
     });
   }
+
+  it('is not what a full disk behind standard output gets: that is 70, and said', () => {
+    for (const args of [['hostname', 'a.test'], ['--version']]) {
+      const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+        stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+        encoding: 'utf8',
+      });
+      assert.equal(status, 70, args.join());
+      if (args.length > 1) assert.match(stderr, /^backdial: standard output cannot be written to: ENOSPC.*\n$/);
+    }
+  });
 
   it('is not what a flag gets that is there twice: the last one counts', async () => {
     const { code, stderr } = await runCli(['check', '-c', 'missing-first', '-c', 'missing-last']);
