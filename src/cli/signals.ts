@@ -22,6 +22,8 @@ export function watchSignals(onHangup?: () => void): Signals {
   process.on('SIGTERM', onStop);
   process.on('SIGINT', onStop);
   process.on('SIGHUP', onHangup ?? onStop);
+  // Node would open its debugger to every user of this machine; to other servers this signal says that logs are to be reopened.
+  process.on('SIGUSR1', () => {});
   return { stop: stop.promise, stopNow: stopNow.promise };
 }
 
