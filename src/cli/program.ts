@@ -31,6 +31,10 @@ export async function main(args: readonly string[]): Promise<void> {
 /** Runs one command; gives the exit code of the design's table (6.1). Never throws. */
 async function run(args: readonly string[]): Promise<number> {
   try {
+    // What stands behind `--` is no command, but yargs counts it as one.
+    if (args.includes('--') && args.slice(0, args.indexOf('--')).every(isLevel)) {
+      throw failure('a command is missing', undefined, []);
+    }
     await build(args).parseAsync();
     return Number(process.exitCode ?? 0);
   } catch (thrown) {
@@ -40,6 +44,10 @@ async function run(args: readonly string[]): Promise<number> {
     reportError(error, wantsStacks(args));
     return exitCodeOf(error);
   }
+}
+
+function isLevel(argument: string): boolean {
+  return /^(?:-[vq]+|--verbose|--quiet)$/.test(argument);
 }
 
 function build(args: readonly string[]): Argv {
