@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { testAuthority } from '../support/certificates.ts';
+import { ConnectProxy } from '../support/connect-proxy.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
 import { CI, CI_SECRET, type ProxyKit, withProxy } from '../support/proxy-kit.ts';
 import { runTool, type ToolResult } from '../support/real-program.ts';
@@ -29,9 +30,9 @@ const flagsOf = ({ port }: ProxyKit) => [
 ];
 
 /** `backdial connect` on standard input and output. */
-function onStdio(args: readonly string[], input: string): Promise<ToolResult> {
+function onStdio(args: readonly string[], input: string, more: Record<string, string> = {}): Promise<ToolResult> {
   return new Promise((resolve) => {
-    const options = { timeout: 20_000, env: { PATH: process.env.PATH, ...ENV } };
+    const options = { timeout: 20_000, env: { PATH: process.env.PATH, ...ENV, ...more } };
     const child = execFile(process.execPath, [MAIN, 'connect', ...args], options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
       resolve({ code, stdout, stderr });
@@ -119,6 +120,20 @@ describe('backdial connect', () => {
       }
     }));
 
+  test('goes through HTTPS_PROXY, except for servers that NO_PROXY names', () =>
+    withProxy({}, async (kit) => {
+      const between = new ConnectProxy();
+      const HTTPS_PROXY = `http://127.0.0.1:${await between.listen()}`;
+      try {
+        const through = await onStdio(['www.test:22', ...flagsOf(kit)], 'a', { HTTPS_PROXY });
+        const past = await onStdio(['www.test:22', ...flagsOf(kit)], 'b', { HTTPS_PROXY, NO_PROXY: 'localhost' });
+        assert.deepEqual([through.stdout, past.stdout], ['port 22 a', 'port 22 b'], through.stderr + past.stderr);
+        assert.deepEqual(between.asked, [`localhost:${kit.port}`]);
+      } finally {
+        between.close();
+      }
+    }));
+
   test('leaves nothing behind where its user gives up', () =>
     withProxy({}, async (kit) => {
       const cli = startCli(['connect', 'www.test:22', '--listen', '127.0.0.1:0', ...flagsOf(kit)], { env: ENV });
@@ -161,6 +176,35 @@ describe('backdial connect', () => {
         { ports: { 22: { kind: 'tcp', host: '127.0.0.1', port } } },
       ),
     ),
+  );
+
+  test(
+    'curl asks through the proxy, in the clear and over TLS, by absolute-form and by CONNECT',
+    {
+      skip: missingTools('curl'),
+    },
+    () =>
+      withProxy({}, async (kit) => {
+        const door = `https://ci:${encodeURIComponent(CI_SECRET.reveal())}@localhost:${kit.port}`;
+        for (const proxy of [`http://127.0.0.1:${kit.proxyPort}`, door]) {
+          for (const way of [[], ['--proxytunnel']]) {
+            const flags = [
+              '-sS',
+              '--max-time',
+              '10',
+              '--proxy',
+              proxy,
+              '--proxy-cacert',
+              testAuthority().certFile,
+              ...way,
+            ];
+            const { stdout, stderr } = await runTool('curl', [...flags, '-d', 'x=y', 'http://one.www.test/a?b']);
+            assert.equal(stdout, 'POST /a?b one.www.test [x=y]', `${proxy} ${way}: ${stderr}`);
+          }
+        }
+        const unknown = ['-s', '--proxy', `http://127.0.0.1:${kit.proxyPort}`, '-o', '/dev/null', '-w', '%{http_code}'];
+        assert.equal((await runTool('curl', [...unknown, 'http://nobody.test/'])).stdout, '502');
+      }),
   );
 
   test('git clones through the proxy, by absolute-form and at the front door', { skip: missingTools('git') }, () =>
