@@ -9,7 +9,7 @@ const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 describe('exit code 2: wrong usage', () => {
   const wrong: readonly (readonly [args: readonly string[], text: RegExp])[] = [
     [[], /a command is missing. See `backdial --help`/],
-    [['-v', '--', 'server'], /a command is missing. See `backdial --help`/],
+    [['-q', '--', 'server'], /a command is missing. See `backdial --help`/],
     [['sevrer'], /no command `sevrer`\. Did you mean `server`\?/],
     [['server', '--confg', 'x'], /unknown argument: confg\. See `backdial server --help`/],
     [['server', '-c'], /not enough arguments following: c/],
