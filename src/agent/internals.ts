@@ -1,5 +1,5 @@
 import type { BackoffOptions } from '../core/backoff.ts';
-import { DEFAULT_LIVENESS, type LivenessOptions } from '../tunnel/types.ts';
+import { AGENT_LIVENESS, type LivenessOptions } from '../tunnel/types.ts';
 import { type Lookup, type ResolverOptions, systemLookup } from './resolver.ts';
 
 /** The numbers of design 3.2 that no user sets; tests make them smaller and resolve names their own way. */
@@ -23,5 +23,5 @@ export const DEFAULT_INTERNALS: AgentInternals = Object.freeze({
   handshakeTimeoutMs: 10_000,
   steadyAfterMs: 10_000,
   backoff: {},
-  liveness: DEFAULT_LIVENESS,
+  liveness: AGENT_LIVENESS,
 });

@@ -3,6 +3,10 @@ import { runInNewContext } from 'node:vm';
 
 /** Between two looks, ms: a look costs some microseconds; at 3 Gbit/s 19 MB pass in the meantime. */
 const LOOK_INTERVAL_MS = 50;
+/** The same where nothing passes: looks are most of what an idle process does. */
+const IDLE_LOOK_INTERVAL_MS = 200;
+/** Less growth between two looks is nothing that passes, bytes. */
+const IDLE_BYTES = 1024 * 1024;
 /** Growth of memory outside the heap after which the young generation is collected, bytes. */
 const YOUNG_STEP_BYTES = 16 * 1024 * 1024;
 /** Growth that young collections left, after which everything is: buffers that had to wait are not young any more. */
@@ -41,8 +45,11 @@ export function collectBulkGarbage(): void {
   // A collection gives memory back a moment after it returned: what it left is the least of what is seen until the next one.
   let afterYoung = outsideHeap();
   let afterFull = afterYoung;
+  let last = afterYoung;
   const look = (): void => {
     const bytes = outsideHeap();
+    setTimeout(look, Math.abs(bytes - last) < IDLE_BYTES ? IDLE_LOOK_INTERVAL_MS : LOOK_INTERVAL_MS).unref();
+    last = bytes;
     afterYoung = Math.min(afterYoung, bytes);
     afterFull = Math.min(afterFull, bytes);
     if (bytes - afterYoung < YOUNG_STEP_BYTES) return;
@@ -51,7 +58,7 @@ export function collectBulkGarbage(): void {
     afterYoung = outsideHeap();
     if (full) afterFull = afterYoung;
   };
-  setInterval(look, LOOK_INTERVAL_MS).unref();
+  setTimeout(look, LOOK_INTERVAL_MS).unref();
 }
 
 function outsideHeap(): number {

@@ -13,8 +13,8 @@ export interface ProgramFigures {
   readonly certificates: readonly { readonly hosts: string; readonly notAfter: number }[];
 }
 
-/** A look at the event loop takes a timer; this often costs nothing that shows, ms. */
-const LOOP_RESOLUTION_MS = 50;
+/** A look at the event loop wakes the process; this often an idle one still sleeps nearly all the time, ms. */
+const LOOP_RESOLUTION_MS = 100;
 const PERCENTILES = [50, 90, 99];
 
 /** The program, its process and its event loop. */

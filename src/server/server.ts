@@ -6,7 +6,7 @@ import type { TunnelInfo } from '../core/events.ts';
 import type { MemoryStats, TunnelStats } from '../core/tunnel-stats.ts';
 import { TunnelRegistry } from '../registry/registry.ts';
 import { MemoryBudget } from '../tunnel/memory-budget.ts';
-import { DEFAULT_LIVENESS, type LivenessOptions } from '../tunnel/types.ts';
+import { type LivenessOptions, SERVER_LIVENESS } from '../tunnel/types.ts';
 import { Admission } from './admission.ts';
 import { Backends } from './backends.ts';
 import { diffServerOptions } from './change.ts';
@@ -84,7 +84,7 @@ export interface ServerInternals {
 
 /** Checks the options (`config-invalid`) and makes a server that does not listen yet. */
 export function createServer(given: ServerOptions, internals: Partial<ServerInternals> = {}): Server {
-  return new TunnelServer(resolveServerOptions(given), { liveness: DEFAULT_LIVENESS, ...internals });
+  return new TunnelServer(resolveServerOptions(given), { liveness: SERVER_LIVENESS, ...internals });
 }
 
 class TunnelServer implements Server {

@@ -5,7 +5,7 @@ import type { TargetTimeouts } from '../core/dial.ts';
 import { BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, Way } from '../core/events.ts';
 import type { TunnelStats } from '../core/tunnel-stats.ts';
-import { watchLiveness } from './liveness.ts';
+import { watchSilence } from './liveness.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SessionEnd } from './session-end.ts';
 import { serverSessionOptions } from './settings.ts';
@@ -64,7 +64,7 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
   const end = new SessionEnd(socket);
   const session = performServerHandshake(socket, serverSessionOptions(options.concurrency));
   end.watch(session);
-  const liveness = watchLiveness(session, socket, {
+  const liveness = watchSilence(session, socket, {
     ...options.liveness,
     onSilent: () => end.cut('agent-silent', 'silent'),
   });

@@ -9,63 +9,176 @@ export interface Liveness {
   stop(): void;
 }
 
+type WatchOptions = LivenessOptions & { readonly onSilent: () => void };
+
+/** A tunnel is pinged in one of so many turns of the interval, together with others: alone each would wake the process. */
+const TURNS = 10;
+/** The silence that counts is as long as so many looks. */
+const LOOKS = 5;
+/** How often a side that need not send any PING does so all the same, for the round trip, ms. */
+const ROUND_TRIP_INTERVAL_MS = 60_000;
+
 /**
- * Watches the far end of a tunnel by HTTP/2 PING and calls `onSilent`, once, when a PING went unanswered for its deadline
- * and no other byte arrived in that time. TCP keepalive could not tell: the kernel of a stopped process keeps
+ * Watches the far end of a tunnel by an HTTP/2 PING each `pingIntervalMs` and calls `onSilent`, once, when a PING went unanswered
+ * for its deadline and no other byte arrived in that time. TCP keepalive could not tell: the kernel of a stopped process keeps
  * acknowledging. Worst case from the freeze to the call: `pingIntervalMs` + `pingTimeoutMs`.
  */
-export function watchLiveness(
-  session: Http2Session,
-  socket: Socket,
-  options: LivenessOptions & { onSilent: () => void },
-): Liveness {
-  let rttMs: number | null = null;
-  let waiting: NodeJS.Timeout | null = null;
-  let answered = true;
+export function watchLiveness(session: Http2Session, socket: Socket, options: WatchOptions): Liveness {
+  const pinger = new Pinger(session, socket, options);
+  return watched(
+    pinger,
+    inTurns(options.pingIntervalMs, TURNS, () => pinger.send()),
+  );
+}
 
-  const sessionOnAnswer = (roundTripMs: number | null): void => {
-    answered = true;
-    if (waiting !== null) clearTimeout(waiting);
-    waiting = null;
-    if (roundTripMs !== null) rttMs = roundTripMs;
+/**
+ * As {@link watchLiveness}, for a side whose peer sends a PING that often: what arrives is life, so that one goes out only where
+ * nothing arrived for `pingIntervalMs`. It costs a server of thousands of idle tunnels more to answer single PINGs than
+ * to send them in turns. Worst case from the freeze to the call: 6/5 of `pingIntervalMs` + `pingTimeoutMs`.
+ */
+export function watchSilence(session: Http2Session, socket: Socket, options: WatchOptions): Liveness {
+  const pinger = new Pinger(session, socket, options);
+  const lookMs = options.pingIntervalMs / LOOKS;
+  const mostLooks = ROUND_TRIP_INTERVAL_MS / lookMs;
+  let seenBytes = 0;
+  let quietLooks = 0;
+  let looks = 0;
+  const look = (): void => {
+    const bytes = socket.bytesRead;
+    quietLooks = bytes === seenBytes ? quietLooks + 1 : 0;
+    seenBytes = bytes;
+    looks += 1;
+    if (quietLooks < LOOKS && looks < mostLooks) return;
+    quietLooks = 0;
+    looks = 0;
+    pinger.send();
   };
-  const sendPing = (): void => {
-    if (!answered || session.destroyed) return;
-    answered = !send(session, sessionOnAnswer);
-    if (!answered) awaitByte(socket.bytesRead);
-  };
-  const awaitByte = (bytesBefore: number): void => {
-    waiting = setTimeout(() => {
-      waiting = null;
-      const bytesNow = socket.bytesRead;
-      if (bytesNow !== bytesBefore) awaitByte(bytesNow);
-      else options.onSilent();
-    }, options.pingTimeoutMs);
-    waiting.unref();
-  };
+  return watched(pinger, inTurns(lookMs, 1, look));
+}
 
-  const interval = setInterval(sendPing, options.pingIntervalMs);
-  interval.unref();
-  sendPing();
+function watched(pinger: Pinger, unwatch: () => void): Liveness {
+  pinger.send();
   return {
     get rttMs() {
-      return rttMs;
+      return pinger.rttMs;
     },
     stop() {
-      clearInterval(interval);
-      if (waiting !== null) clearTimeout(waiting);
+      unwatch();
+      pinger.stop();
     },
   };
 }
 
-/** False when nothing was sent. `onAnswer` gets the round trip; null where it was not measured. */
-function send(session: Http2Session, onAnswer: (roundTripMs: number | null) => void): boolean {
+/** One PING at a time, and what becomes of it. */
+class Pinger {
+  rttMs: number | null = null;
+  readonly #session: Http2Session;
+  readonly #socket: Socket;
+  readonly #options: WatchOptions;
+  #waiting: NodeJS.Timeout | null = null;
+  #answered = true;
+  #stopped = false;
+
+  constructor(session: Http2Session, socket: Socket, options: WatchOptions) {
+    this.#session = session;
+    this.#socket = socket;
+    this.#options = options;
+  }
+
+  /** Does nothing while one is on its way. */
+  send(): void {
+    if (!this.#answered || this.#session.destroyed) return;
+    this.#answered = !sendPing(this.#session, this.#sessionOnAnswer);
+    if (!this.#answered) this.#awaitByte(this.#socket.bytesRead);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#waiting !== null) clearTimeout(this.#waiting);
+  }
+
+  /** Also that of a SETTINGS, which measures nothing. */
+  readonly #sessionOnAnswer = (error?: Error | null, roundTripMs?: number): void => {
+    this.#answered = true;
+    if (this.#waiting !== null) clearTimeout(this.#waiting);
+    this.#waiting = null;
+    if (error === null && roundTripMs !== undefined) this.rttMs = roundTripMs;
+  };
+
+  #awaitByte(bytesBefore: number): void {
+    this.#waiting = setTimeout(() => {
+      this.#waiting = null;
+      // A process that stood still runs its timers first, and reads what waits for it afterwards.
+      setImmediate(() => this.#judge(bytesBefore));
+    }, this.#options.pingTimeoutMs);
+    this.#waiting.unref();
+  }
+
+  #judge(bytesBefore: number): void {
+    if (this.#answered || this.#stopped) return;
+    const bytesNow = this.#socket.bytesRead;
+    if (bytesNow !== bytesBefore) this.#awaitByte(bytesNow);
+    else this.#options.onSilent();
+  }
+}
+
+/** False when nothing was sent. */
+function sendPing(session: Http2Session, onAnswer: (error?: Error | null, roundTripMs?: number) => void): boolean {
   // A session that is leaving may still have streams, and its peer may freeze then, but Node sends no PING on it: `ping` says
   // nothing and calls back at once. An empty SETTINGS has to be acknowledged, too (RFC 9113, section 6.5).
   if (session.closed) {
-    session.settings({}, () => onAnswer(null));
+    session.settings({}, () => onAnswer());
     return true;
   }
   // `ping` throws on a destroyed session and returns false when too many are outstanding.
-  return session.ping((error, duration) => onAnswer(error === null ? duration : null));
+  return session.ping(onAnswer);
+}
+
+/**
+ * So many that came one after the other share a turn before the next one is filled: their memory lies side by side, which is
+ * most of what a PING costs.
+ */
+const NEIGHBOURS = 64;
+
+/** What is done each `intervalMs`, in turns: one timer for all. */
+interface Round {
+  readonly turns: readonly Set<() => void>[];
+  readonly timer: NodeJS.Timeout;
+  /** Which turn is being filled. */
+  filling: number;
+}
+
+const rounds = new Map<string, Round>();
+
+/** Does `work` each `intervalMs`, in one of so many turns. Gives what ends that. */
+function inTurns(intervalMs: number, count: number, work: () => void): () => void {
+  const key = `${intervalMs}/${count}`;
+  const round = rounds.get(key) ?? startRound(intervalMs, count);
+  rounds.set(key, round);
+  const turn = turnOf(round);
+  turn.add(work);
+  return () => {
+    turn.delete(work);
+    if (rounds.get(key) !== round || round.turns.some(({ size }) => size > 0)) return;
+    clearInterval(round.timer);
+    rounds.delete(key);
+  };
+}
+
+function turnOf(round: Round): Set<() => void> {
+  const sizes = round.turns.map(({ size }) => size);
+  const least = Math.min(...sizes);
+  if ((sizes[round.filling] ?? 0) - least >= NEIGHBOURS) round.filling = sizes.indexOf(least);
+  return round.turns[round.filling] as Set<() => void>;
+}
+
+function startRound(intervalMs: number, count: number): Round {
+  const turns = Array.from({ length: count }, () => new Set<() => void>());
+  let next = 0;
+  const timer = setInterval(() => {
+    next = (next + 1) % count;
+    for (const work of turns[next] ?? []) work();
+  }, intervalMs / count);
+  timer.unref();
+  return { turns, timer, filling: 0 };
 }

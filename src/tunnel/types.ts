@@ -20,18 +20,19 @@ export interface StreamHead {
   readonly transaction: string;
 }
 
-/**
- * Deadlines of a tunnel. A frozen peer is to be known within 10 s of its last byte: 5 s until the PING, 4.5 s for its answer,
- * the rest for a busy machine. Tests make them shorter.
- */
+/** Deadlines of a tunnel. A frozen peer is to be known within 10 s of its last byte. Tests make them shorter. */
 export interface LivenessOptions {
-  /** How often a PING is sent, ms. */
+  /** A server: how often a PING is sent. An agent: after how long a silence. Ms. */
   readonly pingIntervalMs: number;
   /** Starts with a PING; ends with its answer or with any byte of the peer. */
   readonly pingTimeoutMs: number;
 }
 
-export const DEFAULT_LIVENESS: LivenessOptions = { pingIntervalMs: 5_000, pingTimeoutMs: 4_500 };
+/** 5 s until the PING, 4.5 s for its answer, the rest for a busy machine. */
+export const SERVER_LIVENESS: LivenessOptions = { pingIntervalMs: 5_000, pingTimeoutMs: 4_500 };
+
+/** The server's PING mostly comes first. 5 s of silence, up to 1 s until it is seen, 3.5 s for the answer. */
+export const AGENT_LIVENESS: LivenessOptions = { pingIntervalMs: 5_000, pingTimeoutMs: 3_500 };
 
 /**
  * What an agent says in an ALTSVC frame when its targets changed: what the server keeps of before is not valid any more (RFC

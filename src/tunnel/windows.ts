@@ -104,7 +104,6 @@ export class WindowTuner implements Holder {
     this.#budget = options.budget;
     this.#liveness = options.liveness;
     this.#budget.add(this);
-    lookAt(this);
   }
 
   get stats(): WindowStats {
@@ -122,6 +121,7 @@ export class WindowTuner implements Holder {
 
   /** A stream was added: its share of the memory may be smaller than the window. */
   streamAdded(): void {
+    if (this.#streams.size === 1 && !this.#awake && !this.#stopped) lookAt(this);
     const largest = this.#largestWindow();
     if (this.#streamWindow > largest) this.#apply(largest);
   }
@@ -138,8 +138,12 @@ export class WindowTuner implements Holder {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
-  /** Wakes the tuner when bytes arrived since the last look. */
+  /** Wakes the tuner when bytes arrived since the last look. A tunnel without streams gets nothing but PINGs: not looked at. */
   look(): void {
+    if (this.#streams.size === 0 && this.#noted === 0) {
+      sleeping.delete(this);
+      return;
+    }
     const bytes = this.#socket.bytesRead;
     if (bytes === this.#seenBytes && this.#noted === 0) return;
     this.#note();

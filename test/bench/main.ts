@@ -7,6 +7,7 @@ import { exposures } from './exposures.ts';
 import { guardedCpu } from './guarded-cpu.ts';
 import { httpsCpu } from './https-cpu.ts';
 import { idleMemory } from './idle-memory.ts';
+import { idleTunnels } from './idle-tunnels.ts';
 import { library } from './library.ts';
 import { libraryFetch } from './library-fetch.ts';
 import { loginStorm } from './login-storm.ts';
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   shortConnections,
   transferMemory,
   idleMemory,
+  idleTunnels,
   stalledReaders,
   manyStalledReaders,
   bulk,

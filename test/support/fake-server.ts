@@ -4,7 +4,7 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { MemoryBudget } from '../../src/tunnel/memory-budget.ts';
 import { answerHandshake, type HandshakeRequest, readHandshake } from '../../src/tunnel/server-handshake.ts';
 import { ServerTunnel } from '../../src/tunnel/server-session.ts';
-import { DEFAULT_LIVENESS } from '../../src/tunnel/types.ts';
+import { SERVER_LIVENESS } from '../../src/tunnel/types.ts';
 import { type TestCertificate, testCertificate } from './certificates.ts';
 import { listenOn } from './listen-on.ts';
 import { eventually } from './within.ts';
@@ -113,7 +113,7 @@ export class FakeServer {
         new ServerTunnel(socket, {
           info,
           streamPerVisitor: false,
-          liveness: DEFAULT_LIVENESS,
+          liveness: SERVER_LIVENESS,
           dialTimeoutMs: 5_000,
           budget: new MemoryBudget({ tunnelMemoryBytes: 67_108_864, memoryBytes: 536_870_912 }),
         }),

@@ -4,7 +4,7 @@ import { createServer as createTlsServer, type TLSSocket, connect as tlsConnect 
 import { type AgentTunnel, type IncomingStream, serveTunnel } from '../../src/tunnel/agent-session.ts';
 import { MemoryBudget } from '../../src/tunnel/memory-budget.ts';
 import { ServerTunnel } from '../../src/tunnel/server-session.ts';
-import { DEFAULT_LIVENESS, type LivenessOptions } from '../../src/tunnel/types.ts';
+import { type LivenessOptions, SERVER_LIVENESS } from '../../src/tunnel/types.ts';
 import { testAuthority, testCertificate } from './certificates.ts';
 
 /** Both ends of one tunnel over real TLS on loopback, without any handshake of Backdial. */
@@ -47,7 +47,7 @@ export async function turnedPair(
   const [secured] = await Promise.all([once(tlsServer, 'secureConnection'), once(agentTls, 'secureConnect')]);
   const serverTls = secured[0] as TLSSocket;
   serverTls.on('error', () => {});
-  const liveness = options.liveness ?? DEFAULT_LIVENESS;
+  const liveness = options.liveness ?? SERVER_LIVENESS;
   const limits = { tunnelMemoryBytes: options.memoryBytes ?? 67_108_864, memoryBytes: 536_870_912 };
   const budget = options.budget ?? new MemoryBudget(limits);
   const concurrency = options.concurrency ?? 1000;

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { createServer as createTlsServer, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type AgentTunnel, serveTunnel } from '../../src/tunnel/agent-session.ts';
 import { MemoryBudget } from '../../src/tunnel/memory-budget.ts';
-import { DEFAULT_LIVENESS } from '../../src/tunnel/types.ts';
+import { AGENT_LIVENESS } from '../../src/tunnel/types.ts';
 import { testCertificate } from '../support/certificates.ts';
 import { within } from '../support/within.ts';
 
@@ -60,7 +60,7 @@ async function withBareServer(
     });
   const agent = serveTunnel(socket, {
     concurrency,
-    liveness: DEFAULT_LIVENESS,
+    liveness: AGENT_LIVENESS,
     budget: new MemoryBudget({ tunnelMemoryBytes: 67_108_864, memoryBytes: 536_870_912 }),
     onStream: (stream) => stream.accept({ readMs: 0, writeMs: 0 }).on('error', () => {}),
   });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Http2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { watchLiveness } from '../../src/tunnel/liveness.ts';
+import { watchLiveness, watchSilence } from '../../src/tunnel/liveness.ts';
 import { FaultyLink } from '../support/faulty-link.ts';
 import { turnedPair } from '../support/turned-pair.ts';
 
@@ -81,4 +82,42 @@ test('traffic counts as life while a PING is still on its way', async () => {
     pair.close();
     for (const link of links) await link.close();
   }
+});
+
+test('a side that is pinged sends no PING of its own: only after a silence, and once a minute for the round trip', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'setImmediate'] });
+  let pings = 0;
+  let isDead = false;
+  let answer = (): void => {};
+  const ping = (onAnswer: (error: Error | null, durationMs: number) => void): boolean => {
+    pings += 1;
+    answer = () => onAnswer(null, 7);
+    return true;
+  };
+  const socket = { bytesRead: 0 };
+  const [session, peer] = [{ destroyed: false, closed: false, ping } as unknown as Http2Session, socket as Socket];
+  const onSilent = (): void => {
+    isDead = true;
+  };
+  const liveness = watchSilence(session, peer, { pingIntervalMs: 5_000, pingTimeoutMs: 3_500, onSilent });
+  const pass = (seconds: number, isHeard: boolean): void => {
+    for (let second = 1; second <= seconds; second += 1) {
+      if (isHeard && second % 5 === 0) socket.bytesRead += 17;
+      t.mock.timers.tick(1_000);
+    }
+  };
+  assert.equal(pings, 1);
+  answer();
+  assert.equal(liveness.rttMs, 7);
+  pass(55, true);
+  assert.equal(pings, 1, 'what arrives is life');
+  pass(5, true);
+  assert.equal(pings, 2, 'once a minute');
+  answer();
+  pass(6, false);
+  assert.equal(pings, 3, 'after a silence');
+  assert.equal(isDead, false);
+  pass(4, false);
+  assert.equal(isDead, true, 'within 10 s of the last byte');
+  liveness.stop();
 });
