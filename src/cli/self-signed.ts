@@ -3,7 +3,6 @@ import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
 import { pinOf } from '../net/pin.ts';
-import { makeSelfSigned } from '../pki/self-signed.ts';
 
 /** The certificate of a server that was given none. */
 export interface SelfSigned {
@@ -35,6 +34,8 @@ export async function keepSelfSigned(state: string, hosts: readonly string[]): P
       if (kept === null) throw new Error('it does not hold a certificate and its key; put it back or remove it');
       if (new X509Certificate(kept.cert).validToDate.getTime() > Date.now()) return { ...kept, created: false };
     }
+    // Its library takes longer to load than many a configuration to read, and is needed once in ten years.
+    const { makeSelfSigned } = await import('../pki/self-signed.ts');
     const { cert, key } = await makeSelfSigned({ hosts: [...hosts], days: DAYS });
     await writeAtomically(state, file, `${key.trimEnd()}\n${cert.trimEnd()}\n`);
     return { cert, key, pin: pinOf(cert), created: true };

@@ -6,7 +6,7 @@ export const GOOD_SECRET_BYTES = 16;
 export const DEFAULT_ROUNDS = 5_000;
 /** Fewest rounds that SHA-512-crypt has. */
 export const MIN_ROUNDS = 1_000;
-/** Most rounds that are accepted: about 0.2 s of one core for each check. */
+/** Most rounds that are accepted: about 0.1 s of one core for each check. */
 export const MAX_ROUNDS = 100_000;
 
 /** A SHA-512-crypt hash taken apart. */

@@ -3,11 +3,14 @@ import * as https from 'node:https';
 import { fileURLToPath } from 'node:url';
 import { hashSecret } from '../../src/server/sha512-crypt.ts';
 import { testAuthority } from '../support/certificates.ts';
-import { type Backdial, DOMAIN, startBackdial } from './backdial.ts';
+import { type Backdial, startBackdial } from './backdial.ts';
 import { type Bench, figure } from './bench.ts';
 import { ratios } from './compare-loads.ts';
+import { login } from './login.ts';
 import { startTarget } from './nginx.ts';
+import { startProgram } from './program.ts';
 
+const WRONG_LOGINS = fileURLToPath(new URL('./wrong-logins.ts', import.meta.url));
 const LAG_PROBE = fileURLToPath(new URL('./lag-probe.ts', import.meta.url));
 /** Requests a second of those who know the password. */
 const HONEST = 200;
@@ -59,7 +62,7 @@ async function honest({ httpsPort }: Backdial, seconds: number): Promise<number>
     const wait = start + (i * 1_000) / HONEST - performance.now();
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     const sent = performance.now();
-    const answered = ask(httpsPort, agent, 'user:the right one').then((status) => {
+    const answered = login(httpsPort, agent, 'user:the right one', testAuthority().cert).then((status) => {
       if (status !== 200) throw new Error(`the right login was answered with ${status}`);
       times.push(performance.now() - sent);
     });
@@ -72,45 +75,15 @@ async function honest({ httpsPort }: Backdial, seconds: number): Promise<number>
 
 /** Wrong logins until the returned function is called, which tells how they were answered. */
 function startStorm(port: number): () => Promise<Map<number, number>> {
-  const statuses = new Map<number, number>();
-  const agents = Array.from({ length: 101 }, (_, i) => {
-    return new https.Agent({ keepAlive: true, localAddress: i === 0 ? '127.0.1.1' : `127.0.2.${i}`, maxSockets: 4 });
-  });
-  const asked = new Set<Promise<void>>();
-  let count = 0;
-  const attempt = (agent: https.Agent): void => {
-    count += 1;
-    const one = ask(port, agent, `user:wrong ${count}`)
-      .then((status) => void statuses.set(status, (statuses.get(status) ?? 0) + 1))
-      .catch(() => {})
-      .finally(() => asked.delete(one));
-    asked.add(one);
-  };
-  let turn = 0;
-  const timer = setInterval(() => {
-    const [first, ...others] = agents as [https.Agent, ...https.Agent[]];
-    attempt(first);
-    attempt(others[turn % others.length] as https.Agent);
-    turn += 1;
-  }, 10);
+  const args = [WRONG_LOGINS, String(port), testAuthority().certFile];
+  const program = startProgram('wrong logins', process.execPath, args, { ipc: true });
   return async () => {
-    clearInterval(timer);
-    await Promise.all(asked);
-    for (const agent of agents) agent.destroy();
-    return statuses;
+    const answer = once(program.child, 'message');
+    program.child.send('end');
+    const [statuses] = (await answer) as [[number, number][]];
+    await program[Symbol.asyncDispose]();
+    return new Map(statuses);
   };
-}
-
-function ask(port: number, agent: https.Agent, login: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const tls = { servername: DOMAIN, ca: testAuthority().cert };
-    const headers = { host: DOMAIN, authorization: `Basic ${Buffer.from(login).toString('base64')}` };
-    const request = https.get({ host: '127.0.0.1', port, agent, headers, ...tls }, (response) => {
-      response.resume();
-      response.on('end', () => resolve(response.statusCode ?? 0));
-    });
-    request.on('error', reject);
-  });
 }
 
 async function lagOf({ server }: Backdial): Promise<number> {
