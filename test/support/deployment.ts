@@ -14,6 +14,8 @@ import { within } from './within.ts';
 export interface DeploymentOptions {
   /** The port of a target that the test has; without it there is one in a process of its own, {@link TARGET_PROGRAM}. */
   readonly targetPort?: number;
+  /** Both have their API open, see {@link Deployment.metrics}. Default false. */
+  readonly metrics?: boolean;
 }
 
 /** Server, agent and target as programs of their own, joined by a link of this process: all can be killed and started again. */
@@ -44,7 +46,8 @@ export class Deployment {
   static async start(options: DeploymentOptions = {}): Promise<Deployment> {
     const [frontDoor, tcp] = [await steadyPort(), await steadyPort()];
     const ownTarget = options.targetPort === undefined;
-    const ports = { frontDoor, tcp, target: options.targetPort ?? (await steadyPort()), ownTarget };
+    const api = options.metrics === true ? { server: await steadyPort(), agent: await steadyPort() } : null;
+    const ports = { frontDoor, tcp, target: options.targetPort ?? (await steadyPort()), ownTarget, api };
     const link = await FaultyLink.to(ports.frontDoor);
     const folder = mkdtempSync(join(tmpdir(), 'backdial-test-'));
     writeFiles(folder, ports, link.port);
@@ -93,6 +96,17 @@ export class Deployment {
     }
   }
 
+  /** What server or agent counts now: gives the value of a metric, summed over its series whose labels hold `label`. */
+  async metrics(kind: 'server' | 'agent'): Promise<(name: string, label?: string) => number> {
+    if (this.#ports.api === null) throw new Error('this deployment was started without metrics');
+    const response = await fetch(`http://127.0.0.1:${this.#ports.api[kind]}/metrics`);
+    const lines = (await response.text()).split('\n');
+    return (name, label = '') =>
+      lines
+        .filter((line) => line.startsWith(name) && line.includes(label))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  }
+
   /** What server and agent have logged since they were started. */
   output(): string {
     const [server, agent] = [this.#server.output(), this.#agent.output()];
@@ -136,19 +150,22 @@ interface Ports {
   readonly tcp: number;
   readonly target: number;
   readonly ownTarget: boolean;
+  readonly api: Readonly<Record<'server' | 'agent', number>> | null;
 }
 
 function writeFiles(folder: string, ports: Ports, linkPort: number): void {
   const common = { domains: 'domains', state: 'state', log: { level: 'info', system: 'console', access: null } };
   const { certFile, keyFile } = testCertificate();
+  const { api } = ports;
   const files = {
     'server/server.json5': {
       ...common,
+      ...(api === null ? {} : { admin: { listen: `127.0.0.1:${api.server}` } }),
       listen: [`127.0.0.1:${ports.frontDoor}`],
       certificates: [{ hosts: ['*'], cert: certFile, key: keyFile }],
     },
     [`server/domains/${DOMAIN}.json5`]: { active: true, secret: SECRET, listen: [`127.0.0.1:${ports.tcp}`] },
-    'agent/agent.json5': common,
+    'agent/agent.json5': { ...common, ...(api === null ? {} : { api: { listen: `127.0.0.1:${api.agent}` } }) },
     [`agent/domains/${DOMAIN}.json5`]: {
       active: true,
       secret: SECRET,
