@@ -5,35 +5,46 @@ import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Framing } from './head-check.ts';
 import { fieldsByName } from './http2-fields.ts';
 
-/** An exchange over a stream of node:http2, from the `stream` event alone. */
+/** What is known of a stream when it comes. */
+export interface Http2ExchangeOptions {
+  readonly method: string;
+  /** The request's HEADERS had END_STREAM. */
+  readonly ended: boolean;
+  /** As in HTTP/1. */
+  readonly writeMs: number;
+  /** Told once, when the stream closed. */
+  readonly onClosed: () => void;
+}
+
+/**
+ * An exchange over a stream of node:http2, from the `stream` event alone; the stream has an `error` listener.
+ *
+ * Node's handle of a stream, and all that hangs on it, outlives every young collection, for the handle was changed: what is
+ * kept here until the next full one is as little as can be. So there are listeners only where something is waited for.
+ */
 export class Http2Exchange implements Exchange {
   readonly version = '2';
   handler: ExchangeHandler | null = null;
   gone: BackdialError | null = null;
   readonly #stream: ServerHttp2Stream;
-  readonly #writeMs: number;
-  readonly #head: boolean;
-  readonly #bodyEnded: boolean;
-  #trailers: string[] = [];
+  readonly #options: Http2ExchangeOptions;
+  #trailers: readonly string[] = NONE;
   #requestTrailers: string[] = [];
   #bodyStarted = false;
   #bodyOver = false;
+  #watches = false;
   #done = false;
 
-  /** `ended`: the request's HEADERS had END_STREAM. `writeMs` as in HTTP/1. */
-  constructor(stream: ServerHttp2Stream, method: string, ended: boolean, writeMs: number) {
+  constructor(stream: ServerHttp2Stream, options: Http2ExchangeOptions) {
     this.#stream = stream;
-    this.#writeMs = writeMs;
-    this.#head = method === 'HEAD';
-    this.#bodyEnded = ended;
-    stream.on('error', this.#streamOnError);
-    stream.on('close', this.#streamOnClose);
-    stream.on('drain', this.#streamOnDrain);
-    stream.on('timeout', this.#streamOnTimeout);
-    if (ended) return;
+    this.#options = options;
+    stream.on('close', () => this.#streamOnClose());
+    if (options.ended) return;
     // From the start: an empty body ends, and trailers come, whether or not anyone reads.
-    stream.on('trailers', this.#streamOnTrailers);
-    stream.on('end', this.#streamOnEnd);
+    stream.on('trailers', (_headers: unknown, _flags: number, raw: string[]) => {
+      this.#requestTrailers = raw;
+    });
+    stream.on('end', () => this.#streamOnEnd());
   }
 
   get responded(): boolean {
@@ -43,7 +54,7 @@ export class Http2Exchange implements Exchange {
   startBody(): void {
     const stream = this.#stream;
     this.#bodyStarted = true;
-    stream.on('data', this.#streamOnData);
+    stream.on('data', (chunk: Buffer) => this.handler?.exchangeData(chunk));
     if (this.#bodyOver) process.nextTick(() => this.handler?.exchangeBodyEnd(this.#requestTrailers));
   }
 
@@ -70,16 +81,22 @@ export class Http2Exchange implements Exchange {
     const bodyless = framing === 'none' || framing === 0;
     // Where the visitor has ended its side, Node closes the stream when END_STREAM goes out, before `finish`, or when the
     // visitor cancels, and both look alike. This event comes only once all was sent.
-    const waitForTrailers = framing === 'chunked' || !this.#bodyEnded;
-    if (waitForTrailers) this.#stream.on('wantTrailers', this.#streamOnWantTrailers);
-    this.#stream.respond(http2Head(status, headers), responseOptions(bodyless, waitForTrailers));
+    const waitForTrailers = framing === 'chunked' || !this.#options.ended;
+    if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#streamOnWantTrailers());
+    this.#respond(http2Head(status, headers), responseOptions(bodyless, waitForTrailers));
+  }
+
+  #respond(head: string[], options: ServerStreamResponseOptions): void {
+    this.#stream.respond(head, options);
+    // Node keeps it with the stream, and does not look at it again.
+    head.length = 0;
   }
 
   write(chunk: Buffer): boolean {
     // 205 and HEAD have no body in HTTP/2, whatever the target sent; Node has ended the stream by itself.
     if (this.#closed || this.#stream.writableEnded) return true;
     const room = this.#stream.write(chunk);
-    if (!room) this.#stream.setTimeout(this.#writeMs);
+    if (!room) this.#watch();
     return room;
   }
 
@@ -92,10 +109,10 @@ export class Http2Exchange implements Exchange {
   answer(status: number, headers: string[], body: Buffer, _close: boolean): void {
     if (this.#closed) return;
     const stream = this.#stream;
-    const bodyless = this.#head || body.length === 0;
-    stream.respond(http2Head(status, headers), responseOptions(bodyless, false));
+    const bodyless = this.#options.method === 'HEAD' || body.length === 0;
+    this.#respond(http2Head(status, headers), responseOptions(bodyless, false));
     if (!bodyless) this.#endStream(body);
-    if (this.#bodyEnded) return;
+    if (this.#options.ended) return;
     stream.resume();
     this.#closeWhenSent();
   }
@@ -116,10 +133,7 @@ export class Http2Exchange implements Exchange {
     const stream = this.#stream;
     this.#done = true;
     // RFC 8441, section 5: 200 where HTTP/1.1 says 101.
-    stream.respond(http2Head(200, headers), responseOptions(false, false));
-    stream.setTimeout(0);
-    stream.off('drain', this.#streamOnDrain);
-    stream.off('timeout', this.#streamOnTimeout);
+    this.#respond(http2Head(200, headers), responseOptions(false, false));
     return stream;
   }
 
@@ -127,7 +141,24 @@ export class Http2Exchange implements Exchange {
   #endStream(last: Buffer | null): void {
     const stream = this.#stream;
     if (!stream.writableEnded) stream.end(last ?? undefined);
-    if (stream.writableLength > 0) stream.setTimeout(this.#writeMs);
+    if (stream.writableLength > 0) this.#watch();
+  }
+
+  /** Bytes wait for the visitor. */
+  #watch(): void {
+    const stream = this.#stream;
+    stream.setTimeout(this.#options.writeMs);
+    if (this.#watches) return;
+    this.#watches = true;
+    stream.on('drain', () => {
+      stream.setTimeout(0);
+      this.handler?.exchangeDrain();
+    });
+    stream.on('timeout', () => {
+      const error = new BackdialError('visitor-stalled');
+      this.#lose(error);
+      this.abort(error);
+    });
   }
 
   /** RFC 9113, section 8.1: a complete response may be followed by RST_STREAM with NO_ERROR: stop sending. */
@@ -148,41 +179,21 @@ export class Http2Exchange implements Exchange {
     if (!this.#done) this.handler?.exchangeGone(error);
   }
 
-  readonly #streamOnData = (chunk: Buffer): void => this.handler?.exchangeData(chunk);
-
-  readonly #streamOnTrailers = (_headers: unknown, _flags: number, raw: string[]): void => {
-    this.#requestTrailers = raw;
-  };
-
-  readonly #streamOnEnd = (): void => {
+  #streamOnEnd(): void {
     // A reset stream says `end` too.
     if (this.#stream.aborted || this.#stream.rstCode !== 0) return;
     this.#bodyOver = true;
     if (this.#bodyStarted) this.handler?.exchangeBodyEnd(this.#requestTrailers);
-  };
+  }
 
-  readonly #streamOnDrain = (): void => {
-    this.#stream.setTimeout(0);
-    this.handler?.exchangeDrain();
-  };
-
-  readonly #streamOnTimeout = (): void => {
-    const error = new BackdialError('visitor-stalled');
-    this.#lose(error);
-    this.abort(error);
-  };
-
-  readonly #streamOnWantTrailers = (): void => {
+  #streamOnWantTrailers(): void {
     const { destroyed, closed } = this.#stream;
     if (!destroyed && !closed) this.#stream.sendTrailers(fieldsByName(this.#trailers));
-  };
+  }
 
-  readonly #streamOnError = (error: Error): void => {
-    this.#lose(new BackdialError('visitor-reset', error.message, { cause: error }));
-  };
-
-  readonly #streamOnClose = (): void => {
+  #streamOnClose(): void {
     const stream = this.#stream;
+    this.#options.onClosed();
     if (stream.writableFinished && !stream.aborted) {
       if (this.gone !== null || this.#done) return;
       this.#done = true;
@@ -192,10 +203,14 @@ export class Http2Exchange implements Exchange {
       this.gone = new BackdialError('visitor-reset', 'the stream was closed in mid-request');
       this.handler.exchangeGone(this.gone);
     } else {
-      this.#lose(new BackdialError('visitor-reset', `RST_STREAM code ${stream.rstCode ?? 0}`));
+      const { errored, rstCode } = stream;
+      const detail = errored?.message ?? `RST_STREAM code ${rstCode ?? 0}`;
+      this.#lose(new BackdialError('visitor-reset', detail, { cause: errored ?? undefined }));
     }
-  };
+  }
 }
+
+const NONE: readonly string[] = [];
 
 /** Names in lower case; the order stays. Node takes the array as it is. */
 function http2Head(status: number, headers: readonly string[]): string[] {

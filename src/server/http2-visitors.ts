@@ -45,6 +45,8 @@ interface Session {
   readonly ending: Deadline;
   streams: number;
   requests: number;
+  /** To be called as each stream closed. */
+  readonly onClosed: () => void;
 }
 
 /** Visitors that speak HTTP/2: a node:http2 server that never listens and is handed TLS sockets. */
@@ -115,7 +117,8 @@ export class Http2Visitors {
     const { idleTimeoutMs, readTimeoutMs } = this.#given.options;
     const idle = new Deadline(() => this.#sessionOnIdle(session));
     const ending = new Deadline(() => arriving.socket.destroy());
-    const state: Session = { ...arriving, idle, ending, streams: 0, requests: 0 };
+    const onClosed = (): void => this.#streamOnClosed(session, state);
+    const state: Session = { ...arriving, idle, ending, streams: 0, requests: 0, onClosed };
     this.#sessions.set(session, state);
     arriving.socket.once('finish', () => ending.arm(ENDING_MS));
     session.on('close', () => {
@@ -161,20 +164,21 @@ export class Http2Visitors {
     state.streams += 1;
     state.requests += 1;
     state.idle.disarm();
-    stream.on('close', () => {
-      state.streams -= 1;
-      if (state.streams > 0) return;
-      if (session.closed) this.#end(session, state);
-      else state.idle.arm(this.#given.options.idleTimeoutMs);
-    });
-    this.#serve(stream, state.connection, flags, raw);
+    this.#serve(stream, state, flags, raw);
   };
 
-  #serve(stream: ServerHttp2Stream, connection: VisitorConnection, flags: number, raw: string[]): void {
+  #streamOnClosed(session: ServerHttp2Session, state: Session): void {
+    state.streams -= 1;
+    if (state.streams > 0) return;
+    if (session.closed) this.#end(session, state);
+    else state.idle.arm(this.#given.options.idleTimeoutMs);
+  }
+
+  #serve(stream: ServerHttp2Stream, { connection, onClosed }: Session, flags: number, raw: string[]): void {
     const { maxHeaderBytes, writeTimeoutMs } = this.#given.options;
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     const method = pseudoOf(raw, ':method');
-    const exchange = new Http2Exchange(stream, method, ended, writeTimeoutMs);
+    const exchange = new Http2Exchange(stream, { method, ended, writeMs: writeTimeoutMs, onClosed });
     const tooLarge = maxHeaderBytes > 0 && sizeOf(raw) > maxHeaderBytes;
     const head = tooLarge ? 'headers-too-large' : checkHttp2Head(raw, ended, VISITOR_RULES);
     void this.#given.router.serve({
