@@ -2,6 +2,7 @@ import { lstat, readdir, readlink, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isDomainFileName } from './domain-folder.ts';
 import type { ConfigSources } from './findings.ts';
+import { mountPoints } from './mounts.ts';
 
 /** Links that are followed on the way to one file; the kernel follows as many. */
 const MAX_LINKS = 40;
@@ -14,6 +15,11 @@ export interface Place {
   readonly names: Set<string>;
   /** Every domain file counts, those to come included. */
   domains: boolean;
+  /**
+   * Those of its files that are mounted (a container's secret, `-v file:file`): what is written to them is told to who watches
+   * them or their folder elsewhere, not to who watches this one.
+   */
+  readonly mounted: Set<string>;
 }
 
 /** By the folder's own path, without links. */
@@ -23,11 +29,16 @@ export type Places = ReadonlyMap<string, Place>;
  * Where the files of a configuration can change: not only in their own folders, but wherever something that leads to them
  * can be replaced (a link of certbot's, `current` of a release, `..data` of a Kubernetes volume, a folder that is moved).
  */
-export async function findPlaces({ files, folders }: ConfigSources): Promise<Places> {
+export async function findPlaces({ files, folders }: ConfigSources, mounts = mountPoints()): Promise<Places> {
   const finder = new PlaceFinder();
   for (const folder of folders) await finder.addFolder(resolve(folder));
   for (const file of files) await finder.addFile(resolve(file));
-  return finder.finish();
+  return finder.finish(mounts);
+}
+
+/** Files that have to be watched themselves. */
+export function mountedFiles(places: Places): string[] {
+  return Array.from(places).flatMap(([folder, { mounted }]) => Array.from(mounted, (name) => join(folder, name)));
 }
 
 /** Whether a change of the entry `path` can be one of the configuration. */
@@ -47,7 +58,9 @@ export function samePlaces(a: Places, b: Places): boolean {
       other?.identity === place.identity &&
       other.domains === place.domains &&
       other.names.size === place.names.size &&
-      place.names.isSubsetOf(other.names)
+      place.names.isSubsetOf(other.names) &&
+      other.mounted.size === place.mounted.size &&
+      place.mounted.isSubsetOf(other.mounted)
     );
   });
 }
@@ -76,8 +89,11 @@ class PlaceFinder {
     if (target !== null && links < MAX_LINKS) await this.addFile(target, links + 1);
   }
 
-  async finish(): Promise<Places> {
+  async finish(mounts: ReadonlySet<string>): Promise<Places> {
     for (const [folder, place] of this.#places) place.identity = await identityOf(folder);
+    for (const path of mounts) {
+      if (matters(this.#places, path) && (await isFile(path))) this.#place(dirname(path)).mounted.add(basename(path));
+    }
     return this.#places;
   }
 
@@ -108,7 +124,7 @@ class PlaceFinder {
   #place(folder: string): Place {
     let place = this.#places.get(folder);
     if (place === undefined) {
-      place = { identity: null, names: new Set(), domains: false };
+      place = { identity: null, names: new Set(), domains: false, mounted: new Set() };
       this.#places.set(folder, place);
     }
     return place;
@@ -123,4 +139,11 @@ async function identityOf(folder: string): Promise<string | null> {
   } catch {
     return null;
   }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isFile(),
+    () => false,
+  );
 }

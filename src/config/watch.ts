@@ -1,9 +1,10 @@
 import { once } from 'node:events';
+import { type FSWatcher as FileWatcher, watch as watchFile } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FSWatcher, watch } from 'chokidar';
 import type { ConfigSources } from './findings.ts';
-import { findPlaces, matters, type Places, samePlaces } from './watch-places.ts';
+import { findPlaces, matters, mountedFiles, type Places, samePlaces } from './watch-places.ts';
 
 /** Long enough for a writer to come to its next byte, short enough for a change to be live within a second. */
 const QUIET_MS = 250;
@@ -21,6 +22,8 @@ export interface WatchOptions {
   readonly onError: (error: Error) => void;
   /** Starts with a change, and again with the next; ends with `onChange`. Default 250 ms. */
   readonly quietMs?: number;
+  /** Where something is mounted. Default: what the system says. */
+  readonly mounts?: () => ReadonlySet<string>;
 }
 
 /** Watches the files of a configuration, whichever way they are replaced. */
@@ -29,6 +32,7 @@ export class ConfigWatch {
   readonly #quietMs: number;
   #places: Places = new Map();
   #watcher: FSWatcher | null = null;
+  #mounted: FileWatcher[] = [];
   #timer: NodeJS.Timeout | undefined;
   /** When the first change came that was not told yet. */
   #since: number | null = null;
@@ -44,12 +48,13 @@ export class ConfigWatch {
    * `onChange`. Not to be called again before it has resolved.
    */
   async follow(sources: ConfigSources): Promise<void> {
-    const places = await findPlaces(sources);
+    const places = await findPlaces(sources, this.#options.mounts?.());
     if (this.#closed.signal.aborted || samePlaces(this.#places, places)) return;
     this.#places = places;
     const before = this.#watcher;
     const watcher = this.#watch(Array.from(places.keys()).filter((folder) => places.get(folder)?.identity !== null));
     this.#watcher = watcher;
+    this.#watchMounted(mountedFiles(places));
     const isLate = await this.#isLate(Promise.all([before?.close(), once(watcher, 'ready')]));
     // Whatever it waits for: the next look makes another one.
     if (isLate) this.#places = new Map();
@@ -60,6 +65,7 @@ export class ConfigWatch {
   async close(): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#timer);
+    this.#watchMounted([]);
     await this.#watcher?.close();
   }
 
@@ -95,6 +101,19 @@ export class ConfigWatch {
     });
     watcher.on('error', (error) => this.#options.onError(error instanceof Error ? error : new Error(String(error))));
     return watcher;
+  }
+
+  #watchMounted(files: readonly string[]): void {
+    for (const watcher of this.#mounted) watcher.close();
+    this.#mounted = files.flatMap((file) => {
+      try {
+        const watcher = watchFile(file, { persistent: false }, () => this.#touch());
+        return [watcher.on('error', (error) => this.#options.onError(error))];
+      } catch {
+        // It is gone: the look at the end of `follow` finds out.
+        return [];
+      }
+    });
   }
 
   #onEvent(path: string): void {

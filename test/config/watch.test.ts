@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, chmod, cp, mkdir, open, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, cp, link, mkdir, open, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,7 +33,7 @@ function domain(concurrency: number): string {
 async function following(
   files: Readonly<Record<string, string>>,
   body: (follower: Follower) => Promise<void>,
-  { main = 'server.json5', prepare = async (_folder: string) => {} } = {},
+  { main = 'server.json5', prepare = async (_folder: string) => {}, mounts = (_folder: string): string[] => [] } = {},
 ): Promise<void> {
   await withFolder(files, async (folder) => {
     await prepare(folder);
@@ -52,6 +52,7 @@ async function following(
         running = running.then(look);
       },
       onError: (error) => assert.fail(error),
+      mounts: () => new Set(mounts(folder)),
     });
     const concurrency = () =>
       loaded.ok ? loaded.config.options.domains.find(({ name }) => name === 'a.test')?.concurrency : null;
@@ -231,6 +232,25 @@ describe('a change of what leads to a file is seen', { concurrency: true }, () =
       await writeFile(join(folder, 'domains/a.test.json5'), domain(3));
       await sees(3);
     }));
+
+  test('a file that is mounted, which is changed by its other name', () =>
+    following(
+      { ...SIMPLE, 'host/a.json5': domain(2) },
+      async ({ folder, sees }) => {
+        // For who watches the folder a second link is as a mount is: it is told nothing.
+        await writeFile(join(folder, 'host/a.json5'), domain(3));
+        await sees(3);
+        await writeFile(join(folder, 'host/a.json5'), domain(4));
+        await sees(4);
+      },
+      {
+        async prepare(folder) {
+          await rm(join(folder, 'domains/a.test.json5'));
+          await link(join(folder, 'host/a.json5'), join(folder, 'domains/a.test.json5'));
+        },
+        mounts: (folder) => [folder, join(folder, 'domains'), join(folder, 'domains/a.test.json5'), '/proc'],
+      },
+    ));
 
   test('a folder that another one takes the place of', () =>
     following({ ...SIMPLE, 'next/a.test.json5': domain(2) }, async ({ folder, sees }) => {
