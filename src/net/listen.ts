@@ -30,6 +30,8 @@ export interface ListenOptions extends BindOptions {
   readonly noDelay?: boolean;
   /** Default false: a FIN of the peer ends the socket. */
   readonly allowHalfOpen?: boolean;
+  /** What a socket takes before `write` says that it has enough, bytes. Default: Node's 64 kB. */
+  readonly highWaterMark?: number;
   /** Idle time before the kernel probes a peer, ms. Default 60,000. */
   readonly keepAliveMs?: number;
 }
@@ -46,6 +48,7 @@ export function listenOn(address: ListenAddress, options: ListenOptions): Promis
   const server = net.createServer({
     noDelay: options.noDelay ?? true,
     allowHalfOpen: options.allowHalfOpen ?? false,
+    ...(options.highWaterMark === undefined ? {} : { highWaterMark: options.highWaterMark }),
     keepAlive: true,
     keepAliveInitialDelay: options.keepAliveMs ?? 60_000,
   });

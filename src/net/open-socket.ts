@@ -2,6 +2,7 @@ import net, { type Socket } from 'node:net';
 import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import { keepRawSocket } from './reset.ts';
+import { SPLICED_BYTES, sharedReads } from './shared-reads.ts';
 
 /** What bounds the opening of a connection. */
 export interface OpenOptions {
@@ -14,21 +15,25 @@ export interface OpenOptions {
 const KEEP_ALIVE_MS = 60_000;
 
 /**
- * A TCP or Unix connection, with `noDelay` and keep-alive. Rejects with the platform's error (`code`), the socket
+ * A TCP or Unix connection, with `noDelay` and keep-alive; `spliced`: as suits bytes that are to pass as they are. Rejects with the platform's error (`code`), the socket
  * destroyed. The socket keeps an `error` listener, so that it can be handed over in any turn.
  */
 export function connectSocket(
   address: SocketAddress,
-  options: OpenOptions & { readonly allowHalfOpen?: boolean },
+  options: OpenOptions & { readonly allowHalfOpen?: boolean; readonly spliced?: boolean },
 ): Promise<Socket> {
-  const allowHalfOpen = options.allowHalfOpen ?? false;
-  const socket =
+  const { allowHalfOpen = false, spliced = false } = options;
+  const stream = {
+    allowHalfOpen,
+    ...(spliced ? { highWaterMark: SPLICED_BYTES, onread: sharedReads(() => socket) } : {}),
+  };
+  const socket: Socket =
     'path' in address
-      ? net.connect({ path: address.path, allowHalfOpen })
+      ? net.connect({ path: address.path, ...stream })
       : net.connect({
           host: address.host,
           port: address.port,
-          allowHalfOpen,
+          ...stream,
           noDelay: true,
           keepAlive: true,
           keepAliveInitialDelay: KEEP_ALIVE_MS,

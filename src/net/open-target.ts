@@ -23,7 +23,7 @@ export async function openTarget(address: SocketAddress, options: OpenTargetOpti
   for (;;) {
     try {
       const timeoutMs = Math.max(1, Math.ceil(expires - performance.now()));
-      const socket = await connectSocket(address, { ...options, timeoutMs, allowHalfOpen: true });
+      const socket = await connectSocket(address, { ...options, timeoutMs, allowHalfOpen: true, spliced: true });
       if (header != null) socket.write(header);
       return socket;
     } catch (error) {

@@ -1,7 +1,10 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { BackdialError } from '../core/errors.ts';
+import { giveBack, isPooled } from './blocks.ts';
 import { resetDuplex } from './reset.ts';
+import { shareReads } from './shared-reads.ts';
 import { TurnWriter } from './turn-writer.ts';
 
 /** How two joined streams ended. */
@@ -83,10 +86,11 @@ class Splice {
     const end = from === this.#a ? 'a-reset' : 'b-reset';
     // Towards the tunnel nothing is gained: a socket's read is one chunk already.
     const gathered = to instanceof Socket ? new TurnWriter(from, to) : null;
+    if (from instanceof Socket && !(from instanceof TLSSocket)) shareReads(from);
     from.on('data', (chunk: Buffer) => {
       count(chunk.length);
       if (gathered !== null) gathered.write(chunk);
-      else if (!to.write(chunk)) from.pause();
+      else if (!(isPooled(chunk) ? writePooled(to, chunk) : to.write(chunk))) from.pause();
     });
     to.on('drain', () => from.resume());
     const fromOnEnd = (): void => {
@@ -124,6 +128,13 @@ class Splice {
     this.#signal?.removeEventListener('abort', this.#signalOnAbort);
     this.#resolve({ end, error, bytesAToB: this.#bytesAToB, bytesBToA: this.#bytesBToA });
   }
+}
+
+/** A stream that is destroyed calls back as well, while the platform may still have the bytes to send. */
+function writePooled(to: Duplex, chunk: Buffer): boolean {
+  return to.write(chunk, (error) => {
+    if (error == null && !to.destroyed) giveBack(chunk);
+  });
 }
 
 function asError(reason: unknown): Error {

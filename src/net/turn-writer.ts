@@ -2,6 +2,9 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { atTurnEnd } from './turn-end.ts';
 
+/** What is gathered before the stream is paused, bytes: the rest of what a turn brings waits in the stream, within its window. */
+const GATHERED_BYTES = 64 * 1024;
+
 /**
  * Hands what one turn of the event loop brings from a stream to a socket at the end of the turn, in one piece: one system
  * call instead of many. A single chunk, which is what small exchanges are made of, goes past the socket's queue.
@@ -29,7 +32,8 @@ export class TurnWriter {
       this.#more.push(chunk);
     }
     this.#bytes += chunk.length;
-    if (this.#bytes + this.#to.writableLength >= this.#to.writableHighWaterMark) this.#from.pause();
+    const { writableLength, writableHighWaterMark } = this.#to;
+    if (this.#bytes >= GATHERED_BYTES || writableLength >= writableHighWaterMark) this.#from.pause();
   }
 
   readonly flush = (): void => {
@@ -52,7 +56,8 @@ export class TurnWriter {
       to.uncork();
       this.#more.length = 0;
     }
-    if (!room) this.#from.pause();
+    // What the kernel took at once is no reason to wait, however much it was.
+    if (!room && to.writableLength > 0) this.#from.pause();
     // It took what waited before in the meantime: no `drain` is going to come.
     else if (this.#from.isPaused()) this.#from.resume();
   };

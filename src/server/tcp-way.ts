@@ -6,6 +6,7 @@ import type { StreamEnd } from '../core/events.ts';
 import { type Listener, listenOn } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
 import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
+import { SPLICED_BYTES } from '../net/shared-reads.ts';
 import { Admission } from './admission.ts';
 import { type ByteVisit, ByteVisits, type StreamDialer } from './byte-visits.ts';
 import { DomainStreams } from './domain-streams.ts';
@@ -136,6 +137,7 @@ class DialingTcpWay implements TcpWay {
       const door: Door = { domain, closed: false };
       const listener = await listenOn(address, {
         allowHalfOpen: true,
+        highWaterMark: SPLICED_BYTES,
         onSocket: (socket) => this.#listenerOnSocket(socket, { door, group, at: listener.address }),
         onAcceptError: (error) => this.#admission.acceptFailed(error),
       });

@@ -14,8 +14,12 @@ const LEAST_STREAM_WINDOW_BYTES = 65_535;
  * gave 0.78 of a path of 1 Gbit/s and 200 ms round trip (25 MB), 64 MB gives all.
  */
 const LARGEST_STREAM_WINDOW_BYTES = 64 * 1024 * 1024;
-/** So many transfers may use the whole of the tunnel's memory; more share half, for each costs other buffers as well. */
+/**
+ * So many transfers may use the whole of the tunnel's memory; more share half, for each costs other buffers as well. Many share
+ * a quarter: those that came first and stalled hold what was granted to them while they were few.
+ */
 const FEW_STREAMS = 8;
+const MANY_STREAMS = 64;
 /** The tunnel's window is so many streams' windows, up to the second figure. */
 const TUNNEL_WINDOW_STREAMS = 4;
 const LARGEST_TUNNEL_WINDOW_BYTES = 128 * 1024 * 1024;
@@ -241,7 +245,8 @@ export class WindowTuner implements Holder {
 
   #largestWindow(): number {
     const streams = Math.max(1, this.#streams.size);
-    const share = this.#budget.tunnelBytes / streams / (streams > FEW_STREAMS ? 2 : 1);
+    const part = streams > MANY_STREAMS ? 4 : streams > FEW_STREAMS ? 2 : 1;
+    const share = this.#budget.tunnelBytes / streams / part;
     // A power of two, so that it moves with every doubling of the streams and not with every stream.
     const bound = 2 ** Math.floor(Math.log2(share));
     const own = Math.max(LEAST_STREAM_WINDOW_BYTES, Math.min(LARGEST_STREAM_WINDOW_BYTES, bound));

@@ -1,6 +1,7 @@
 import { startBackdial } from './backdial.ts';
 import { type Bench, type Figure, figure } from './bench.ts';
 import { ratios } from './compare-loads.ts';
+import { boundUnsent } from './kernel-buffers.ts';
 import { startTarget } from './nginx.ts';
 import { settledBytes, untilIdle } from './settle.ts';
 import { download, openStalledReader } from './visitors.ts';
@@ -11,7 +12,7 @@ const MANY = 1_000;
 const FEW = 100;
 /**
  * All ends of all connections are in one kernel here, whose buffers for TCP have a common limit: once 1,000 connections of the
- * target have used it up, it drops what arrives on any connection.
+ * target have used it up, it drops what arrives on any connection. Those of the server have the bound of {@link boundUnsent}.
  */
 const SEND_BUFFER_BYTES = 65_536;
 /** Visitors that connect at the same time: below what a listener keeps waiting. */
@@ -56,6 +57,7 @@ interface Stall {
 
 async function stall(given: Stall): Promise<Figure[]> {
   const { readers, rounds, transferBytes, downloads = 1, limitMb, ...bounds } = given;
+  await using _bound = readers < MANY ? null : boundUnsent();
   await using target = await startTarget(transferBytes, { sendBufferBytes: SEND_BUFFER_BYTES });
   await using backdial = await startBackdial({ targetPort: target.port, ...bounds });
   const gigabits = async (): Promise<number> => {

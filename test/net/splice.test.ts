@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { getEventListeners, once } from 'node:events';
 import * as net from 'node:net';
-import { PassThrough } from 'node:stream';
+import { Duplex, PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { copyOf } from '../../src/net/blocks.ts';
 import { type SpliceResult, splice } from '../../src/net/splice.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { connectPeer, type RawTarget, startRawTarget } from '../support/raw-target.ts';
@@ -105,4 +106,34 @@ test('a splice leaves no listener on the signal', async () => {
   a.destroy(new Error('cut'));
   await done;
   assert.equal(getEventListeners(signal, 'abort').length, 0);
+});
+
+test('a block is used again once it was written, and never after a cut, for it may still be sent', async () => {
+  for (const fate of ['written', 'cut'] as const) {
+    const from = new PassThrough();
+    const written: ArrayBufferLike[] = [];
+    let inFlight = (): void => {};
+    const to = new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, callback) {
+        written.push(chunk.buffer);
+        if (fate === 'written') callback();
+        else inFlight = callback;
+      },
+      // As an HTTP/2 stream does.
+      destroy(_error, callback) {
+        inFlight();
+        callback(null);
+      },
+    });
+    const result = splice(from, to);
+    from.write(copyOf(Buffer.alloc(60_000), 60_000));
+    while (written.length === 0) await new Promise(setImmediate);
+    if (fate === 'cut') to.destroy();
+    else from.destroy();
+    await result;
+    await new Promise(setImmediate);
+    const next = Array.from({ length: 200 }, () => copyOf(Buffer.alloc(60_000), 60_000).buffer);
+    assert.equal(next.includes(written[0] as ArrayBuffer), fate === 'written', fate);
+  }
 });

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import * as net from 'node:net';
+import { test } from 'node:test';
+import { SPLICED_BYTES, sharedReads, shareReads } from '../../src/net/shared-reads.ts';
+import { closerOf, listenOn } from '../support/listen-on.ts';
+
+// Guards what `shareReads` knows of Node's insides: a Node that keeps it elsewhere fails here, and reads as before.
+test('an accepted socket of this Node can share its reads, once', async () => {
+  await using pair = await connectedPair();
+  assert.equal(shareReads(pair.accepted), true);
+  assert.equal(shareReads(pair.accepted), false, 'it does already');
+  assert.equal(shareReads(pair.connected), false, 'by its options');
+});
+
+test('a socket that is closed is left alone', async () => {
+  await using pair = await connectedPair();
+  pair.accepted.destroy();
+  assert.equal(shareReads(pair.accepted), false);
+  pair.connected.destroy();
+  assert.equal(shareReads(pair.connected), false);
+});
+
+test('what sockets read at the same time is not mixed, and stays as it was while they read on', async () => {
+  const pairs = await Promise.all(Array.from({ length: 8 }, connectedPair));
+  for (const { accepted } of pairs) shareReads(accepted);
+  const bytes = 300_000;
+  const received = pairs.flatMap(({ accepted, connected }, index) => {
+    const [one, other] = [2 * index + 1, 2 * index + 2];
+    connected.end(Buffer.alloc(bytes, one));
+    accepted.end(Buffer.alloc(bytes, other));
+    return [
+      { read: allOf(accepted), value: one },
+      { read: allOf(connected), value: other },
+    ];
+  });
+  for (const { read, value } of received) assert.ok((await read).equals(Buffer.alloc(bytes, value)));
+  for (const pair of pairs) await pair[Symbol.asyncDispose]();
+});
+
+test('a paused socket reads nothing ahead, and says `end` only after all that came before', async () => {
+  await using pair = await connectedPair();
+  for (const [from, to] of [
+    [pair.connected, pair.accepted],
+    [pair.accepted, pair.connected],
+  ] as const) {
+    shareReads(to);
+    from.write('first');
+    await once(to, 'data');
+    to.pause();
+    const read = to.bytesRead;
+    from.end(Buffer.alloc(200_000));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(to.bytesRead, read);
+    assert.equal(to.readableLength, 0);
+    assert.equal((await allOf(to)).length, 200_000);
+  }
+});
+
+async function allOf(socket: net.Socket): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => parts.push(chunk));
+  socket.resume();
+  await once(socket, 'end');
+  return Buffer.concat(parts);
+}
+
+interface Pair {
+  readonly accepted: net.Socket;
+  readonly connected: net.Socket;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+async function connectedPair(): Promise<Pair> {
+  const server = net.createServer({ allowHalfOpen: true, highWaterMark: SPLICED_BYTES });
+  const close = closerOf(server);
+  const port = await listenOn(server);
+  const stream = { allowHalfOpen: true, highWaterMark: SPLICED_BYTES, onread: sharedReads(() => connected) };
+  const connected: net.Socket = net.connect({ port, host: '127.0.0.1', ...stream });
+  const [accepted] = (await once(server, 'connection')) as [net.Socket];
+  return {
+    accepted,
+    connected,
+    async [Symbol.asyncDispose]() {
+      connected.destroy();
+      await close();
+    },
+  };
+}
