@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { BackdialError } from '../core/errors.ts';
 import { Http1Exchange, type Http1ExchangeOptions } from '../net/http1-exchange.ts';
 import { StreamSocket } from '../net/stream-socket.ts';
 import { ParsedStream, type ParsedStreamOptions } from './parsed-stream.ts';
@@ -65,6 +66,10 @@ export class ExchangeServer {
     // Not before the target's 101 is it read by anyone.
     if (head.length > 0) socket.unshift(head);
     const response = responseOn(request, socket as Socket);
+    if (response === null) {
+      socket.destroy(new BackdialError('request-invalid', 'an upgrade came before the answer'));
+      return;
+    }
     void stream.serve(request, new Http1Exchange(request, response, UPGRADABLE), true);
   };
 }
@@ -79,10 +84,14 @@ function mayUpgrade({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
 }
 
-/** A response on a stream that node:http has let go of; the stream ends with it. */
-function responseOn(request: IncomingMessage, socket: Socket): ServerResponse {
+/** A response on a stream that node:http has let go of; the stream ends with it. Null where an earlier one still has the stream. */
+function responseOn(request: IncomingMessage, socket: Socket): ServerResponse | null {
   const response = new ServerResponse(request);
-  response.assignSocket(socket);
+  try {
+    response.assignSocket(socket);
+  } catch {
+    return null;
+  }
   response.once('finish', () => {
     response.detachSocket(socket);
     socket.end();
