@@ -19,7 +19,7 @@ export interface RequestHead {
   /** `[name, value, ...]` in the visitor's case and order: all that goes to the next hop as it is. */
   readonly headers: string[];
   readonly framing: Framing;
-  /** What `Upgrade` asks for, where `Connection` names it; for RFC 8441 the `:protocol`. */
+  /** What `Upgrade` asks for, where `Connection` names it, unless it is h2c; for RFC 8441 the `:protocol`. */
   readonly upgrade: string | null;
   /** `TE: trailers` was said. */
   readonly trailers: boolean;
@@ -265,6 +265,14 @@ function http2Framing(got: Collected, ended: boolean): Framing | null {
 
 const PLAIN_CONNECTION = new Set(['keep-alive', 'close', 'upgrade', 'te', 'http2-settings', 'proxy-connection']);
 
+/**
+ * Null for HTTP/2 in the clear (obsolete by RFC 9113, section 3.1): behind a target's 101 requests would come that nobody checks,
+ * with fields that only this proxy may set.
+ */
+function upgradeOf(text: string): string | null {
+  return connectionTokens(text).includes('h2c') ? null : text;
+}
+
 interface Line {
   readonly method: string;
   readonly target: string;
@@ -278,7 +286,7 @@ function finish(got: Collected, line: Line): RequestHead | ErrorCode {
   if (got.connection !== '') {
     const tokens = connectionTokens(got.connection);
     if (!tokens.every(isToken)) return 'request-invalid';
-    if (tokens.includes('upgrade') && got.upgrade !== null && got.upgrade !== '') upgrade = got.upgrade;
+    if (tokens.includes('upgrade') && got.upgrade !== null && got.upgrade !== '') upgrade = upgradeOf(got.upgrade);
     if (!tokens.every((token) => PLAIN_CONNECTION.has(token))) headers = removeNamed(headers, tokens);
   }
   return {

@@ -14,9 +14,12 @@ export interface PeekOptions {
   readonly deadlineMs: number;
   /** Most bytes held, headers of records included. Default: what the largest hello can take. */
   readonly maxBytes?: number;
-  /** Shared with other peeks; a hello that does not fit any more is refused with alert 80. Default: none. */
+  /** Shared with other peeks; a large hello that does not fit any more is refused with alert 80. Default: none. */
   readonly budget?: PeekBudget;
 }
+
+/** A hello that is no larger is read to its end even where the others hold the whole budget: those of browsers have 2 kB. */
+const SMALL_HELLO_BYTES = 4_096;
 
 /** How a peek ended. */
 export type Peeked =
@@ -70,7 +73,7 @@ class Peek {
       this.#refuse(verdict.code, verdict.problem);
     } else if (this.#held.length > (this.#options.maxBytes ?? MAX_HELLO_WIRE_BYTES)) {
       this.#refuse(ALERT.decodeError, `no ClientHello within ${this.#held.length} bytes`);
-    } else if (this.#options.budget !== undefined && this.#options.budget.remaining < 0) {
+    } else if (this.#held.length > SMALL_HELLO_BYTES && (this.#options.budget?.remaining ?? 0) < 0) {
       this.#refuse(ALERT.internalError, 'too many unfinished ClientHellos');
     }
   };

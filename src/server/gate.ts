@@ -65,6 +65,7 @@ export class TunnelGate {
   readonly #tunnels = new Set<Admitted>();
   readonly #certificateEnds: CertificateEnds;
   #nextId = 1;
+  #draining = false;
 
   constructor(gate: GateOptions) {
     this.#gate = gate;
@@ -73,6 +74,7 @@ export class TunnelGate {
 
   /** Tells every agent to leave; resolves when the last tunnel is over. What still runs at the deadline is cut. */
   async drain(deadlineMs: number): Promise<void> {
+    this.#draining = true;
     for (const { tunnel } of this.#tunnels) tunnel.drain('drained', deadlineMs);
     await Promise.all(Array.from(this.#tunnels, ({ tunnel }) => tunnel.closed));
   }
@@ -116,6 +118,8 @@ export class TunnelGate {
       this.#refused(handshake, remote, asBackdialError(thrown, 'handshake-invalid'));
       return false;
     }
+    if (this.#draining) socket.destroy();
+    // An agent whose tunnel would have to leave at once dials again, and finds whoever listens next.
     if (socket.destroyed) return true;
     const accepted = handshake;
     // Nothing is expected before the 101 (RFC 9931); what came all the same belongs to HTTP/2, which judges it.

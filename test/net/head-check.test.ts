@@ -172,6 +172,15 @@ test('Upgrade counts where Connection names it', () => {
   assert.equal(http1('/', [...HOST, 'Connection', 'a b']), 'request-invalid');
 });
 
+test('an Upgrade to HTTP/2 is ignored, for nobody would check what comes behind it', () => {
+  for (const upgrade of ['h2c', 'H2C', 'websocket, h2c', 'h2c,websocket']) {
+    const raw = [...HOST, 'Connection', 'Upgrade, HTTP2-Settings', 'Upgrade', upgrade, 'HTTP2-Settings', 'AAMAAABk'];
+    const head = accepted(http1('/', raw));
+    assert.equal(head.upgrade, null, upgrade);
+    assert.deepEqual(head.headers, HOST);
+  }
+});
+
 const PSEUDO = [':method', 'GET', ':path', '/x', ':scheme', 'https', ':authority', 'www.example.com:8443'];
 
 test('an HTTP/2 head becomes an HTTP/1.1 one: Host in front, Cookie in one line', () => {

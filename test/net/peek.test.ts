@@ -149,18 +149,29 @@ describe('a peek', () => {
 });
 
 test('peeks share a budget, take from it what they hold, and give it back', async (t) => {
-  const budget = { remaining: 1_000 };
-  const part = hello({ serverName: 'a.test', bodyBytes: 5_000 }).subarray(0, 600);
+  const budget = { remaining: 10_000 };
+  const part = hello({ serverName: 'a.test', bodyBytes: 12_000 }).subarray(0, 6_000);
   const first = await peekOne(t, { deadlineMs: 0, budget });
   first.client.write(part);
-  await eventually('the first part', () => budget.remaining === 400);
+  await eventually('the first part', () => budget.remaining === 4_000);
   const second = await peekOne(t, { deadlineMs: 0, budget });
   second.client.write(part);
   const refused = await second.peeked;
   assert.ok(refused.kind === 'refused' && refused.alert === 80, JSON.stringify(refused));
-  assert.equal(budget.remaining, 400);
+  assert.equal(budget.remaining, 4_000);
   assert.equal(first.results.length, 0);
   first.client.resetAndDestroy();
   await first.peeked;
-  assert.equal(budget.remaining, 1_000);
+  assert.equal(budget.remaining, 10_000);
+});
+
+test('a hello of the size that browsers send is read in pieces also where others hold the whole budget', async (t) => {
+  const budget = { remaining: 0 };
+  const bytes = hello({ serverName: 'a.test', bodyBytes: 1_800 });
+  const { client, peeked } = await peekOne(t, { deadlineMs: 0, budget });
+  client.write(bytes.subarray(0, 1_448));
+  await eventually('the first part', () => budget.remaining === -1_448);
+  client.write(bytes.subarray(1_448));
+  assert.equal((await peeked).kind, 'hello');
+  assert.equal(budget.remaining, 0);
 });
