@@ -14,7 +14,7 @@ export type HelloRoute =
   | { readonly kind: 'passthrough'; readonly name: string; readonly policy: ResolvedDomain }
   /** The same, to a backend of the hosts folder. */
   | { readonly kind: 'host'; readonly name: string; readonly host: HostFolder }
-  /** To be answered as `refuse`: a domain whose TLS would pass, that the visitor may not know of or that nobody serves. */
+  /** To be answered as `refuse`: a domain whose TLS would pass, that nobody serves or that, as all names of nobody's here, is none. */
   | { readonly kind: 'hide'; readonly name: string; readonly policy: ResolvedDomain; readonly reason: ErrorCode }
   | { readonly kind: 'refuse'; readonly reason: ErrorCode; readonly name: string | null; readonly detail: string };
 
@@ -69,8 +69,12 @@ export class HelloRouter {
     const forbidden = this.#options.access.of(policy).refusal(remote);
     const isServed = this.#options.serves(name);
     if (forbidden === null && isServed) return { kind: 'passthrough', name, policy };
-    // For the time that it takes: a name of nobody's costs as much (design 6.5).
-    this.#lookUp(name, certificates);
+    // Also where it is for the time only: a name of nobody's costs as much (design 6.5).
+    const { host, certificate } = this.#lookUp(name, certificates);
+    // Who may not know of the domain finds what a name of nobody's leads to, but never a backend of this very name.
+    if (forbidden !== null && host !== null && host.path === this.#options.hosts.fallback()?.path)
+      return { kind: 'host', name, host };
+    if (forbidden !== null && host === null && certificate !== -1) return { kind: 'terminate', name, certificate };
     return { kind: 'hide', name, policy, reason: forbidden ?? 'domain-unserved' };
   }
 

@@ -100,6 +100,26 @@ describe('a server that ends no TLS for a name answers with alert', () => {
   });
 });
 
+test('where `*` answers names of nobody, it answers for a domain that the visitor may not know of, too', async (t) => {
+  const target = { host: '127.0.0.1', port: 1 };
+  const hidden = { ...PASSTHROUGH, secrets: [], target, clients: { networks: [NOWHERE] } };
+  const backend = await startBackendServer(null, { domains: [{ name: 'hidden.example.com', ...hidden }] });
+  t.after(() => backend.close());
+  const answers = new Set<string>();
+  for (const name of ['hidden.example.com', 'unknown.example.com']) {
+    const visitor = await connectPeer(backend.frontDoor, { tls: true, servername: name });
+    await visitor.send(`GET / HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+    const answer = await visitor.receivedText('404 Not Found\n');
+    answers.add(answer.replace(/^(date|x-transaction-id): .*\r\n/gim, ''));
+    visitor.close();
+  }
+  assert.equal(answers.size, 1, [...answers].join('\n'));
+  assert.deepEqual(
+    backend.events.of('access').map(({ record }) => record.reason),
+    ['network-refused', 'domain-unknown'],
+  );
+});
+
 test('a mutated hello is passed on as it is or ends with an alert, before the deadline, and harms nobody', async (t) => {
   const target = await startRawTarget({ onPeer: (peer) => peer.fin() });
   t.after(() => target.close());
