@@ -4,7 +4,7 @@ import { neverHolds, timeRangeFault } from '../core/time-range.ts';
 import type { ClientOptions, CredentialOptions } from '../server/options.ts';
 import { anything, mismatch, orNull, pathText, text } from './fields.ts';
 import { readNetworks } from './networks.ts';
-import { readCertificateFile } from './pem.ts';
+import { readAuthorityFile } from './pem.ts';
 import { checkSecret, readGiven } from './secrets.ts';
 import type { Keys, Section } from './section.ts';
 import { textOf } from './shapes.ts';
@@ -41,7 +41,7 @@ export async function readClients(section: Section | null, folder: string): Prom
     ranges: readRanges(section.child('ranges')),
     credentials: await readCredentials(section.child('credentials'), folder),
     ...(banner === undefined ? {} : { banner }),
-    certificates: file === null ? null : await readCertificateFile(file, folder),
+    certificates: file === null ? null : await readAuthorityFile(file, folder),
   };
 }
 

@@ -20,7 +20,7 @@ export async function readCertificateFile(section: Section, folder: string): Pro
 }
 
 /**
- * Reads a file of authorities for agents' certificates; null after a problem. Their revocation lists may be in it, or in
+ * Reads a file of authorities for agents' or visitors' certificates; null after a problem. Their revocation lists may be in it, or in
  * `crl.pem` beside it, where a list of other authorities is left out.
  */
 export async function readAuthorityFile(section: Section, folder: string): Promise<string | null> {
@@ -58,7 +58,7 @@ function warnOfLists(section: Section, pem: string): void {
     const leftMs = (nextUpdate?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
     const end = nextUpdate?.toISOString();
     if (leftMs <= 0)
-      section.warn(`the revocation list ended on ${end}: no agent of its authority is let in; make a new one`);
+      section.warn(`the revocation list ended on ${end}: nobody of its authority is let in; make a new one`);
     else if (leftMs <= WARN_BEFORE_MS) section.warn(`the revocation list ends on ${end}; make a new one`);
   }
 }

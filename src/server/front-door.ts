@@ -10,6 +10,7 @@ import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
 import { type PeekBudget, type Peeked, peekClientHello } from '../net/peek.ts';
 import { Admission } from './admission.ts';
 import type { Certificates } from './certificates.ts';
+import { authoritiesIn } from './client-authorities.ts';
 import type { DomainTable } from './domain-table.ts';
 import { DoorCertificates } from './door-certificates.ts';
 import type { HelloRoute } from './hello-route.ts';
@@ -57,7 +58,7 @@ export interface FrontDoorOptions {
   /** Gets each connection after its TLS handshake; the socket has an `error` listener and is the callee's from then on. */
   onVisitor(tlsSocket: TLSSocket, connection: VisitorConnection): void;
   /**
-   * PEM of the authorities one of which must have issued the certificate that a visitor (`ip:port`) of this name (SNI,
+   * PEM of the authorities (revocation lists are left out) one of which must have issued the certificate that a visitor (`ip:port`) of this name (SNI,
    * canonical) is asked for; null for none. Default: nobody is asked.
    */
   readonly clientAuthorities?: (name: string, remote: string) => string | null;
@@ -260,7 +261,7 @@ class TlsFrontDoor implements FrontDoor {
   }
 
   #terminate(arrival: Arrival & { readonly asksAgents: boolean }, name: string | null, certificate: number): void {
-    const clientAuthorities = name === null ? null : this.#clientAuthorities(name, arrival.remote);
+    const clientAuthorities = name === null ? null : authoritiesIn(this.#clientAuthorities(name, arrival.remote));
     const certificates = this.#doors().of(arrival.door);
     const handshake = { ...arrival, name, certificates, certificate, clientAuthorities };
     this.#terminatorOf(arrival.door).start(handshake, this.#options.readTimeoutMs);

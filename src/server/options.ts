@@ -64,7 +64,7 @@ export interface ClientOptions {
   readonly credentials?: readonly CredentialOptions[];
   /** Realm that visitors are shown with the question for a login; printable ASCII. Default: the domain's name. */
   readonly banner?: string;
-  /** PEM of the authorities, one of which must have issued the visitor's TLS certificate. Not with `listen` or `passthrough`. Default null: none is asked for. */
+  /** PEM of the authorities, with their revocation lists, one of which must have issued the visitor's TLS certificate. Not with `listen` or `passthrough`. Default null: none is asked for. */
   readonly certificates?: string | null;
 }
 

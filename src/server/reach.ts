@@ -1,6 +1,7 @@
 import type { CarrierSource } from '../core/dial.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Certificates } from './certificates.ts';
+import { authoritiesIn, isRevoked } from './client-authorities.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { ResolvedDomain } from './resolve-options.ts';
 import type { Visit } from './visit.ts';
@@ -27,9 +28,10 @@ export type Reached =
  */
 export function reach(
   { domains, access, carriers, certificates }: ReachOptions,
-  { connection: { name, door, clientAuthorities, clientSubject }, remote }: Pick<Visit, 'connection' | 'remote'>,
+  { connection, remote }: Pick<Visit, 'connection' | 'remote'>,
   host: string,
 ): Reached {
+  const { name, door, clientAuthorities, clientSubject } = connection;
   if (name !== host && isOtherEntry(certificates(door), name, host)) return { refusal: 'misdirected', policy: null };
   const policy = domains().find(host);
   // Asked for everyone, so that an unknown domain takes as long as a forbidden one.
@@ -38,15 +40,17 @@ export function reach(
   const hidden = policy === null ? domains().absence(host) : forbidden;
   // A connection whose TLS ends here is none to a target that ends it; whether the name was this one's before does not matter.
   if (policy?.tls === 'passthrough' && hidden === null && isServed) return { refusal: 'misdirected', policy: null };
-  const wanted = hidden === null && isServed ? (policy?.clients.certificates ?? null) : null;
+  const asked = hidden === null && isServed ? (policy?.clients.certificates ?? null) : null;
+  const wanted = authoritiesIn(asked);
   if (name !== host && clientAuthorities !== null && wanted !== clientAuthorities) {
     return { refusal: 'misdirected', policy: null };
   }
   if (policy === null || hidden !== null) return { refusal: hidden ?? domains().absence(host), policy: null };
   if (!isServed) return { refusal: 'domain-unserved', policy };
-  if (wanted === null) return { refusal: null, policy };
+  if (asked === null) return { refusal: null, policy };
   if (wanted !== clientAuthorities) return { refusal: 'misdirected', policy };
-  return clientSubject === null ? { refusal: 'certificate-refused', policy: null } : { refusal: null, policy };
+  if (clientSubject === null || isRevoked(connection, asked)) return { refusal: 'certificate-refused', policy: null };
+  return { refusal: null, policy };
 }
 
 /** By today's entries: those of the day when the connection was made may be gone. */

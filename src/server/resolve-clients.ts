@@ -1,7 +1,7 @@
-import { X509Certificate } from 'node:crypto';
 import { isBanner, isLogin, MAX_BANNER_LENGTH, MAX_LOGIN_BYTES } from '../core/login-rules.ts';
 import { timeRangeFault } from '../core/time-range.ts';
 import { networkFault } from '../net/networks.ts';
+import { readAuthorities } from '../pki/authorities.ts';
 import type { ClientOptions, DomainOptions, ProxyOptions } from './options.ts';
 
 /** Which visitors reach a domain, with every value decided. */
@@ -59,7 +59,7 @@ function bannerFault(banner: string): string | null {
 
 function authorityFault(pem: string | null): string | null {
   try {
-    if (pem !== null) new X509Certificate(pem);
+    if (pem !== null) readAuthorities(pem);
     return null;
   } catch {
     return 'no PEM certificate';

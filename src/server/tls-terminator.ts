@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ErrorCode } from '../core/errors.ts';
 import { keepRawSocket } from '../net/reset.ts';
+import { chainOf } from './agent-certificate.ts';
 import type { Certificates } from './certificates.ts';
 import { clientSubject } from './client-certificate.ts';
 import { ANY_AUTHORITY, TlsServers } from './tls-servers.ts';
@@ -106,9 +107,10 @@ export class TlsTerminator {
     running.over = true;
     const { raw, name, remote, acceptedAt, door, clientAuthorities } = running.handshake;
     keepRawSocket(tlsSocket, raw);
-    const subject = clientAuthorities === null ? null : clientSubject(tlsSocket);
-    const visitor = { raw, name, remote, acceptedAt, door, clientAuthorities, clientSubject: subject };
-    this.#options.onVisitor(tlsSocket, visitor);
+    const visitor = { raw, name, remote, acceptedAt, door, clientAuthorities, clientSubject: null };
+    const proven =
+      clientAuthorities === null ? {} : { clientSubject: clientSubject(tlsSocket), clientChain: chainOf(tlsSocket) };
+    this.#options.onVisitor(tlsSocket, { ...visitor, ...proven });
   }
 
   #tlsServerOnClientError(error: NodeJS.ErrnoException): void {

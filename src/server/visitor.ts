@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 
 /** What the front door knows of a TLS connection before its first byte of HTTP. */
@@ -16,6 +17,8 @@ export interface VisitorConnection {
   readonly clientAuthorities: string | null;
   /** Subject of the certificate that the visitor proved (RFC 2253, ASCII); null without a valid one. */
   readonly clientSubject: string | null;
+  /** What the visitor showed where it was asked, the leaf first. Default: nothing. */
+  readonly clientChain?: readonly X509Certificate[];
 }
 
 /** What is left of a deadline of `deadlineMs` that began with accept: at least 1 ms. 0 (no deadline) stays 0. */

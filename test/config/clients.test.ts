@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { loadServer } from '../../src/config/load-server.ts';
 import { formatProblem } from '../../src/config/problems.ts';
 import type { DomainOptions } from '../../src/server/options.ts';
+import { AgentPki } from '../support/agent-pki.ts';
 import { testAuthority } from '../support/certificates.ts';
 import { type FolderFiles, withFolder } from '../support/with-folder.ts';
 
@@ -59,6 +60,21 @@ describe("who may come, in a domain's file", () => {
         ['naïve', 'påss'],
       ],
     );
+  });
+
+  it('has the revocation lists of its authorities, in their file or in crl.pem beside it', async () => {
+    const pki = await AgentPki.make('visitors');
+    const whole = await pki.revoking(await pki.issue(['jane.test']));
+    const list = whole.slice(pki.pem.length);
+    for (const files of [{ 'domains/ca.pem': whole }, { 'domains/ca.pem': pki.pem, 'domains/crl.pem': list }]) {
+      const { clients } = await loaded('clients: { certificates: "ca.pem" }', files);
+      assert.equal(clients?.certificates?.replace(/\s+/g, ''), whole.replace(/\s+/g, ''));
+    }
+    const broken = await load('clients: { certificates: "ca.pem" }', {
+      'domains/ca.pem': pki.pem,
+      'domains/crl.pem': list.replace(/\n[A-Za-z0-9]/, '\n*'),
+    });
+    assert.match(broken.problems.join('\n'), /clients\.certificates: the file .*crl\.pem /);
   });
 
   it('may be left out, or be null', async () => {
