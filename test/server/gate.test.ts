@@ -11,7 +11,7 @@ import { TunnelGate } from '../../src/server/gate.ts';
 import { resolveServerOptions } from '../../src/server/resolve-options.ts';
 import { AccessControl } from '../../src/server/visitor-access.ts';
 import { MemoryBudget } from '../../src/tunnel/memory-budget.ts';
-import { DEFAULT_LIVENESS } from '../../src/tunnel/types.ts';
+import { SERVER_LIVENESS } from '../../src/tunnel/types.ts';
 import { testCertificate } from '../support/certificates.ts';
 
 test('a handshake that is judged when the server begins to drain leaves no tunnel behind', async () => {
@@ -31,7 +31,7 @@ test('a handshake that is judged when the server begins to drain leaves no tunne
     registry,
     secrets,
     access: new AccessControl({ secrets, limiter: new FailureLimiter() }),
-    liveness: DEFAULT_LIVENESS,
+    liveness: SERVER_LIVENESS,
     budget: new MemoryBudget(options),
   });
   const request = {
