@@ -41,10 +41,15 @@ export class OpenGrants {
 
   /** Ends what is not granted any more: at once where that is clear, within {@link RECHECK_MS} where a hash has to be checked. */
   recheck(): void {
-    for (const [controller, grant] of this.#open) {
-      if (!this.#users.isCurrent(grant.holder)) void this.#recheck(controller, grant);
-      else if (!grant.isGranted(grant.holder)) controller.abort();
-    }
+    for (const controller of this.#open.keys()) this.recheckOne(controller);
+  }
+
+  /** As {@link recheck}, for one of which more is known now. */
+  recheckOne(controller: AbortController): void {
+    const grant = this.#open.get(controller);
+    if (grant === undefined) return;
+    if (!this.#users.isCurrent(grant.holder)) void this.#recheck(controller, grant);
+    else if (!grant.isGranted(grant.holder)) controller.abort();
   }
 
   async #recheck(controller: AbortController, grant: OpenGrant): Promise<void> {

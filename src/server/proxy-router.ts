@@ -11,7 +11,7 @@ import type { DomainTable } from './domain-table.ts';
 import type { ExchangeRouter } from './exchange-router.ts';
 import type { Holder } from './holder.ts';
 import { OpenGrants } from './open-grants.ts';
-import type { ProxyUsers } from './proxy-users.ts';
+import type { ProxyProof, ProxyUsers } from './proxy-users.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
 import type { UpgradeJoiner } from './upgrade-joiner.ts';
 import { type Arrival, recordVisit, type Visit, type VisitEnd } from './visit.ts';
@@ -33,12 +33,20 @@ export interface ProxyRouterOptions {
   readonly resolve?: Resolve;
 }
 
-/** A CONNECT that may be served. */
-interface Order {
-  readonly visit: Visit;
-  readonly head: RequestHead;
+/** Under what somebody is served. */
+interface Terms {
   /** Null: a visitor of the proxy's listener without an identity. */
   readonly holder: Holder | null;
+  /** Aborted when the grant is gone; null: there is none that could go. */
+  readonly cut: AbortSignal | null;
+  /** Told which address of a destination was dialled, for a grant may be for addresses. */
+  readonly onDestination?: (address: string) => void;
+}
+
+/** A CONNECT that may be served. */
+interface Order extends Terms {
+  readonly visit: Visit;
+  readonly head: RequestHead;
 }
 
 /** A stream that was opened, and how it is given up. */
@@ -83,15 +91,9 @@ export class ProxyRouter {
     try {
       const holder = await this.#proxy.users.identify(shown);
       if (typeof holder === 'string') return refuse(new BackdialError(holder, 'at the front door, for a proxy'));
-      const grant = (who: Holder) => this.#mayReach(who, host, port);
-      const missing = grant(holder);
+      const missing = this.#mayReach(holder, host, port);
       if (missing !== null) return refuse(new BackdialError('grant-missing', missing));
-      const controller = this.#open.add({ shown, holder, isGranted: (who) => grant(who) === null });
-      try {
-        await this.#serve({ ...arrival, way: 'connect' }, proxy.head, holder, controller.signal);
-      } finally {
-        this.#open.remove(controller);
-      }
+      await this.#serveUnderGrant({ ...arrival, way: 'connect' }, proxy.head, { shown, holder });
       return true;
     } catch (thrown) {
       return refuse(asBackdialError(thrown, 'internal'));
@@ -119,7 +121,34 @@ export class ProxyRouter {
       this.#end(arrival, this.#refuse(arrival, asBackdialError(thrown, 'internal')));
       return;
     }
-    await this.#serve(arrival, proxy.head, holder, null);
+    const { head: asked } = proxy;
+    // The listener is itself the grant to all names, not to destinations.
+    const isDestination = holder !== null && this.#proxy.domains().resolve(asked.host) === null;
+    const shown = isDestination ? this.#proxy.users.shown(proxy.authorizations, [], asked.host) : null;
+    if (holder === null || shown === null) await this.#serve(arrival, asked, { holder, cut: null });
+    else await this.#serveUnderGrant(arrival, asked, { shown, holder });
+  }
+
+  /** Cuts what it opens once its grant is gone. */
+  async #serveUnderGrant(
+    arrival: Arrival,
+    head: RequestHead,
+    { shown, holder }: { readonly shown: ProxyProof; readonly holder: Holder },
+  ): Promise<void> {
+    const { host, port } = head;
+    let address: string | null = null;
+    const isGranted = (who: Holder): boolean => this.#mayReach(who, host, port, address) === null;
+    const controller = this.#open.add({ shown, holder, isGranted });
+    const onDestination = (dialled: string): void => {
+      address = dialled;
+      // The grants may have changed while it was dialled.
+      this.#open.recheckOne(controller);
+    };
+    try {
+      await this.#serve(arrival, head, { holder, cut: controller.signal, onDestination });
+    } finally {
+      this.#open.remove(controller);
+    }
   }
 
   /** An agent's handshake: there is none at the proxy's listener. */
@@ -127,15 +156,15 @@ export class ProxyRouter {
     this.#end(arrival, this.#refuse({ ...arrival, way: 'proxy' }, new BackdialError('request-invalid')));
   }
 
-  /** The grant that is missing, or null. */
-  #mayReach(holder: Holder, host: string, port: number | null): string | null {
+  /** The grant that is missing, or null. `address`: of a destination, once it is known. */
+  #mayReach(holder: Holder, host: string, port: number | null, address: string | null = null): string | null {
     const named = holder.mayConnect(host, port);
     if (named.granted) return null;
     const isDestination = port !== null && this.#proxy.domains().resolve(host) === null;
-    return isDestination && holder.mayReachDestination(host, port, null).granted ? null : named.missing;
+    return isDestination && holder.mayReachDestination(host, port, address).granted ? null : named.missing;
   }
 
-  async #serve(arrival: Arrival, head: RequestHead, holder: Holder | null, cut: AbortSignal | null): Promise<void> {
+  async #serve(arrival: Arrival, head: RequestHead, terms: Terms): Promise<void> {
     if (head.method !== 'CONNECT') {
       await this.#proxy.exchanges.serve({ ...arrival, head, proxy: null });
       return;
@@ -144,7 +173,7 @@ export class ProxyRouter {
     const visit: Visit = { ...arrival, head, remote, forwardedFor: '' };
     let end: VisitEnd;
     try {
-      end = await this.#connect({ visit, head, holder }, cut);
+      end = await this.#connect({ visit, head, ...terms });
     } catch (thrown) {
       const error = arrival.exchange.gone ?? asBackdialError(thrown, 'internal');
       end = this.#refuse(visit, error);
@@ -152,8 +181,8 @@ export class ProxyRouter {
     this.#end(visit, end);
   }
 
-  async #connect(order: Order, cut: AbortSignal | null): Promise<VisitEnd> {
-    const { visit, head } = order;
+  async #connect(order: Order): Promise<VisitEnd> {
+    const { visit, head, cut } = order;
     const { exchange, transaction } = visit;
     const watch = new VisitorWatch(exchange);
     if (watch.error !== null) throw watch.error;
@@ -174,7 +203,7 @@ export class ProxyRouter {
     return { status: 200, reason, domain, instance: opened.instance, bytesIn, bytesOut };
   }
 
-  async #openStream({ visit, head, holder }: Order, signal: AbortSignal): Promise<Opened> {
+  async #openStream({ visit, head, holder, onDestination }: Order, signal: AbortSignal): Promise<Opened> {
     const { domains, access, dialer, streams, resolve } = this.#proxy;
     const { host, port } = head;
     const policy = domains().resolve(host)?.policy ?? null;
@@ -186,6 +215,7 @@ export class ProxyRouter {
         { host, port },
         { signal, ...(resolve === undefined ? {} : { resolve }) },
       );
+      if (stream.remoteAddress !== undefined) onDestination?.(stream.remoteAddress);
       return { stream, instance: null, ended: null, release: () => {} };
     }
     if (refusal !== null) throw new BackdialError(refusal, visit.remote);

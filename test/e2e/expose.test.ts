@@ -168,12 +168,22 @@ test('a remote exposure whose port is taken on this machine is refused with 409'
   assert.deepEqual(await exposing.list(), []);
 });
 
-test('pages of other sites may not ask', async (t) => {
+test('pages of other sites may not ask; the OpenAPI document has the endpoints and their statuses', async (t) => {
   const exposing = await Exposing.start(t);
   const port = await steadyPort();
   const from = { Origin: 'https://evil.example' };
   assert.equal((await exposing.ask('POST', '/expose', exposing.body(port), from)).status, 403);
   assert.deepEqual(await exposing.list(), []);
+  const { openapi, paths } = JSON.parse((await exposing.ask('GET', '/openapi.json')).text);
+  assert.equal(openapi, '3.1.0');
+  const statuses = (operation: { responses: object }) => Object.keys(operation.responses);
+  const missing = ['200', '400', '403', '409', '422'].filter((each) => !statuses(paths['/expose'].post).includes(each));
+  assert.deepEqual(missing, []);
+  assert.deepEqual(
+    ['200', '404'].filter((each) => !statuses(paths['/expose/{id}'].delete).includes(each)),
+    [],
+  );
+  assert.ok(paths['/list'].get !== undefined && paths['/health'].get !== undefined);
 });
 
 test('a remote exposure listens here and leads to what the server dials, as far as a grant allows', async (t) => {

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import * as http2 from 'node:http2';
 import { describe, test } from 'node:test';
 import * as tls from 'node:tls';
-import { Secret } from '../../src/index.ts';
+import { type IdentityOptions, Secret } from '../../src/index.ts';
 import { AgentPki } from '../support/agent-pki.ts';
 import { testAuthority } from '../support/certificates.ts';
+import { startEchoTarget } from '../support/echo-target.ts';
 import { basic, CI, CI_SECRET, DOMAIN_SECRET, type ProxyKit, withProxy } from '../support/proxy-kit.ts';
 import { missingTools } from '../support/tools.ts';
 import { eventually, within } from '../support/within.ts';
@@ -362,6 +363,33 @@ describe('the proxy at the front door', () => {
         );
       }
     }));
+
+  test('cuts a destination whose network is granted no more, whatever its name, here and at the proxy', async () => {
+    const target = await startEchoTarget('destination ');
+    const { port } = target.address as { port: number };
+    const within8 = (address: string) => [{ host: { address, prefix: 8 }, ports: { first: port, last: port } }];
+    const identities = (network: string): IdentityOptions[] => [
+      { ...CI, destinations: within8(network) },
+      { ...CI, identity: 'stays', destinations: within8('127.0.0.0') },
+    ];
+    await withProxy({ grants: identities('127.0.0.0') }, async (kit) => {
+      const open = async (where: 'front-door' | 'proxy', identity: string) => {
+        const peer = await kit.wire(where);
+        peer.stream.write(connect(`localhost:${port}`, basic(identity, CI_SECRET)));
+        await peer.until('destination ');
+        return peer;
+      };
+      const cut = [await open('front-door', 'ci'), await open('proxy', 'ci')];
+      const stay = [await open('front-door', 'stays'), await open('proxy', 'stays')];
+      await kit.apply({ grants: identities('10.0.0.0') });
+      for (const peer of cut) await within('the cut', peer.ended(), 5_000);
+      for (const peer of stay) {
+        peer.stream.write('still here');
+        await peer.until('still here');
+      }
+    });
+    target.close();
+  });
 
   test('cuts within 5 s what was open under a grant that is taken away, and nothing else', () =>
     withProxy({ grants: [CI, { ...CI, identity: 'stays' }] }, async (kit) => {
