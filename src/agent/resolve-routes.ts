@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { type Pattern, parsePattern } from '../core/pattern.ts';
 import { parseReplacement } from '../core/replacement.ts';
-import { parseAuthority } from '../net/head-check.ts';
+import { parseAuthority } from '../net/authority.ts';
 import type { AgentDomainOptions, RouteOptions, TargetAddress } from './options.ts';
 
 /** A target with every value decided. */

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../core/errors.ts';
-import { checkHttp1Head, type Http1Input, parseAuthority, type RequestHead } from './head-check.ts';
+import { parseAuthority } from './authority.ts';
+import { checkHttp1Head, type Http1Input, type RequestHead } from './head-check.ts';
 import type { HeaderRules } from './header-rules.ts';
 
 /** A request that only a proxy can serve: `CONNECT`, or absolute-form with the scheme `http`. */
