@@ -26,7 +26,7 @@ test('a stopped agent is known within 10 s, nothing of it hangs, and it comes ba
     assert.equal(verdict, 'reset');
     assert.equal((await within('the end of a late request', late.ending, left())).verdict, 'clean');
     assert.equal(await late.status(), 504);
-    assert.match(deployment.server.output().stdout, /"event":"tunnel-closed".*"reason":"silent"/);
+    await deployment.server.see(/"event":"tunnel-closed".*"reason":"silent"/);
 
     deployment.agent.child.kill('SIGCONT');
     await eventually('a tunnel again', () =>

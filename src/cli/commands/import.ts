@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import { visible } from '../../log/visible.ts';
 
 /** `backdial import groom FILE`: a configuration of groom as one of this program. */
 export const importCommand: CommandModule = {
@@ -26,7 +27,8 @@ async function convert(file: string, out: string, force: boolean): Promise<void>
   const { importGroom } = await import('../groom/import.ts');
   const { kind, main, domains, notes } = importGroom({ file, out, force });
   for (const path of [main, ...domains]) process.stdout.write(`wrote ${path}\n`);
-  for (const note of notes) process.stdout.write(`note: ${note}\n`);
+  // They quote names of files and of keys.
+  for (const note of notes) process.stdout.write(`note: ${visible(note)}\n`);
   const secrets = kind === 'agent' ? '' : ' Agents dial with the same secrets.';
   process.stdout.write(`Next: backdial check -c ${main}.${secrets}\n`);
 }
