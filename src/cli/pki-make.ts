@@ -5,7 +5,16 @@ import { toDomain } from '../core/host-name.ts';
 import { pinOf } from '../net/pin.ts';
 import { Authority, type LeafKind } from '../pki/authority.ts';
 import { canonicalSerial } from '../pki/crl.ts';
-import { exists, keepOld, openAuthority, pairPaths, readText, refuseExisting, writePair } from './pki-files.ts';
+import {
+  exists,
+  keepOld,
+  openAuthority,
+  pairPaths,
+  readText,
+  refuseExisting,
+  writePair,
+  writeTo,
+} from './pki-files.ts';
 import { writeRevocations } from './pki-revoke.ts';
 
 /** What `backdial pki` was asked for. */
@@ -57,14 +66,36 @@ export async function makeLeaf(kind: LeafKind, given: PkiArguments): Promise<str
   const { authority } = await openAuthority(folders);
   const { dns, ip, name } = await subjectOf(kind, given);
   const pair = await authority.issue({ kind, name, dns, ip, notAfter: endOfLeaf(authority, given.days) });
+  const replaced = given.force ? await keepReplaced(paths.cert) : [];
   await writePair(given.out, kind, pair, given.force);
   const covers = dns.length + ip.length === 0 ? `subject ${name}` : `for ${[...dns, ...ip].join(', ')}`;
   const { serialNumber } = new X509Certificate(pair.cert);
   return [
     `wrote ${paths.cert}: ${kind} certificate ${covers}, ends ${endOf(pair.cert)}, serial ${canonicalSerial(serialNumber)}`,
     `wrote ${paths.key}: its key (0600)`,
+    ...replaced,
     ...(kind === 'server' ? [`pin ${pinOf(pair.cert)}`] : []),
   ];
+}
+
+/** A certificate that another takes the place of stays valid, and can be revoked for as long as there is a copy of it. */
+async function keepReplaced(cert: string): Promise<string[]> {
+  if (!(await exists(cert))) return [];
+  const text = await readText(cert);
+  const old = `${cert}.old`;
+  await writeTo(old, text, { mode: 0o644, force: true });
+  if (!isCertificate(text)) return [`what was at ${cert} is kept in ${old}`];
+  return [
+    `the one before it, kept in ${old}, is valid until ${endOf(text)}; \`backdial pki revoke ${old}\` takes it back`,
+  ];
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).serialNumber !== '';
+  } catch {
+    return false;
+  }
 }
 
 interface Subject {

@@ -61,6 +61,12 @@ describe('backdial pki', () => {
       assert.deepEqual([renewed.subject, renewed.subjectAltName], [old.subject, old.subjectAltName]);
       assert.notEqual(renewed.serialNumber, old.serialNumber);
       assert.notEqual(read('server.key'), before[3]);
+      // The certificate before it is still valid: it can be taken back.
+      assert.equal(read('server.pem.old'), before[2]);
+      assert.match(
+        (await pki('server', { force: true })).at(-2) ?? '',
+        /\.old, is valid until .*`backdial pki revoke \S+\.old`/,
+      );
       assert.match((await pki('ca', { force: true })).at(-1) ?? '', /what it issued is not valid under the new one$/);
       assert.deepEqual([read('ca.pem.old'), read('ca.key.old')], before.slice(0, 2));
       assert.notEqual(read('ca.pem'), before[0]);
