@@ -63,15 +63,16 @@ export class DomainTargets {
 
   /**
    * Where a stream goes (design, section 2): the ways `https` and `tls` mean `targets`, whatever port the front door has, and
-   * so do names without a port, or with 80 or 443. Any other port means its entry of `ports`; a domain's own TCP listener
-   * falls back to the only target. Bytes that are not read pass only where there is nothing to filter or to change.
+   * so do names without a port, or with 80 or 443, unless an exposure asked for a TCP listener there. Any other port means its
+   * entry of `ports`; a domain's own TCP listener falls back to the only target. Bytes that are not read pass only where there
+   * is nothing to filter or to change.
    *
    * `server` is the label of the one that the stream came from. Fails with `port-unknown` or `no-route`.
    */
   wayOf({ authority, way }: StreamHead, server: string): Way {
     const parsed = authority.includes(':') ? parseHostPort(authority) : { port: 443 };
     const isTarget = way === 'https' || way === 'tls' || parsed?.port === 80 || parsed?.port === 443;
-    if (!isTarget) {
+    if (!isTarget || way === 'tcp') {
       const group = parsed === null ? undefined : this.#groupOf(parsed.port, server);
       if (group !== undefined) return { kind: 'bytes', group, proxyProtocol: null };
       if (way !== 'tcp') throw new BackdialError('port-unknown', authority);

@@ -55,6 +55,20 @@ describe('where streams go', () => {
   }
 });
 
+test('a port that is exposed is its destination for TCP visitors of that server, 80 and 443 included', () => {
+  for (const port of [80, 443, 9_000]) {
+    const targets = testTargets([testRoute(tcp(1))]);
+    targets.expose({ port, server: 'server.test:443' }, DATABASE);
+    const authority = `www.test:${port}`;
+    assert.equal(destination(targets, authority, 'tcp'), 'database');
+    assert.equal(destination(targets, authority, 'tcp', 'other.test:443'), 'target');
+    assert.equal(destination(targets, authority, 'https'), 'exchanges');
+    assert.equal(destination(targets, authority, 'library'), port === 9_000 ? 'database' : 'target');
+    targets.unexpose({ port, server: 'server.test:443' });
+    assert.equal(destination(targets, authority, 'tcp'), 'target');
+  }
+});
+
 describe('the targets of a domain', () => {
   const routed = testTargets([
     testRoute(tcp(1), { name: 'posts', method: '^POST$' }),
