@@ -14,6 +14,7 @@ import { authoritiesIn } from './client-authorities.ts';
 import type { DomainTable } from './domain-table.ts';
 import { DoorCertificates } from './door-certificates.ts';
 import type { HelloRoute } from './hello-route.ts';
+import { isNewcomer } from './last-call.ts';
 import { wantedListeners } from './listeners.ts';
 import { findVisitor } from './proxied-visitor.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
@@ -33,6 +34,8 @@ export interface FrontDoor {
   follow(): Promise<BackdialError[]>;
   /** To be called when domains or certificates changed: warns of domains that no certificate covers, of each once. */
   warnOfUncovered(): void;
+  /** Connections that came just now and are before the end of their handshake. */
+  readonly newcomers: number;
   /**
    * Stops accepting at once; visitors live on. A handshake that is under way has a second left, so that connections that
    * say nothing do not hold up a drain. Idempotent.
@@ -101,7 +104,7 @@ class TlsFrontDoor implements FrontDoor {
   readonly #listeners = new ListenerSet();
   readonly #uncovered: UncoveredDomains;
   /** Connections that are before the end of their handshake. */
-  readonly #arriving = new Set<Socket>();
+  readonly #arriving = new Map<Socket, Arrival>();
   #stopped = false;
 
   constructor(given: FrontDoorOptions) {
@@ -122,6 +125,10 @@ class TlsFrontDoor implements FrontDoor {
 
   get connectionCount(): number {
     return this.#listeners.size;
+  }
+
+  get newcomers(): number {
+    return Array.from(this.#arriving.values()).filter(isNewcomer).length;
   }
 
   warnOfUncovered(): void {
@@ -169,7 +176,7 @@ class TlsFrontDoor implements FrontDoor {
     this.#stopped = true;
     this.#listeners.stop();
     const lastCall = setTimeout(() => {
-      for (const raw of this.#arriving) raw.destroy();
+      for (const raw of this.#arriving.keys()) raw.destroy();
     }, STOPPED_HANDSHAKE_MS);
     lastCall.unref();
   }
@@ -191,7 +198,7 @@ class TlsFrontDoor implements FrontDoor {
     if (remote === null) return;
     const arrival: Arrival = { raw, remote, acceptedAt: performance.now(), door };
     group.addSocket(raw);
-    this.#arriving.add(raw);
+    this.#arriving.set(raw, arrival);
     raw.once('close', () => this.#arriving.delete(raw));
     const deadlineMs = this.#options.readTimeoutMs;
     if (!isProxied) this.#peek(arrival);

@@ -73,6 +73,11 @@ export class Http1Connection {
     return this.#running;
   }
 
+  /** No request has come yet. */
+  get isNew(): boolean {
+    return this.#firstHead.armed;
+  }
+
   /** Serves a request once those before it were answered: nothing of one visitor's overtakes or crowds out others'. */
   take(serve: () => Promise<void>): void {
     this.#firstHead.disarm();

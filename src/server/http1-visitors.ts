@@ -11,6 +11,7 @@ import type { ExchangeRouter } from './exchange-router.ts';
 import { http1Arrival, lingerThenDestroy, manualResponse } from './http1-arrival.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { http1ErrorCode, lateHead } from './http1-errors.ts';
+import { isNewcomer } from './last-call.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 import { isHandshake, type PortRequest, portRequestOf } from './service-requests.ts';
 import { type Arrival, recordUnread } from './visit.ts';
@@ -101,6 +102,12 @@ export class Http1Visitors {
   /** Takes over those of `options` of which node:http keeps copies; for connections to come. */
   refresh(): void {
     Object.assign(this.#server, limitsOf(this.#given.options));
+  }
+
+  /** Connections that came just now and have not asked for anything. */
+  get newcomers(): number {
+    return Array.from(this.#connections.values()).filter(({ isNew, connection }) => isNew && isNewcomer(connection))
+      .length;
   }
 
   /** Closes idle connections at once; each of the others with the answer that it waits for. */

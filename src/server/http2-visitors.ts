@@ -8,6 +8,7 @@ import { Http2Exchange } from '../net/http2-exchange.ts';
 import { readHttp2ProxyRequest } from '../net/proxy-head.ts';
 import { resetDuplex } from '../net/reset.ts';
 import type { ExchangeRouter } from './exchange-router.ts';
+import { isNewcomer } from './last-call.ts';
 import { VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
 import { timeLeft, type VisitorConnection } from './visitor.ts';
@@ -79,6 +80,13 @@ export class Http2Visitors {
 
   get size(): number {
     return this.#sessions.size;
+  }
+
+  /** Sessions that came just now and have not asked for anything. */
+  get newcomers(): number {
+    return Array.from(this.#sessions.values()).filter(
+      ({ requests, connection }) => requests === 0 && isNewcomer(connection),
+    ).length;
   }
 
   accept(socket: TLSSocket, connection: VisitorConnection): void {

@@ -61,6 +61,8 @@ export interface HttpsWay {
   close(): Promise<void>;
   /** Visitors' connections that are open. */
   readonly connectionCount: number;
+  /** Of these: those that came just now and have not asked for anything. */
+  readonly newcomers: number;
 }
 
 /** Makes the way in; it listens nowhere, the front door hands it connections. */
@@ -136,6 +138,10 @@ class TerminatedHttps implements HttpsWay {
 
   makeRoom(domains: readonly string[], instance: string | null): boolean {
     return this.#pools.endFree(domains, instance);
+  }
+
+  get newcomers(): number {
+    return this.#http1.newcomers + this.#http2.newcomers;
   }
 
   drain(): void {

@@ -21,6 +21,7 @@ import { HelloRouter } from './hello-route.ts';
 import { HostsFolder } from './hosts-folder.ts';
 import { createHttpsWay, type HttpsWay } from './https-way.ts';
 import { InForce, secretLists } from './in-force.ts';
+import { lastCall } from './last-call.ts';
 import { createLibraryWays, type LibraryWays } from './library-ways.ts';
 import type { ServerOptions } from './options.ts';
 import { PortClaims } from './port-claims.ts';
@@ -271,13 +272,12 @@ class TunnelServer implements Server {
     return this.#closing;
   }
 
-  /**
-   * Visitors first, then the agents, in one turn: what was asked is under way by then, and the agents, told at once, dial
-   * whoever listens next.
-   */
+  /** Visitors first, then the agents: what was asked is under way by then, and the agents dial whoever listens next. */
   async #drain(drainMs: number): Promise<void> {
-    this.#dialer.close();
     for (const each of this.#listeners()) each.stop();
+    const newcomers = () => this.#frontDoor.newcomers + this.#https.newcomers;
+    if (newcomers() > 0) await lastCall(newcomers);
+    this.#dialer.close();
     this.#https.drain();
     const tunnels = this.#gate.drain(drainMs);
     await Promise.all([tunnels, ...this.#listeners().map((each) => each.drained())]);

@@ -11,7 +11,7 @@ import { steadyPort } from '../support/steady-port.ts';
 import { findTool } from '../support/tools.ts';
 
 const run = promisify(execFile);
-const DOMAIN = 'www.example.com';
+export const DOMAIN = 'www.example.com';
 /** A visitor comes this often while the programs are upgraded. */
 const VISIT_MS = 20;
 const GREETING = '200 hello from the target';
@@ -135,7 +135,8 @@ function write(system: RootSystem, file: string, text: string): void {
   system.run('chown', 'root:backdial', file);
 }
 
-async function visit(port: number): Promise<string> {
+/** Status and body, or what went wrong, of a visit with `curl`. */
+export async function visit(port: number): Promise<string> {
   const url = `https://${DOMAIN}:${port}/`;
   const args = [
     '-sS',

@@ -12,6 +12,7 @@ import { findTool, missingTools } from '../support/tools.ts';
 import { buildDeb } from './deb.ts';
 import { buildExecutable, packageVersion, ROOT } from './executable.ts';
 import { tryAsNewUser } from './new-user.ts';
+import { tryTarball } from './try-tarball.ts';
 
 const run = promisify(execFile);
 const skip = missingTools('mmdebstrap', 'dpkg-deb', 'qemu-aarch64-static', 'curl');
@@ -99,7 +100,7 @@ describe('the packages', { skip }, () => {
     );
   });
 
-  it('have an npm tarball that works on a clean system with nothing but Node', async () => {
+  it('have an npm tarball that works on a clean system with nothing but Node, as server and as agent', async () => {
     const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
     const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', work], { cwd: ROOT });
     const tarball = join(work, stdout.trim().split('\n').at(-1) ?? '');
@@ -115,5 +116,6 @@ describe('the packages', { skip }, () => {
         'server.schema.json',
       ),
     );
+    await tryTarball(system, '/opt/bin/backdial');
   });
 });
