@@ -62,3 +62,31 @@ export const AGENT_DOMAIN_SCHEMA = {
     },
   },
 };
+
+/** JSON Schema of what `GET /status` tells. */
+export const STATUS_SCHEMA = {
+  type: 'object',
+  properties: {
+    kind: { enum: ['server', 'agent'] },
+    version: TEXT,
+    name: { ...TEXT, description: "of the node, or the agent's machine" },
+    startedAt: { ...COUNT, description: 'ms since the epoch' },
+    draining: { type: 'boolean' },
+    domains: COUNT,
+    served: { ...COUNT, description: 'domains that have a tunnel' },
+    tunnels: COUNT,
+    active: { ...COUNT, description: 'requests and byte streams of visitors; of an agent: open streams' },
+    memory: { type: 'object', properties: { heldBytes: COUNT, budgetBytes: COUNT } },
+    config: {
+      type: 'object',
+      properties: { generation: COUNT, appliedAt: COUNT, lastReloadOk: { type: 'boolean' } },
+    },
+    certificates: {
+      type: 'array',
+      items: { type: 'object', properties: { hosts: TEXT, notAfter: { type: 'integer' } } },
+    },
+  },
+};
+
+/** JSON Schema of the answer to `DELETE /tunnels/{id}`. */
+export const DRAINED_SCHEMA = { type: 'object', properties: { id: TEXT, draining: { const: true } } };

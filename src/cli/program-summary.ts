@@ -1,5 +1,6 @@
 import { VERSION } from '../core/version.ts';
 import type { ApiRoute } from '../net/api-route.ts';
+import { STATUS_SCHEMA } from './api-schemas.ts';
 import type { ConfigRecord } from './config-record.ts';
 
 /** What `GET /status` tells of the program as a whole. */
@@ -36,7 +37,7 @@ export function statusRoute(parts: () => SummaryParts): ApiRoute {
     path: '/status',
     operation: {
       summary: 'The program as a whole: version, start, counts, configuration, certificates',
-      responses: { 200: { description: 'the summary', schema: { type: 'object' } } },
+      responses: { 200: { description: 'the summary', schema: STATUS_SCHEMA } },
     },
     handle: () => ({ json: summaryOf(parts()) }),
   };

@@ -5,7 +5,7 @@ import type { Logs } from '../log/open-logs.ts';
 import { createServerMetrics, type ServerMetrics } from '../metrics/server-metrics.ts';
 import type { TunnelSample } from '../metrics/tunnels.ts';
 import type { ApiRoute } from '../net/api-route.ts';
-import { DOMAIN_SCHEMA, TUNNEL_SCHEMA } from './api-schemas.ts';
+import { DOMAIN_SCHEMA, DRAINED_SCHEMA, TUNNEL_SCHEMA } from './api-schemas.ts';
 import { ConfigRecord } from './config-record.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { pageRoutes } from './page-routes.ts';
@@ -78,7 +78,7 @@ export class ServerOperation {
         operation: {
           summary: 'Ask one tunnel to leave: its agent dials anew, its streams have `drain` left',
           responses: {
-            200: { description: 'it was asked', schema: { type: 'object', properties: { id: { type: 'string' } } } },
+            200: { description: 'it was asked', schema: DRAINED_SCHEMA },
             404: { description: 'no live tunnel has this id' },
           },
         },

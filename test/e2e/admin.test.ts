@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type ConfigDeployment, withConfigDeployment } from '../support/config-deployment.ts';
 import { startHttpTarget } from '../support/http-target.ts';
+import { OpenApiJudge } from '../support/openapi-judge.ts';
 import { connectPeer } from '../support/raw-target.ts';
 import { startCli } from '../support/run-cli.ts';
 import { steadyPort } from '../support/steady-port.ts';
@@ -91,6 +92,30 @@ describe('the API of a server and of an agent', () => {
       assert.match(await (await ask(`${admin}/metrics`)).text(), /^backdial_config_last_reload_successful 0$/m);
       await deployment.change('server/server.json5', deployment.serverFile());
       await assert.rejects(ask(`${admin}/health`));
+    }));
+
+  it('answers as its OpenAPI document says: every operation, every status', () =>
+    withAdmin(async (deployment, admin, api) => {
+      await eventually('tunnels', () => deployment.events(deployment.server, 'tunnel-opened').length === 2);
+      const judge = await OpenApiJudge.of(admin, ask);
+      const [{ id } = { id: '' }] = await json<Tunnel[]>(`${admin}/tunnels`);
+      for (const operation of judge.operations) {
+        for (const parameter of [id, 'nothing']) await judge.check(operation, { id: parameter });
+        await judge.check(operation, { id }, { headers: { authorization: 'Bearer wrong' } });
+        await judge.check(operation, { id }, { headers: { origin: 'https://elsewhere.example' } });
+      }
+      assert.deepEqual(
+        [...judge.seen]
+          .filter((seen) => /^(?:DELETE|GET \/health)/.test(seen))
+          .map((seen) => seen.slice(-3))
+          .toSorted(),
+        ['200', '200', '401', '401', '403', '403', '404'],
+      );
+      assert.ok(judge.operations.length >= 7, `${judge.operations}`);
+      const other = await OpenApiJudge.of(api, ask);
+      for (const operation of other.operations.filter((each) => each.startsWith('GET '))) await other.check(operation);
+      await other.check('DELETE /expose/{id}', { id: 'nothing' });
+      assert.ok(other.seen.has('DELETE /expose/{id} 404') && other.seen.has('GET /list 200'));
     }));
 
   it('says 503 while the program drains, and ends with it', () =>
