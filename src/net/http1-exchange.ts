@@ -105,7 +105,10 @@ export class Http1Exchange implements Exchange {
   }
 
   respond(status: number, reason: string, headers: string[], framing: Framing | 'close'): void {
-    if (this.gone === null) this.#writer.respond(status, reason, headers, framing);
+    if (this.gone !== null) return;
+    this.#writer.respond(status, reason, headers, framing);
+    // Nothing is switched, and node:http reads no more: whether the visitor is still there is seen by reading.
+    if (this.#options.upgradable) this.#socket.resume();
   }
 
   write(chunk: Buffer): boolean {

@@ -89,6 +89,20 @@ test('a target that does not switch is answered as it says, and the connection e
   });
 });
 
+test('a visitor that is answered instead of switched is read on, so that it is seen when it leaves', async () => {
+  await withHttpsWay({}, async (kit) => {
+    const { from, to } = await upgraded(kit, 'early');
+    await to.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
+    await from.receivedText('\r\n\r\n');
+    // More than buffers of kernels hold.
+    await within('that all is read', from.send(Buffer.alloc(20_000_000)), 5_000);
+    from.reset();
+    assert.equal((await kit.record()).reason, 'visitor-reset');
+    assert.equal((await to.ending).verdict, 'reset');
+    assert.doesNotMatch(to.text, /early/);
+  });
+});
+
 test('a target that switches to something else is cut: 502', async () => {
   await withHttpsWay({}, async (kit) => {
     const { from, to } = await upgraded(kit);
