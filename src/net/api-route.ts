@@ -61,7 +61,7 @@ export interface ValueProblem {
 
 /** The answer to a request that is well-formed but has wrong values: 422, which field and why. */
 export function valueProblems(problems: readonly ValueProblem[]): ApiAnswer {
-  const text = problems.map(({ field, message }) => `${field}: ${message}`).join('; ');
+  const text = problems.map(({ field, message }) => `${field || 'the body'}: ${message}`).join('; ');
   return failure(new BackdialError('api-value', text), { problems });
 }
 

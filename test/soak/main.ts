@@ -2,12 +2,21 @@ import { parseArgs } from 'node:util';
 import { abortStormSoak } from './abort-storm.ts';
 import { blackHoleSoak } from './black-hole.ts';
 import { dialSwapSoak } from './dial-swap.ts';
+import { discoverySoak } from './discovery.ts';
 import { killSoak } from './kill.ts';
 import { saturateSoak } from './saturate.ts';
 import { silentSoak } from './silent.ts';
 import { matchingCases, type Soak } from './soak.ts';
 
-const SOAKS: readonly Soak[] = [saturateSoak, abortStormSoak, dialSwapSoak, silentSoak, blackHoleSoak, killSoak];
+const SOAKS: readonly Soak[] = [
+  saturateSoak,
+  abortStormSoak,
+  dialSwapSoak,
+  discoverySoak,
+  silentSoak,
+  blackHoleSoak,
+  killSoak,
+];
 
 // `npm run soak`, or a part of it: `npm run soak -- kill --scale 0.1 --only "server middle" --only link`.
 const { positionals, values } = parseArgs({
