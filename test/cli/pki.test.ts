@@ -51,7 +51,7 @@ describe('backdial pki', () => {
       const read = (file: string) => readFileSync(join(folder, file), 'utf8');
       const FILES = ['ca.pem', 'ca.key', 'server.pem', 'server.key'];
       const before = FILES.map(read);
-      for (const again of [pki('ca'), pki('server', { dns: ['b.example'] })]) {
+      for (const again of [() => pki('ca'), () => pki('server', { dns: ['b.example'] })]) {
         await assert.rejects(again, { code: 'input-invalid', message: /is there already; --force replaces it$/ });
       }
       assert.deepEqual(FILES.map(read), before);
