@@ -4,6 +4,7 @@ import type { Dialled, DialOptions } from '../core/dial.ts';
 import type { BackdialError, ErrorCode } from '../core/errors.ts';
 import { ALERT, type Alert, sendAlert } from '../net/alert.ts';
 import { type ByteVisit, ByteVisits, type ByteVisitsOptions } from './byte-visits.ts';
+import { DeadBackends } from './dead-backends.ts';
 import { DomainStreams } from './domain-streams.ts';
 import { type HostFolder, openHost } from './hosts-folder.ts';
 import type { ResolvedDomain } from './resolve-options.ts';
@@ -67,9 +68,11 @@ class PassingTlsWay implements TlsWay {
   readonly #toDomains: ByteVisits;
   readonly #toHosts: ByteVisits;
   readonly #open = new Set<Socket>();
+  readonly #dead: DeadBackends;
   #closing = false;
 
   constructor({ options, dialer, streams = new DomainStreams() }: TlsWayOptions) {
+    this.#dead = new DeadBackends(options.observer);
     const toDomain = { open: (name: string, dial: DialOptions) => dialer.openDomain(name, dial) };
     this.#toDomains = new ByteVisits({ dialer: toDomain, streams, options });
     this.#toHosts = new ByteVisits({ dialer: { open: dialHost }, streams, options });
@@ -101,7 +104,9 @@ class PassingTlsWay implements TlsWay {
   #join(visits: ByteVisits, visit: ByteVisit, isDead: (code: ErrorCode) => boolean): void {
     const { socket } = visit;
     this.#open.add(socket);
-    const fail = ({ code }: BackdialError) => {
+    const fail = (error: BackdialError) => {
+      const { code } = error;
+      if (isDead(code) && DEAD.has(code)) this.#dead.tell(visit.domain, error);
       const alert: Alert = isDead(code) ? ALERT.unrecognizedName : ALERT.internalError;
       sendAlert(socket, alert);
     };

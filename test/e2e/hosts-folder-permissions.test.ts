@@ -56,6 +56,9 @@ it(
         }
         assert.equal(await reached(Number(port)), 'here');
         assert.equal(server.output().stdout.match(/"reason":"target-unreachable"/g)?.length, 3);
+        const told = server.output().stdout.match(/"event":"warning".*EACCES.*/g);
+        assert.equal(told?.length, 1, 'one warning for one name');
+        assert.match(told[0], /"msg":"www\.example\.org: .*hosts\/www\.example\.org\/tls-socket.*EACCES.*alert 112"/);
       } finally {
         await chmod(hosts, 0o700);
         await server.end('SIGKILL');
