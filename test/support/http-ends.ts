@@ -122,6 +122,22 @@ const HTTP_ENDINGS: readonly HttpEnding[] = [
     },
   },
   {
+    title: 'both end the connection at once, in the middle of the answer',
+    framings: ['chunked', 'length'],
+    versions: ['HTTP/1.1'],
+    async run({ framing, visit, exchange }) {
+      const visitor = await visit();
+      const target = await exchange();
+      target.respond(framing, BODY.length);
+      await target.send(BODY.subarray(0, HALF));
+      await visitor.received(1);
+      visitor.fin();
+      target.fin();
+      await isCut('the answer', visitor.ending);
+      await within('the end of the exchange', target.gone);
+    },
+  },
+  {
     title: 'both reset at once',
     async run({ framing, visit, exchange }) {
       const visitor = await visit();
