@@ -23,7 +23,10 @@ export class StreamSocket extends Duplex {
     });
     stream.on('end', () => this.push(null));
     stream.on('error', (error: Error) => this.destroy(error));
-    stream.on('close', () => this.destroy());
+    stream.on('close', () => {
+      // Once both directions have ended what waits here is still to be read; then this closes by itself.
+      if (!stream.readableEnded || !stream.writableFinished) this.destroy();
+    });
     stream.pause();
   }
 

@@ -59,6 +59,31 @@ describe('a stream as node:http may have it', () => {
     );
   });
 
+  test('what a slow reader has not read when both directions have ended is not lost', async () => {
+    const sockets: StreamSocket[] = [];
+    await withSockets(
+      (socket) => sockets.push(socket),
+      async (pair) => {
+        const stream = await open(pair);
+        const socket = sockets[0] ?? assert.fail();
+        const readable = once(socket, 'readable');
+        socket.end();
+        await within('the half-close', once(stream.resume(), 'end'));
+        stream.end('last words');
+        await within('the close at the far end', once(stream, 'close'));
+        await within('the bytes', readable);
+        // The stream below closes in the meantime.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        assert.equal(socket.destroyed, false);
+        const closed = once(socket, 'close');
+        let heard = '';
+        for await (const chunk of socket) heard += chunk;
+        assert.equal(heard, 'last words');
+        await within('the close', closed);
+      },
+    );
+  });
+
   test('a cut on one side is an error on the other', async () => {
     const sockets: StreamSocket[] = [];
     await withSockets(
