@@ -106,12 +106,29 @@ export class ProxyUsers {
     }
     const shown = this.shown(authorizations, [], '');
     if (shown !== null && grants.some(({ identity }) => identity === shown.credentials?.identity)) {
-      const holder = await this.identify(shown);
-      if (typeof holder !== 'string') return { holder };
+      const holder = await this.#identityOf(shown, remote);
+      if (holder !== null) return { holder };
     }
     if (credentials.length === 0) return { holder: null };
     const refusal = await this.#accessOf(credentials).login(remote, authorizations);
     return refusal === null ? { holder: null } : { ...refusal, headers: challenge(refusal.headers) };
+  }
+
+  /** Null: not proven, or one address was wrong too often lately, of which logins are not looked at either. */
+  async #identityOf(shown: ProxyProof, remote: string): Promise<Holder | null> {
+    const { limiter } = this.#users.logins;
+    const address = peerAddress(remote);
+    if (limiter.take(address, performance.now()) > 0) return null;
+    let isProven = false;
+    try {
+      const holder = await this.identify(shown);
+      isProven = typeof holder !== 'string';
+      return typeof holder === 'string' ? null : holder;
+    } finally {
+      // What is wrong is counted by the login that follows; where there are none, here.
+      const hasLogins = (this.#users.options.proxy?.credentials ?? []).length > 0;
+      if (isProven || hasLogins) limiter.giveBack(address);
+    }
   }
 
   #accessOf(credentials: readonly CredentialOptions[]): DomainAccess {

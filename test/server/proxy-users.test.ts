@@ -3,14 +3,15 @@ import { test } from 'node:test';
 import { Secret } from '../../src/core/secret.ts';
 import { DomainTable } from '../../src/server/domain-table.ts';
 import { FailureLimiter } from '../../src/server/failure-limiter.ts';
-import type { CredentialOptions } from '../../src/server/options.ts';
+import type { CredentialOptions, IdentityOptions } from '../../src/server/options.ts';
 import { ProxyUsers } from '../../src/server/proxy-users.ts';
+import { resolveIdentity } from '../../src/server/resolve-grants.ts';
 
-function users(credentials: readonly CredentialOptions[]): ProxyUsers {
+function users(credentials: readonly CredentialOptions[], grants: readonly IdentityOptions[] = []): ProxyUsers {
   const table = new DomainTable([]);
   const secrets = { check: async (text: string, list: readonly Secret[]) => list.some((each) => each.equals(text)) };
   return new ProxyUsers({
-    options: { proxy: { listen: [], credentials }, grants: [] },
+    options: { proxy: { listen: [], credentials }, grants: grants.map(resolveIdentity) },
     domains: () => table,
     secrets,
     logins: { secrets, limiter: new FailureLimiter() },
@@ -39,4 +40,15 @@ test('a proxy with credentials asks everyone for them, and slows down guesses', 
   for (let i = 0; i < 10; i += 1)
     assert.equal(await outcome(proxy, '192.0.2.2:1', basic(`user:${i}`)), 'credentials-wrong');
   assert.equal(await outcome(proxy, '192.0.2.2:1', basic('user:password')), 'credentials-limit');
+});
+
+test('guesses at the secret of an identity are slowed down like those at a password, and do not count twice', async () => {
+  const identity = { identity: 'ci', secrets: [new Secret('the secret of ci')] };
+  const basic = (login: string) => [`Basic ${Buffer.from(login).toString('base64')}`];
+  const proxy = users([{ login: 'user', password: new Secret('password') }], [identity]);
+  const [right, wrong] = [basic('ci:the secret of ci'), basic('ci:guess')];
+  for (let i = 0; i < 20; i += 1) assert.equal(await outcome(proxy, '192.0.2.1:1', right), 'in');
+  for (let i = 0; i < 10; i += 1) assert.equal(await outcome(proxy, '192.0.2.2:1', wrong), 'credentials-wrong');
+  assert.equal(await outcome(proxy, '192.0.2.2:1', right), 'credentials-limit');
+  assert.equal(await outcome(proxy, '192.0.2.1:1', right), 'in');
 });
