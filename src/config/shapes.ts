@@ -62,7 +62,7 @@ const UNIX = `unix:${PATH}`;
 export const TCP_LISTEN_SHAPE = anyOf(textOf(TCP_ADDRESS), PORT);
 export const LISTEN_SHAPE = anyOf(textOf(TCP_ADDRESS, UNIX), PORT);
 export const HANDED_OVER_SHAPE = anyOf(
-  textOf(TCP_ADDRESS, UNIX, String.raw`fd:(?:0|[1-9]\d{0,6})`, String.raw`systemd:[!-9;-~]{1,255}`),
+  textOf(TCP_ADDRESS, UNIX, String.raw`fd:(?:0|[1-9]\d{0,6})`, 'systemd:[!-9;-~]{1,255}'),
   PORT,
 );
 
@@ -101,7 +101,7 @@ const SCHEME = (word: string) => Array.from(word, (letter) => `[${letter.toUpper
 const PLAIN_TARGETS = [
   NOT_ZERO,
   UNIX,
-  String.raw`${HOST_PORT}(?<!:0+)`,
+  `${HOST_PORT}(?<!:0+)`,
   ...['http', 'tcp'].map((word) => `${SCHEME(word)}:.+`),
 ];
 /** What an agent joins streams to; what a server does, which speaks no TLS to it. */

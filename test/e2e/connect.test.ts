@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { testAuthority } from '../support/certificates.ts';
 import { ConnectProxy } from '../support/connect-proxy.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
+import { withPostgres } from '../support/postgres.ts';
 import { CI, CI_SECRET, type ProxyKit, withProxy } from '../support/proxy-kit.ts';
 import { runTool, type ToolResult } from '../support/real-program.ts';
 import { startCli } from '../support/run-cli.ts';
@@ -174,6 +175,33 @@ describe('backdial connect', () => {
             assert.equal(code, 7);
           }),
         { ports: { 22: { kind: 'tcp', host: '127.0.0.1', port } } },
+      ),
+    ),
+  );
+
+  test('carries psql through its listener', { skip: missingTools('psql', 'initdb', 'postgres', 'setpriv') }, () =>
+    withPostgres((port) =>
+      withProxy(
+        {},
+        async (kit) => {
+          const cli = startCli(['connect', 'www.test:5432', '--listen', '127.0.0.1:0', ...flagsOf(kit)], { env: ENV });
+          try {
+            const [, local] = await cli.see(/127\.0\.0\.1:(\d+) leads to www\.test:5432/, 'stderr');
+            const psql = (...args: string[]) =>
+              runTool('psql', [`host=127.0.0.1 port=${local} user=tester dbname=postgres`, '-XAtq', ...args]);
+            const rows = await psql('-c', "select i, repeat('x', 90) from generate_series(1, 50000) i");
+            const expected = Array.from({ length: 50_000 }, (_, i) => `${i + 1}|${'x'.repeat(90)}\n`).join('');
+            assert.equal(rows.stderr, '');
+            assert.ok(rows.stdout === expected, `${rows.stdout.length} of ${expected.length} bytes, or others`);
+            // What a server says before it ends a session arrives.
+            const end = await psql('-c', 'select pg_terminate_backend(pg_backend_pid())');
+            assert.match(end.stderr, /terminating connection due to administrator command/);
+            assert.notEqual(end.code, 0);
+          } finally {
+            await cli.end('SIGTERM');
+          }
+        },
+        { ports: { 5432: { kind: 'tcp', host: '127.0.0.1', port } } },
       ),
     ),
   );

@@ -1,8 +1,14 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, globSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 
-/** Daemons live in `sbin`, which is not on everybody's path. */
-const EXTRA_FOLDERS = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/local/bin'];
+/** Daemons live in `sbin`, which is not on everybody's path, and PostgreSQL where each version has its own. */
+const EXTRA_FOLDERS = [
+  '/usr/sbin',
+  '/sbin',
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  ...globSync('/usr/lib/postgresql/*/bin'),
+];
 
 /** The path of a program, or null where it is not installed. What has a path already (a module) need only be readable. */
 export function lookForTool(name: string): string | null {
