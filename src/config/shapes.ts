@@ -98,12 +98,7 @@ export const DESTINATION_SHAPE = textOf(
 export const HOST_PATTERN_SHAPE = textOf(String.raw`\*`, String.raw`\/[\s\S]+\/`, DOMAIN);
 
 const SCHEME = (word: string) => Array.from(word, (letter) => `[${letter.toUpperCase()}${letter}]`).join('');
-const PLAIN_TARGETS = [
-  NOT_ZERO,
-  UNIX,
-  `${HOST_PORT}(?<!:0+)`,
-  ...['http', 'tcp'].map((word) => `${SCHEME(word)}:.+`),
-];
+const PLAIN_TARGETS = [NOT_ZERO, UNIX, `${HOST_PORT}(?<!:0+)`, ...['http', 'tcp'].map((word) => `${SCHEME(word)}:.+`)];
 /** What an agent joins streams to; what a server does, which speaks no TLS to it. */
 export const TARGET_SHAPE = anyOf(textOf(...PLAIN_TARGETS, `${SCHEME('https')}:.+`), PORT);
 export const BACKEND_SHAPE = anyOf(textOf(...PLAIN_TARGETS), PORT);
