@@ -1,10 +1,15 @@
 /** Size of a block, and the least that is worth one, bytes: for less Node has a pool of its own. */
 const BLOCK_BYTES = 64 * 1024;
 const LEAST_BYTES = 8 * 1024;
-/** Free blocks that are kept: more than a few transfers never have under way. */
-const KEPT = 128;
+/** Free blocks that are kept at most: as many streams can have one under way each. */
+const KEPT = 1024;
+/** After so many returns those go that nobody needed meanwhile. */
+const RETURNS = 4096;
 
 const free: ArrayBuffer[] = [];
+let returns = 0;
+/** The fewest that were free since the last look. */
+let leastFree = 0;
 /** Those that are out, which alone may come back, once. */
 const out = new WeakSet<ArrayBuffer>();
 
@@ -20,6 +25,7 @@ export function copyOf(from: Buffer, bytes: number): Buffer {
 
 function take(bytes: number): Buffer {
   const block = free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES).buffer;
+  leastFree = Math.min(leastFree, free.length);
   out.add(block);
   return Buffer.from(block, 0, bytes);
 }
@@ -35,5 +41,11 @@ export function isPooled(chunk: Buffer): boolean {
  */
 export function giveBack(chunk: Buffer): void {
   const block = chunk.buffer as ArrayBuffer;
-  if (out.delete(block) && free.length < KEPT) free.push(block);
+  if (!out.delete(block)) return;
+  if (free.length < KEPT) free.push(block);
+  returns += 1;
+  if (returns < RETURNS) return;
+  returns = 0;
+  free.splice(0, leastFree);
+  leastFree = free.length;
 }

@@ -92,7 +92,11 @@ class Splice {
       if (gathered !== null) gathered.write(chunk);
       else if (!(isPooled(chunk) ? writePooled(to, chunk) : to.write(chunk))) from.pause();
     });
-    to.on('drain', () => from.resume());
+    to.on('drain', () => {
+      gathered?.queueOnMove();
+      from.resume();
+    });
+    if (gathered !== null) to.on('close', () => gathered.queueOnMove());
     const fromOnEnd = (): void => {
       // An HTTP/2 stream that was reset with CANCEL after this side had ended says `end` and nothing else.
       const code = (from as MaybeHttp2Stream).rstCode;

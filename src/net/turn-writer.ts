@@ -2,15 +2,27 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { atTurnEnd } from './turn-end.ts';
 
-/** What is gathered before the stream is paused, bytes: the rest of what a turn brings waits in the stream, within its window. */
-const GATHERED_BYTES = 64 * 1024;
+/** What a socket may have that the kernel did not take yet, bytes, before the stream is paused. */
+const QUEUE_BYTES = 64 * 1024;
+/**
+ * Above this sum of all sockets' queues, bytes, each may have as much as one DATA frame: a fast reader needs a queue to be kept
+ * busy, and those of thousands that do not read would cost as much as their windows.
+ */
+const ALL_QUEUES_BYTES = 4 * 1024 * 1024;
+const SHORT_QUEUE_BYTES = 16 * 1024;
+
+let inAllQueues = 0;
+
+function queueLimit(): number {
+  return inAllQueues < ALL_QUEUES_BYTES ? QUEUE_BYTES : SHORT_QUEUE_BYTES;
+}
 
 /**
  * Hands what one turn of the event loop brings from a stream to a socket at the end of the turn, in one piece: one system
  * call instead of many. A single chunk, which is what small exchanges are made of, goes past the socket's queue.
  *
- * Pauses the stream when the socket has enough; the owner resumes it at the socket's `drain`, and calls {@link flush}
- * before it ends the socket. What a destroyed socket had not got is dropped.
+ * Pauses the stream when the socket has enough; the owner resumes it at the socket's `drain`, tells of that and of the
+ * socket's end ({@link queueOnMove}), and calls {@link flush} before it ends the socket. What a destroyed socket had not got is dropped.
  */
 export class TurnWriter {
   readonly #from: Readable;
@@ -18,6 +30,8 @@ export class TurnWriter {
   #first: Buffer | null = null;
   readonly #more: Buffer[] = [];
   #bytes = 0;
+  /** Of {@link inAllQueues}. */
+  #queued = 0;
 
   constructor(from: Readable, to: Socket) {
     this.#from = from;
@@ -32,8 +46,7 @@ export class TurnWriter {
       this.#more.push(chunk);
     }
     this.#bytes += chunk.length;
-    const { writableLength, writableHighWaterMark } = this.#to;
-    if (this.#bytes >= GATHERED_BYTES || writableLength >= writableHighWaterMark) this.#from.pause();
+    if (this.#bytes + this.#to.writableLength >= queueLimit()) this.#from.pause();
   }
 
   readonly flush = (): void => {
@@ -56,9 +69,17 @@ export class TurnWriter {
       to.uncork();
       this.#more.length = 0;
     }
-    // What the kernel took at once is no reason to wait, however much it was.
-    if (!room && to.writableLength > 0) this.#from.pause();
+    this.queueOnMove();
+    // What the kernel took at once is no reason to wait, however much it was; without `room` there will be a `drain`.
+    if (!room && this.#queued >= queueLimit()) this.#from.pause();
     // It took what waited before in the meantime: no `drain` is going to come.
     else if (this.#from.isPaused()) this.#from.resume();
   };
+
+  /** To be called at the socket's `drain`, and when it has closed. */
+  queueOnMove(): void {
+    const queued = this.#to.destroyed ? 0 : this.#to.writableLength;
+    inAllQueues += queued - this.#queued;
+    this.#queued = queued;
+  }
 }

@@ -123,6 +123,7 @@ class WaitingStream implements IncomingStream {
   readonly head: StreamHead;
   readonly #stream: ServerHttp2Stream;
   #left: AbortController | null = null;
+  readonly #streamOnClose = (): void => this.#left?.abort(new BackdialError('visitor-reset'));
 
   constructor(stream: ServerHttp2Stream, head: StreamHead) {
     this.#stream = stream;
@@ -133,13 +134,14 @@ class WaitingStream implements IncomingStream {
     if (this.#left === null) {
       const left = new AbortController();
       this.#left = left;
-      if (this.#stream.destroyed) left.abort();
-      else this.#stream.once('close', () => left.abort());
+      if (this.#stream.destroyed) this.#streamOnClose();
+      else this.#stream.once('close', this.#streamOnClose);
     }
     return this.#left.signal;
   }
 
   accept(timeouts: TargetTimeouts): Duplex {
+    this.#answered();
     if (!this.#stream.destroyed) {
       this.#stream.respond({
         ':status': 200,
@@ -151,7 +153,13 @@ class WaitingStream implements IncomingStream {
   }
 
   refuse(code: ErrorCode): void {
+    this.#answered();
     refuse(this.#stream, code);
+  }
+
+  /** An abort at each stream's end would be heard by nobody, and costs more than the rest of an end. */
+  #answered(): void {
+    if (this.#left !== null) this.#stream.off('close', this.#streamOnClose);
   }
 }
 

@@ -32,3 +32,12 @@ test('a buffer of somebody else is never taken, of the very size of a block neit
   const taken = Array.from({ length: 200 }, () => copyOf(SOURCE, 60_000).buffer);
   assert.ok(!taken.includes(foreign.buffer));
 });
+
+test('blocks that were needed once only do not stay for ever', () => {
+  const burst = Array.from({ length: 900 }, () => copyOf(SOURCE, 60_000));
+  const blocks = new Set(burst.map(({ buffer }) => buffer));
+  for (const chunk of burst) giveBack(chunk);
+  for (let round = 0; round < 3 * 4_096; round += 1) giveBack(copyOf(SOURCE, 60_000));
+  const left = Array.from({ length: 900 }, () => copyOf(SOURCE, 60_000)).filter(({ buffer }) => blocks.has(buffer));
+  assert.ok(left.length < 10, `${left.length} are left`);
+});

@@ -46,6 +46,31 @@ test('a stream is paused while the socket has enough, until its `drain`', async 
   await drained;
 });
 
+test('while many sockets have a queue, each may have a short one', async () => {
+  const pairs = await Promise.all(Array.from({ length: 70 }, connectedPair));
+  const writers = pairs.map(({ near }) => new TurnWriter(new PassThrough(), near));
+  const frame = Buffer.alloc(16 * 1024);
+  const pausesAfter = (): number => {
+    const from = new PassThrough();
+    // Nothing is sent at the end of the turn.
+    const writer = new TurnWriter(from, new net.Socket().destroy());
+    let frames = 0;
+    for (; !from.isPaused(); frames += 1) writer.write(frame);
+    return frames;
+  };
+  assert.equal(pausesAfter(), 4);
+  for (const [index, { near, far }] of pairs.entries()) {
+    far.pause();
+    for (near.cork(); near.writableLength < 64 * 1024; ) near.write(frame);
+    writers[index]?.queueOnMove();
+  }
+  assert.equal(pausesAfter(), 1);
+  for (const { near } of pairs) near.destroy();
+  for (const writer of writers) writer.queueOnMove();
+  assert.equal(pausesAfter(), 4, 'those that are gone do not count');
+  for (const pair of pairs) await pair[Symbol.asyncDispose]();
+});
+
 test('a stream that was paused for bytes which are gone by the end of the turn is resumed', async () => {
   await using pair = await connectedPair();
   const from = new PassThrough();
