@@ -12,6 +12,15 @@ const YOUNG_STEP_BYTES = 16 * 1024 * 1024;
 /** Growth that young collections left, after which everything is: buffers that had to wait are not young any more. */
 const FULL_STEP_BYTES = 32 * 1024 * 1024;
 /**
+ * A burst (so much CPU, us) that left so much outside the heap, bytes, is followed by a full collection once so many looks in a
+ * row saw the process quiet: what it leaves did not grow, so that nothing else would ever collect it.
+ */
+const BURST_CPU_US = 200_000;
+const BURST_BYTES = 64 * 1024 * 1024;
+const QUIET_LOOKS = 6;
+/** CPU of a quiet process between two looks, us. */
+const QUIET_CPU_US = 5_000;
+/**
  * How far memory may grow past what is alive before V8 collects everything by itself, bytes. By default a heap as small as a
  * program's leaves room for some 20 MB, which a bulk transfer passes between two looks: a full collection (50 to 80 ms) every
  * 200 ms was half of all CPU.
@@ -46,19 +55,33 @@ export function collectBulkGarbage(): void {
   let afterYoung = outsideHeap();
   let afterFull = afterYoung;
   let last = afterYoung;
+  let quietLooks = 0;
+  let lastCpu = 0;
+  let cpuAfterFull = 0;
   const look = (): void => {
     const bytes = outsideHeap();
+    const cpu = cpuMicros();
+    quietLooks = cpu - lastCpu < QUIET_CPU_US ? quietLooks + 1 : 0;
+    lastCpu = cpu;
+    const isLeft = quietLooks >= QUIET_LOOKS && bytes >= BURST_BYTES && cpu - cpuAfterFull >= BURST_CPU_US;
     setTimeout(look, Math.abs(bytes - last) < IDLE_BYTES ? IDLE_LOOK_INTERVAL_MS : LOOK_INTERVAL_MS).unref();
     last = bytes;
     afterYoung = Math.min(afterYoung, bytes);
     afterFull = Math.min(afterFull, bytes);
-    if (bytes - afterYoung < YOUNG_STEP_BYTES) return;
-    const full = afterYoung - afterFull >= FULL_STEP_BYTES;
+    if (!isLeft && bytes - afterYoung < YOUNG_STEP_BYTES) return;
+    const full = isLeft || afterYoung - afterFull >= FULL_STEP_BYTES;
     collect({ type: full ? 'major' : 'minor' });
     afterYoung = outsideHeap();
-    if (full) afterFull = afterYoung;
+    if (!full) return;
+    afterFull = afterYoung;
+    cpuAfterFull = cpuMicros();
   };
   setTimeout(look, LOOK_INTERVAL_MS).unref();
+}
+
+function cpuMicros(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }
 
 function outsideHeap(): number {

@@ -20,6 +20,26 @@ test('a bulk transfer does not make V8 collect all of a heap that is hardly in u
   assert.ok(alone.full >= 3 && looked.full <= 1, figures);
 });
 
+test('what a burst leaves behind is collected once the process is quiet', async () => {
+  const program = `
+    (await import(${MODULE})).collectBulkGarbage();
+    let held = Array.from({ length: 1_600 }, () => Buffer.alloc(65_536, 1));
+    // Until what it allocated was looked at, and is old.
+    setTimeout(() => {
+      for (const end = performance.now() + 250; performance.now() < end; );
+      held = null;
+      const end = performance.now() + 5_000;
+      const timer = setInterval(() => {
+        const left = process.memoryUsage().arrayBuffers;
+        if (left > ${16 * MEGABYTE} && performance.now() < end) return;
+        clearInterval(timer);
+        console.log(left);
+      }, 100);
+    }, 300);`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program]);
+  assert.ok(Number(stdout) < 16 * MEGABYTE, `${stdout} bytes are left`);
+});
+
 interface Transferred {
   /** The most that read buffers came to, MB. */
   readonly most: number;
