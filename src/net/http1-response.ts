@@ -107,7 +107,7 @@ export class ResponseParser {
       buffer = Buffer.concat([pending, at === 0 ? chunk : chunk.subarray(at)]);
       start = 0;
     }
-    const end = buffer.indexOf('\r\n\r\n', start + Math.max(0, seen - 3), 'latin1');
+    const end = buffer.indexOf(HEAD_END, start + Math.max(0, seen - 3));
     if ((end === -1 ? buffer.length : end) - start > MAX_RESPONSE_HEAD_BYTES) {
       throw new BackdialError('target-headers', `more than ${MAX_RESPONSE_HEAD_BYTES} bytes`);
     }
@@ -174,6 +174,8 @@ export class ResponseParser {
 }
 
 const VERSION = Buffer.from('HTTP/1.');
+/** As bytes: to look for a string costs three times as much, most of a microsecond. */
+const HEAD_END = Buffer.from('\r\n\r\n');
 
 /** Tells at once what will never be a head: another protocol, or lines without CR. Up to `read` was looked at before. */
 function mayBeHead(buffer: Buffer, start: number, read: number): boolean {
