@@ -172,6 +172,7 @@ export class FileSink implements Sink {
   async #append(file: Current, lines: readonly string[]): Promise<Written> {
     const count = this.#fitting(file, lines);
     const bytes = Buffer.from(lines.slice(0, count).join(''));
+    const nowMs = this.#now();
     let at = this.#torn;
     this.#busy = count;
     try {
@@ -182,7 +183,7 @@ export class FileSink implements Sink {
         file.size += bytesWritten;
       }
       this.#torn = 0;
-      file.touchedMs = this.#now();
+      file.touchedMs = nowMs;
       return { count, error: null };
     } catch (error) {
       const whole = bytes.subarray(0, at).lastIndexOf(LINE_FEED) + 1;

@@ -24,6 +24,14 @@ export interface Written {
   readonly error: Error | null;
 }
 
+/**
+ * Least time from one write to the next, ms: a line after a pause is written at once, the lines of a busy server together. A
+ * write for the few lines of each turn was half of what an access log cost.
+ */
+const GATHER_MS = 20;
+/** With more than this nothing is waited for, characters. */
+const GATHER_CHARACTERS = 65_536;
+
 /** The bounds of a {@link Pump}. */
 export interface PumpOptions {
   /** How much may wait, characters; more is dropped and counted. Default 16 Mi. */
@@ -55,6 +63,8 @@ export class Pump {
   #closing = false;
   #running: Promise<void> | null = null;
   #endPause: (() => void) | null = null;
+  #gathering = false;
+  #wroteAt = Number.NEGATIVE_INFINITY;
   #calm: NodeJS.Timeout | undefined;
 
   constructor(sink: Sink, options: PumpOptions) {
@@ -76,6 +86,7 @@ export class Pump {
     this.#lines.push(line);
     this.#waiting += line.length;
     this.#running ??= this.#run();
+    if (this.#gathering && this.#waiting >= GATHER_CHARACTERS) this.#endPause?.();
   }
 
   /** Has the sink open anew, and tries at once where it failed. */
@@ -111,13 +122,17 @@ export class Pump {
     // The lines of one turn go together.
     await new Promise(setImmediate);
     while (this.#lines.length > 0) {
+      await this.#gather();
+      // Meanwhile they may have been written at once, or given up.
+      if (this.#lines.length === 0) break;
+      this.#wroteAt = performance.now();
       const { count, error } = await this.#sink.write(this.#lines);
       this.#took(count);
       if (error === null) this.#succeeded();
       else {
         this.#failed(error);
         if (this.#closing) break;
-        await this.#pause();
+        await this.#pause(this.#options.retryMs);
       }
     }
     this.#running = null;
@@ -152,9 +167,17 @@ export class Pump {
     this.#options.report({ state, dropped, error: null });
   }
 
-  #pause(): Promise<void> {
+  async #gather(): Promise<void> {
+    const earlyMs = this.#wroteAt + GATHER_MS - performance.now();
+    this.#gathering = earlyMs > 0 && this.#waiting < GATHER_CHARACTERS && !this.#closing;
+    if (!this.#gathering) return;
+    await this.#pause(Math.ceil(earlyMs));
+    this.#gathering = false;
+  }
+
+  #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.#options.retryMs).unref();
+      const timer = setTimeout(resolve, ms).unref();
       this.#endPause = () => {
         clearTimeout(timer);
         resolve();
