@@ -113,7 +113,7 @@ describe('a configuration that was changed at random', () => {
             if (!result.ok) refused += 1;
             judge(result, decoded);
           }),
-          { numRuns: 400 },
+          { numRuns: 500 },
         );
       });
       assert.ok(refused > 100, `only ${refused} were refused`);
