@@ -15,8 +15,9 @@ export interface OpenOptions {
 const KEEP_ALIVE_MS = 60_000;
 
 /**
- * A TCP or Unix connection, with `noDelay` and keep-alive; `spliced`: as suits bytes that are to pass as they are. Rejects with the platform's error (`code`), the socket
- * destroyed. The socket keeps an `error` listener, so that it can be handed over in any turn.
+ * A TCP or Unix connection, with `noDelay` and keep-alive; `spliced`: as suits bytes that are to pass as they are. Rejects with
+ * the platform's error (`code`), the socket destroyed. The socket keeps an `error` listener, so that it can be handed over in
+ * any turn.
  */
 export function connectSocket(
   address: SocketAddress,

@@ -18,8 +18,8 @@ let shared: Buffer | null = null;
 
 /**
  * For the options of a socket: it reads into one buffer that all of them share, and says `data` with copies of what came.
- * Node's own reads get 64 kB each and are cut to size afterwards, which is an eighth of what a small exchange costs; and a
- * socket that is paused reads once more, where this one stops at once. `socket` gives the socket that has these options.
+ * With Node's own reads a socket that is paused reads once more, up to 64 kB, where this one stops at once. `socket` gives the
+ * socket that has these options.
  */
 export function sharedReads(socket: () => Socket): OnReadOpts {
   shared ??= Buffer.allocUnsafeSlow(READ_BYTES);
@@ -33,42 +33,7 @@ export function sharedReads(socket: () => Socket): OnReadOpts {
   };
 }
 
-/** A socket as far as it is known here: Node's own names, which no document promises. */
-interface Internals {
-  readonly _handle?: { useUserBuffer?: (buffer: Uint8Array) => void } | null;
-  [key: symbol]: unknown;
-}
-
-interface Keys {
-  readonly buffer: symbol;
-  readonly callback: symbol;
-}
-
-let keys: Keys | null = null;
-
-/**
- * For a socket that is spliced from now on: large reads come from a pool, and are to be given back (see `giveBack`). One that
- * was accepted shares its reads, too: `net.Server` has no such option as {@link sharedReads}, so that it is set where Node
- * keeps it. False: it does already, it is closed, or this Node keeps that elsewhere; it reads as before then.
- */
-export function shareReads(socket: Socket): boolean {
+/** For a socket that is spliced from now on: its large reads come from a pool, and are to be given back (see `giveBack`). */
+export function shareReads(socket: Socket): void {
   spliced.add(socket);
-  const internals = socket as unknown as Internals;
-  keys ??= keysOf(socket);
-  const handle = internals._handle;
-  if (keys === null || typeof handle?.useUserBuffer !== 'function') return false;
-  // It has a buffer of its own, or this one already.
-  if (internals[keys.buffer] !== null || internals[keys.callback] !== null) return false;
-  const { buffer, callback } = sharedReads(() => socket);
-  internals[keys.buffer] = buffer;
-  internals[keys.callback] = callback;
-  handle.useUserBuffer(buffer as Buffer);
-  return true;
-}
-
-function keysOf(socket: Socket): Keys | null {
-  const own = Object.getOwnPropertySymbols(socket);
-  const buffer = own.find(({ description }) => description === 'kBuffer');
-  const callback = own.find(({ description }) => description === 'kBufferCb');
-  return buffer === undefined || callback === undefined ? null : { buffer, callback };
 }
