@@ -180,10 +180,14 @@ describe('a server of several processes', () => {
   test('is not dialled for ever where one cannot be reached', () =>
     withServer({ workers: 2, node: () => 'n/1' }, async (server) => {
       const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
-      await withAgent({ domains }, {}, async () => {
-        await eventually('the search is over', () => server.handshakes.length === 18);
+      await withAgent({ domains }, {}, async (_agent, events) => {
+        await events.until('tunnel-opened', 18);
         await server.untilLive(2);
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        // A tunnel that is dialled again says so (GOAWAY) as soon as it is open, before it answers anything.
+        for (const tunnel of server.live) {
+          await assert.rejects(tunnel.open('www.test', { way: 'https', transaction: 'x' }), { code: 'target-refused' });
+        }
+        assert.equal(server.live.length, 2);
         assert.equal(server.handshakes.length, 18);
       });
     }));

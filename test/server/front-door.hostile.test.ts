@@ -130,10 +130,13 @@ describe('past the deadline', () => {
     const { port, told, frontDoor, visitors } = await startFrontDoor(t, { readTimeoutMs: 500 });
     // A whole hello of a client that then says nothing more.
     const captured = await captureHello(t);
+    // The end of a silent connection at a door whose time is shorter tells when the rest of the hello is due.
+    const hasty = await startFrontDoor(t, { readTimeoutMs: 300 });
+    const silent = await connectRaw(t, hasty.port);
     const peer = await connectRaw(t, port);
     const started = performance.now();
     await peer.send(captured.subarray(0, 100));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await within('the end of the silent connection', silent.ending);
     await peer.send(captured.subarray(100));
     await peer.received(100);
     await within('the end', peer.ending);
@@ -153,10 +156,12 @@ describe('past the deadline', () => {
     const socket = tls.connect({ port, host: '127.0.0.1', servername: 'a.example.com', ca: testAuthority().cert });
     t.after(() => socket.destroy());
     await within('the handshake', once(socket, 'secureConnect'));
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    // Who came later, and said nothing, is out of time.
+    const silent = await connectRaw(t, port);
+    await assertAlert(silent, 90);
     socket.write('ping');
     await within('the echo', once(socket, 'data'));
-    assert.equal(told.of('connection-refused').length, 0);
+    assert.equal(told.of('connection-refused').length, 1);
   });
 });
 
