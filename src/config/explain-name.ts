@@ -1,4 +1,5 @@
 import { covers, wildcardOf } from '../core/host-name.ts';
+import { NameTable } from '../core/name-table.ts';
 import type { ConnectGrant, DomainOptions, GrantOptions, PortRange, ServerOptions } from '../server/options.ts';
 import { type DomainFile, listDomainFiles } from './domain-folder.ts';
 import { Findings } from './findings.ts';
@@ -45,6 +46,12 @@ async function sectionOf({ file }: DomainFile, findings: Findings): Promise<Sect
   return source === null ? null : new Section(source, findings);
 }
 
+/** What has a name: a domain's file, or no file but a grant. */
+interface Named {
+  readonly name: string;
+  readonly options: DomainOptions | null;
+}
+
 /** What rules a name. */
 interface Rule {
   /** The domain that agents register. */
@@ -59,6 +66,7 @@ class Explanation {
   readonly #main: Section;
   readonly #sections: ReadonlyMap<string, Section>;
   readonly #granting: readonly Granting[];
+  readonly #table: NameTable<Named>;
 
   constructor(options: ServerOptions, main: Section, sections: ReadonlyMap<string, Section>) {
     this.#options = options;
@@ -74,6 +82,14 @@ class Explanation {
       return section === null || grants === undefined ? [] : [{ who: `whoever serves ${name}`, grants, section }];
     });
     this.#granting = [...identities, ...holders];
+    const named = options.domains.map((domain): Named => ({ name: domain.name, options: domain }));
+    const granted = new Set(this.#granting.flatMap(({ grants }) => grants.domains ?? []));
+    for (const { name } of named) granted.delete(name);
+    this.#table = new NameTable(
+      named,
+      options.inactive,
+      Array.from(granted, (name) => ({ name, options: null })),
+    );
   }
 
   of({ name, port }: AskedName): string[] {
@@ -98,31 +114,12 @@ class Explanation {
     ];
   }
 
-  /** As the server finds it: exact, then `instance.domain`, then the wildcard's file, then a grant. */
+  /** As the server finds it. */
   #rule(name: string): Rule | null {
-    const parent = name.slice(name.indexOf('.') + 1);
-    const inactive = this.#options.inactive ?? [];
-    const exact = this.#file(name, name);
-    if (exact !== null || inactive.includes(name)) return exact;
-    const granted = (domain: string): Rule | null =>
-      this.#granting.some(({ grants }) => (grants.domains ?? []).includes(domain))
-        ? { domain, options: null, section: null }
-        : null;
-    const wildcard = wildcardOf(name);
-    return (
-      granted(name) ??
-      (parent === name ? null : (this.#file(parent, parent) ?? granted(parent))) ??
-      (wildcard === null ? null : this.#file(wildcard, name)) ??
-      (this.#granting.some(({ grants }) => (grants.domains ?? []).some((pattern) => covers(pattern, name)))
-        ? { domain: name, options: null, section: null }
-        : null)
-    );
-  }
-
-  #file(domain: string, claimed: string): Rule | null {
-    const options = this.#options.domains.find((each) => each.name === domain);
-    const section = this.#sections.get(domain);
-    return options === undefined || section === undefined ? null : { domain: claimed, options, section };
+    const match = this.#table.resolve(name);
+    if (match === null) return null;
+    const { policy, domain } = match;
+    return { domain, options: policy.options, section: this.#sections.get(policy.name) ?? null };
   }
 
   #claimers({ domain, options, section }: Rule): string[] {

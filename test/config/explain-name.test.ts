@@ -12,7 +12,7 @@ const FILES = {
   proxy: { listen: "127.0.0.1:8080" },
   grants: [
     { identity: "ci", secret: "${SECRET}",
-      domains: ["*.dev.test", "www.test"],
+      domains: ["*.dev.test", "www.test", "*.inact.test", "off.test"],
       connect: ["db.test:5432"] },
     { identity: "ops", certificate: "*.ops.test", connect: "*" },
   ],
@@ -27,6 +27,7 @@ const FILES = {
 }`,
   'domains/db.test.json5': `{ active: true, secret: "${SECRET}", listen: 5432 }`,
   'domains/off.test.json5': '{}',
+  'domains/_.inact.test.json5': '{}',
   'domains/_.wild.test.json5': `{ active: true, secret: "${SECRET}" }`,
 };
 
@@ -81,12 +82,28 @@ describe('an explanation of who may claim and reach a name', () => {
       'a.dev.test may be claimed by',
       '  identity ci: "*.dev.test"  (server.json5:6:17)',
     ]);
+    assert.deepEqual((await explained('one.any.wild.test')).slice(0, 2), [
+      'one.any.wild.test: ruled by domains/_.wild.test.json5',
+      '  an instance of any.wild.test',
+    ]);
+    assert.deepEqual((await explained('one.b.dev.test')).slice(0, 3), [
+      'one.b.dev.test: ruled by the defaults: it has no file',
+      '  an instance of b.dev.test',
+      'b.dev.test may be claimed by',
+    ]);
   });
 
   it('says why nobody may', async () => {
     assert.deepEqual(await explained('off.test'), [
       'off.test: not active; nobody may claim or reach it',
       '  `active`  (domains/off.test.json5:1:1)',
+    ]);
+    assert.deepEqual(await explained('x.inact.test'), [
+      'x.inact.test: not active; nobody may claim or reach it',
+      '  `active`  (domains/_.inact.test.json5:1:1)',
+    ]);
+    assert.deepEqual(await explained('one.off.test'), [
+      'one.off.test: no file covers it and no grant names it; nobody may claim or reach it',
     ]);
     assert.deepEqual(await explained('no.such.test'), [
       'no.such.test: no file covers it and no grant names it; nobody may claim or reach it',
