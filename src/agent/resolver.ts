@@ -123,14 +123,17 @@ class WatchedName {
     const { lookup, resolveInterval } = this.#options;
     const done = new AbortController();
     const { addresses, records } = lookup(this.#host, AbortSignal.any([this.#stopped.signal, done.signal]));
+    let told: Promise<NameRecords> | null = null;
+    // Once, and not before there are addresses: its time begins then.
+    const tell = () => (told ??= withTimeout(records, RECORDS_TIMEOUT_MS).catch(() => NO_RECORDS));
     try {
       const found = await withTimeout(addresses, LOOKUP_TIMEOUT_MS);
       if (found.length === 0) throw Object.assign(new Error('no address'), { code: 'ENODATA' });
-      this.#change([...found, ...(await this.#unanswered(found, records))]);
+      this.#change([...found, ...(await this.#unanswered(found, tell))]);
       this.#backoff.reset();
       // The immediate first attempt has been used: the next failure is followed by a wait.
       this.#backoff.next();
-      const { ttlMs } = await withTimeout(records, RECORDS_TIMEOUT_MS).catch(() => NO_RECORDS);
+      const { ttlMs } = await tell();
       return Math.min(Math.max(ttlMs ?? resolveInterval.mostMs, resolveInterval.leastMs), resolveInterval.mostMs);
     } catch (error) {
       return this.#fail(error);
@@ -143,11 +146,11 @@ class WatchedName {
    * getaddrinfo gives the addresses of one family where the question for the other was not answered, as if there were none.
    * Those that were known are kept then: temporary failures take nothing away.
    */
-  async #unanswered(found: readonly string[], records: Promise<NameRecords>): Promise<readonly string[]> {
+  async #unanswered(found: readonly string[], tell: () => Promise<NameRecords>): Promise<readonly string[]> {
     const families = new Set(found.map(isIP));
     const missing = this.#addresses.filter((address) => !families.has(isIP(address)));
     if (missing.length === 0) return [];
-    const { unanswered } = await withTimeout(records, RECORDS_TIMEOUT_MS).catch(() => NO_RECORDS);
+    const { unanswered } = await tell();
     // Where the DNS does not answer at all the addresses come from elsewhere, which is all that there is to go by.
     if (unanswered.size !== 1) return [];
     return missing.filter((address) => unanswered.has(isIP(address)));

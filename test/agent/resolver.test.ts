@@ -105,6 +105,28 @@ describe('a name is resolved continuously', () => {
   });
 });
 
+describe('an answer counts', () => {
+  /** How long after a look-up whose records have this TTL the next one is made, ms. */
+  async function waitAfter(ttlMs: number): Promise<number> {
+    const asked: number[] = [];
+    const resolver = new Resolver({
+      resolveInterval: { leastMs: 150, mostMs: 300 },
+      backoff: { baseMs: 5, capMs: 10, random: () => 0.999 },
+      lookup() {
+        asked.push(performance.now());
+        return { addresses: Promise.resolve(['10.0.0.1']), records: Promise.resolve({ ttlMs, unanswered: new Set() }) };
+      },
+    });
+    const stop = resolver.watch('www.test', { addressesOnChange: () => {}, lookupOnFail: () => {} });
+    await eventually('the second look-up', () => asked.length > 1);
+    stop();
+    return (asked[1] ?? 0) - (asked[0] ?? 0);
+  }
+
+  test('for a least time, whatever its TTL', async () => assert.ok((await waitAfter(0)) > 145));
+  test('for a most time, whatever its TTL', async () => assert.ok((await waitAfter(86_400_000)) > 290));
+});
+
 describe('a name of the DNS', () => {
   /** Resolves `www.test` through a name server, answers counting for 10 ms to 10 s. */
   async function withName(body: (dns: DnsServer, changes: readonly string[]) => Promise<void>): Promise<void> {
