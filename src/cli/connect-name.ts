@@ -1,4 +1,5 @@
 import { BackdialError } from '../core/errors.ts';
+import { toHostName } from '../core/host-name.ts';
 
 /** A domain or an instance of one, as people name it. */
 export interface ConnectName {
@@ -8,10 +9,10 @@ export interface ConnectName {
   readonly port: number | null;
 }
 
-/** Reads `NAME[:PORT]`; `canonical` gives a host name as it is compared. Fails with `input-invalid`. */
-export function parseConnectName(text: string, canonical: (name: string) => string | null): ConnectName {
+/** Reads `NAME[:PORT]`. Fails with `input-invalid`. */
+export function parseConnectName(text: string): ConnectName {
   const match = /^(.*?)(?::([1-9]\d{0,4}))?$/.exec(text);
-  const name = canonical(match?.[1] ?? '');
+  const name = toHostName(match?.[1] ?? '');
   const port = match?.[2] === undefined ? null : Number(match[2]);
   if (name === null || (port !== null && port > 65_535)) {
     throw new BackdialError(

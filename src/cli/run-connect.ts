@@ -2,7 +2,6 @@ import type { Socket } from 'node:net';
 import { parseListen, unixHint } from '../config/addresses.ts';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
-import { toHostName } from '../core/host-name.ts';
 import { listenOn } from '../net/listen.ts';
 import { ListenerGroup } from '../net/listener-group.ts';
 import { splice } from '../net/splice.ts';
@@ -16,7 +15,7 @@ import { stdioStream } from './stdio.ts';
 const PATIENCE_MS = 10_000;
 
 /** What the command line gave. */
-interface ConnectArguments extends QuickArguments {
+export interface ConnectArguments extends QuickArguments {
   readonly name?: string;
   readonly listen?: string;
 }
@@ -27,7 +26,7 @@ interface ConnectArguments extends QuickArguments {
  * where the stream was cut.
  */
 export async function runConnect(flags: ConnectArguments): Promise<void> {
-  const { authority } = parseConnectName(flags.name ?? '', toHostName);
+  const { authority } = parseConnectName(flags.name ?? '');
   const at = flags.listen === undefined ? null : parseAddress(flags.listen);
   const dialer = connectDialer(authority, flags, process.env);
   const say = (text: string) => {

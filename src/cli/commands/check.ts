@@ -2,7 +2,6 @@ import type { CommandModule } from 'yargs';
 import { explainName } from '../../config/explain-name.ts';
 import { type ConfigKind, kindOf } from '../../config/kind.ts';
 import { BackdialError } from '../../core/errors.ts';
-import { toHostName } from '../../core/host-name.ts';
 import { parseConnectName } from '../connect-name.ts';
 import { loadAgentConfig, loadServerConfig } from '../load-config.ts';
 
@@ -35,7 +34,7 @@ export const checkCommand: CommandModule = {
 };
 
 async function explain(file: string, given: ConfigKind | undefined, text: string): Promise<void> {
-  const { authority, name, port } = parseConnectName(text, toHostName);
+  const { authority, name, port } = parseConnectName(text);
   if ((given ?? (await kindOf(file))) === 'agent') {
     throw new BackdialError(
       'input-invalid',

@@ -1,10 +1,6 @@
 import type { CommandModule } from 'yargs';
-import { type QuickArguments, serverOptions } from '../quick-flags.ts';
-
-interface ConnectArguments extends QuickArguments {
-  readonly name?: string;
-  readonly listen?: string;
-}
+import { serverOptions } from '../quick-flags.ts';
+import type { ConnectArguments } from '../run-connect.ts';
 
 /** `backdial connect NAME[:PORT]`: a domain as if it were here, through the server, under a grant. */
 export const connectCommand: CommandModule = {

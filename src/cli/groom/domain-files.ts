@@ -6,12 +6,12 @@ import {
   type Notes,
   noteOthers,
   numberOf,
+  serviceOf,
   sizeOf,
   textOf,
   textsOf,
 } from './values.ts';
 
-const OLD_SERVICE = '/.well-known/groom-agent';
 /** How many requests of a domain groom serves at the same time, where the file does not say. */
 const OLD_CONCURRENCY = 20;
 
@@ -47,7 +47,6 @@ export function convertServerDomain(name: string, groom: GroomSection, notes: No
 /** An agent's domain file. */
 export function convertAgentDomain(name: string, groom: GroomSection, notes: Notes): Converted {
   noteOthers(groom, ['active', 'secret', 'concurrency', 'remote', 'service', 'insecure', 'targets'], name, notes);
-  const service = textOf(groom, 'service');
   const targets = isSection(groom.targets) ? groom.targets : {};
   const routes = textsOf(targets.active).flatMap((route) => {
     const section = targets[route];
@@ -59,7 +58,7 @@ export function convertAgentDomain(name: string, groom: GroomSection, notes: Not
     active: flagOf(groom, 'active') ?? false,
     secret: textOf(groom, 'secret'),
     remote: textOf(groom, 'remote'),
-    service: service === OLD_SERVICE ? undefined : service,
+    service: serviceOf(groom),
     insecure: flagOf(groom, 'insecure'),
     concurrency: numberOf(groom, 'concurrency') ?? OLD_CONCURRENCY,
     targets: routes.length === 0 ? undefined : routes,

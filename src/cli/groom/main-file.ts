@@ -8,12 +8,11 @@ import {
   type Notes,
   noteOthers,
   numberOf,
+  serviceOf,
   sizeOf,
   textOf,
   textsOf,
 } from './values.ts';
-
-const OLD_SERVICE = '/.well-known/groom-agent';
 
 /** The server's or agent's file from groom's main file. What was groom's default and is another here is written out. */
 export function convertMain(groom: GroomSection, notes: Notes): Converted {
@@ -22,7 +21,6 @@ export function convertMain(groom: GroomSection, notes: Notes): Converted {
 
 function convertServer(groom: GroomSection, notes: Notes): Converted {
   const { listen, certificates, used } = readListen(groom, notes);
-  const service = textOf(groom, 'service');
   const known = ['mode', 'listen', 'log', 'headers_size', 'idle_timeout', 'read_timeout', 'write_timeout', 'body_size'];
   noteOthers(groom, [...known, 'service', 'domains', 'unavailable', 'transaction', ...used], 'server', notes);
   return compact({
@@ -33,7 +31,7 @@ function convertServer(groom: GroomSection, notes: Notes): Converted {
     idleTimeout: durationOf(groom, 'idle_timeout') ?? '15s',
     readTimeout: durationOf(groom, 'read_timeout'),
     writeTimeout: durationOf(groom, 'write_timeout'),
-    service: service === OLD_SERVICE ? undefined : service,
+    service: serviceOf(groom),
     unavailable: numberOf(groom, 'unavailable'),
     transaction: flagOf(groom, 'transaction'),
     log: convertLog(groom.log, notes, true),

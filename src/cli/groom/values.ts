@@ -11,6 +11,12 @@ export function textOf(section: GroomSection, key: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+/** Where agents knock, unless that is groom's own default. */
+export function serviceOf(section: GroomSection): string | undefined {
+  const service = textOf(section, 'service');
+  return service === '/.well-known/groom-agent' ? undefined : service;
+}
+
 /** As groom reads it: everything but these words is false. */
 export function flagOf(section: GroomSection, key: string): boolean | undefined {
   const text = textOf(section, key)?.toLowerCase();
