@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { examine } from '../../src/cli/doctor/examine.ts';
@@ -112,7 +114,7 @@ test('an agent with nothing but a certificate serves, exposes in both directions
 
       await writeFile(join(folder, 'server/ca.pem'), await pki.revoking(proof));
       await served.see(/"event":"tunnel-closed"[^\n]*was revoked/);
-      assert.equal(await hear(local ?? 0), null);
+      await assert.rejects(once(net.connect(local ?? 0, '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' });
       assert.equal(await doctor(), `${NAME}: refused (answered 404)`);
     } catch (error) {
       throw new Error(running.map((each) => each.output().stdout).join('\n'), { cause: error });

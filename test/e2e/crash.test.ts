@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import * as http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { testCertificate } from '../support/certificates.ts';
+import { testAuthority, testCertificate } from '../support/certificates.ts';
+import { visit } from '../support/curl.ts';
+import { closerOf, listenOn } from '../support/listen-on.ts';
 import { type RunningCli, startCli } from '../support/run-cli.ts';
+import { missingTools } from '../support/tools.ts';
+import { within } from '../support/within.ts';
 
 const SECRET = 'a secret that is in no log';
 /** Makes a fault in the program when it gets SIGUSR2. */
@@ -13,7 +19,12 @@ const FAULTS = {
   'a rejection that nobody handled': `process.on('SIGUSR2', () => { Promise.reject(new Error('boom\\nforged line')) })`,
 };
 
-async function withProgram(kind: 'server' | 'agent', fault: string, body: (program: RunningCli) => Promise<void>) {
+async function withProgram(
+  kind: 'server' | 'agent',
+  fault: string,
+  body: (program: RunningCli) => Promise<void>,
+  more: object = {},
+) {
   const folder = mkdtempSync(join(tmpdir(), 'backdial-test-'));
   const { certFile, keyFile } = testCertificate();
   const files = {
@@ -22,6 +33,7 @@ async function withProgram(kind: 'server' | 'agent', fault: string, body: (progr
     'domains/www.example.com.json5': {
       active: true,
       secret: SECRET,
+      ...more,
       ...(kind === 'agent' ? { remote: '127.0.0.1:1', targets: { target: 'http://127.0.0.1:1' } } : {}),
     },
   };
@@ -59,4 +71,27 @@ describe('a fault that nobody caught', () => {
         assert.doesNotMatch(stdout, /^forged/m);
       }));
   }
+
+  it('lets what is open end before the program does', { skip: missingTools('curl') }, async (t) => {
+    const target = http.createServer();
+    t.after(closerOf(target));
+    const port = await listenOn(target);
+    const [fault = ''] = Object.values(FAULTS);
+    await withProgram(
+      'server',
+      fault,
+      async (program) => {
+        const [, frontDoor] = await program.see(/listening on 127\.0\.0\.1:(\d+) \(front door\)/);
+        const asked = once(target, 'request');
+        const answer = visit('www.example.com', Number(frontDoor), '/', ['--cacert', testAuthority().certFile]);
+        const [, response] = (await within('the request', asked)) as [unknown, http.ServerResponse];
+        program.child.kill('SIGUSR2');
+        await program.see(/"event":"crash"/);
+        response.end('whole');
+        assert.equal(await answer, 'whole');
+        assert.equal((await program.end()).code, 70);
+      },
+      { target: port },
+    );
+  });
 });

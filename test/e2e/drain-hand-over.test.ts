@@ -74,7 +74,9 @@ async function handOver(sshd: TestSshd): Promise<void> {
     const dialling = startCli(['agent', '-c', `${folder}/agent/agent.json5`]);
     stack.defer(() => void dialling.child.kill('SIGKILL'));
     await old.see(/"tunnel-opened"/);
-    const download = visit(DOMAIN, port, '/download', ['--cacert', testAuthority().certFile]);
+    // As long as all that follows, on a busy machine, too.
+    const patient = ['--cacert', testAuthority().certFile, '--max-time', '60'];
+    const download = visit(DOMAIN, port, '/download', patient);
     const session = openSession(sshd, tcpPort);
     stack.defer(() => void session.child.kill('SIGKILL'));
     session.child.stdin.write('before ');

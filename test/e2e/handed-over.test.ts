@@ -90,7 +90,8 @@ describe('a server with sockets of systemd', { skip }, () => {
       assert.equal(await ask(`https://127.0.0.1:${port}/`), '404');
       assert.equal(await ask(`https://127.0.0.1:${port}/`), '404');
       child.kill('SIGTERM');
-      await within('the end', once(child, 'exit'));
+      const [code] = await within('the end', once(child, 'exit'));
+      assert.equal(code, 0);
     });
   });
 

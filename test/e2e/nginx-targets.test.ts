@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -91,9 +90,6 @@ test(
           }
         }
       } finally {
-        // Its worker ends with it, as it would not with SIGKILL.
-        nginx.child.kill('SIGTERM');
-        await once(nginx.child, 'exit');
         await nginx.stop();
       }
     }),

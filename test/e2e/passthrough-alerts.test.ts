@@ -92,8 +92,10 @@ describe('a server that ends no TLS for a name answers with alert', () => {
     };
     for (const [name, reason] of Object.entries(reasons)) {
       const before = backend.events.of('access').length;
+      const from = backend.events.all.length;
       await alertToName(backend.frontDoor, name);
-      const { record } = await backend.events.wait('access', ({ record: { domain } }) => domain === name);
+      const isOfName = ({ record: { domain } }: { record: { domain: string | null } }) => domain === name;
+      const { record } = await backend.events.wait('access', isOfName, { from });
       assert.deepEqual([record.way, record.reason], ['tls', reason]);
       assert.equal(backend.events.of('access').length, before + 1);
     }

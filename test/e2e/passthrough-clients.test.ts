@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import * as http from 'node:http';
 import { userInfo } from 'node:os';
@@ -10,7 +9,7 @@ import { type BackendServer, startBackendServer } from '../support/backend-serve
 import { issueClientCertificate, testAuthority, testCertificate } from '../support/certificates.ts';
 import { visit } from '../support/curl.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
-import { type Daemon, runTool, startDaemon } from '../support/real-program.ts';
+import { runTool, startDaemon } from '../support/real-program.ts';
 import { steadyPort } from '../support/steady-port.ts';
 import { missingTools } from '../support/tools.ts';
 import { withFolder } from '../support/with-folder.ts';
@@ -115,13 +114,10 @@ describe('nginx beside the server', { skip: missingTools('nginx', 'curl') }, () 
       ];
       await writeFile(join(folder, 'nginx.conf'), settings.join('\n'));
       const flags = ['-e', `${folder}/error.log`, '-p', folder, '-c', join(folder, 'nginx.conf')];
-      const nginx: Daemon = await startDaemon('nginx', flags, port);
+      const nginx = await startDaemon('nginx', flags, port);
       try {
         await body(port);
       } finally {
-        // Its master has to end its workers.
-        nginx.child.kill('SIGTERM');
-        await once(nginx.child, 'exit');
         await nginx.stop();
       }
     });

@@ -28,7 +28,8 @@ it('a restart behind a socket that systemd holds refuses and cuts nobody, under 
   skip: missingTools('perl'),
 }, async () => {
   await using stack = new AsyncDisposableStack();
-  const target = http.createServer((_request, response) => response.end('hello'));
+  // So slow that some are on their way whenever the signal comes.
+  const target = http.createServer((_request, response) => void setTimeout(() => response.end('hello'), 5 * VISIT_MS));
   stack.defer(() => void target.close().closeAllConnections());
   const { certFile, keyFile } = testCertificate();
   const files = {

@@ -8,8 +8,14 @@ import { type TurnedPair, turnedPair } from '../support/turned-pair.ts';
 import { within } from '../support/within.ts';
 
 /** A tunnel whose streams are wrapped, each given to `onSocket`. */
-async function withSockets(onSocket: (socket: StreamSocket) => void, body: (pair: TurnedPair) => Promise<void>) {
-  const pair = await turnedPair((stream) => onSocket(new StreamSocket(stream.accept({ readMs: 0, writeMs: 0 }))));
+async function withSockets(
+  onSocket: (socket: StreamSocket, below: Duplex) => void,
+  body: (pair: TurnedPair) => Promise<void>,
+) {
+  const pair = await turnedPair((stream) => {
+    const below = stream.accept({ readMs: 0, writeMs: 0 });
+    onSocket(new StreamSocket(below), below);
+  });
   try {
     await body(pair);
   } finally {
@@ -61,8 +67,12 @@ describe('a stream as node:http may have it', () => {
 
   test('what a slow reader has not read when both directions have ended is not lost', async () => {
     const sockets: StreamSocket[] = [];
+    let belowClosed: Promise<unknown> | undefined;
     await withSockets(
-      (socket) => sockets.push(socket),
+      (socket, below) => {
+        sockets.push(socket);
+        belowClosed = once(below, 'close');
+      },
       async (pair) => {
         const stream = await open(pair);
         const socket = sockets[0] ?? assert.fail();
@@ -72,8 +82,7 @@ describe('a stream as node:http may have it', () => {
         stream.end('last words');
         await within('the close at the far end', once(stream, 'close'));
         await within('the bytes', readable);
-        // The stream below closes in the meantime.
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await within('the close of the stream below', belowClosed ?? assert.fail());
         assert.equal(socket.destroyed, false);
         const closed = once(socket, 'close');
         let heard = '';

@@ -8,7 +8,9 @@ export async function hear(port: number, host = '127.0.0.1'): Promise<string | n
   try {
     const [data] = (await within('a greeting', once(socket, 'data'))) as [Buffer];
     return data.toString();
-  } catch {
+  } catch (error) {
+    // Silence is neither.
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     return null;
   } finally {
     socket.destroy();

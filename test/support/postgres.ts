@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +5,6 @@ import { runTool, startDaemon } from './real-program.ts';
 import { steadyPort } from './steady-port.ts';
 import { findTool } from './tools.ts';
 import { withFolder } from './with-folder.ts';
-import { within } from './within.ts';
 
 /** `nobody` of Debian: PostgreSQL does not run as root. */
 const NOBODY = 65_534;
@@ -27,14 +25,11 @@ export function withPostgres(body: (port: number) => Promise<void>): Promise<voi
     const port = await steadyPort();
     const settings = ['fsync=off', 'unix_socket_directories=', 'shared_buffers=4MB', 'listen_addresses=127.0.0.1'];
     const flags = [...settings.flatMap((setting) => ['-c', setting]), '-p', String(port)];
-    const postgres = await startDaemon(...asUser('postgres', '-D', data, ...flags), port);
+    // SIGTERM would wait for its clients.
+    const postgres = await startDaemon(...asUser('postgres', '-D', data, ...flags), port, 'SIGQUIT');
     try {
       await body(port);
     } finally {
-      // At once, but its children first: they still write into the folder.
-      const ended = once(postgres.child, 'exit');
-      postgres.child.kill('SIGQUIT');
-      await within('PostgreSQL to end', ended);
       await postgres.stop();
     }
   });

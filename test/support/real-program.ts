@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as net from 'node:net';
 import { findTool } from './tools.ts';
@@ -26,35 +26,46 @@ export function runTool(name: string, args: readonly string[], input = ''): Prom
 
 /** A daemon that a test started. */
 export interface Daemon {
-  readonly child: ChildProcess;
   stop(): Promise<void>;
 }
 
-/** Starts an installed daemon in the foreground and waits until it accepts on `port`. Kept from outliving this process. */
-export async function startDaemon(name: string, args: readonly string[], port: number): Promise<Daemon> {
+/**
+ * Starts an installed daemon in the foreground and waits until it accepts on `port`. Kept from outliving this process. `signal`
+ * ends it at once, its children with it: those of nginx and PostgreSQL would outlive a SIGKILL.
+ */
+export async function startDaemon(
+  name: string,
+  args: readonly string[],
+  port: number,
+  signal: NodeJS.Signals = 'SIGTERM',
+): Promise<Daemon> {
   const child = spawn(findTool(name), args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
+  const end = () => child.kill(signal);
+  process.once('exit', end);
   const ended = once(child, 'exit');
   const accepting = (async () => {
     while (!(await accepts(port))) {
-      if (child.exitCode !== null) throw new Error(`${name} ended: ${said}`);
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${name} ended: ${said}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();
-  await within(`${name} to accept`, accepting);
-  return {
-    child,
-    async stop() {
-      process.off('exit', kill);
-      kill();
-      await ended;
-    },
+  const stop = async () => {
+    process.off('exit', end);
+    end();
+    await within(`${name} to end`, ended).catch(() => child.kill('SIGKILL'));
+    await ended;
   };
+  try {
+    await within(`${name} to accept`, accepting);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { stop };
 }
 
 function accepts(port: number): Promise<boolean> {
