@@ -1,6 +1,5 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { BackdialError } from '../core/errors.ts';
 import { giveBack, isPooled } from './blocks.ts';
 import { resetDuplex } from './reset.ts';
@@ -86,7 +85,8 @@ class Splice {
     const end = from === this.#a ? 'a-reset' : 'b-reset';
     // Towards the tunnel nothing is gained: a socket's read is one chunk already.
     const gathered = to instanceof Socket ? new TurnWriter(from, to) : null;
-    if (from instanceof Socket && !(from instanceof TLSSocket)) shareReads(from);
+    // Only what is written at once is given back.
+    if (gathered === null && from instanceof Socket) shareReads(from);
     from.on('data', (chunk: Buffer) => {
       count(chunk.length);
       if (gathered !== null) gathered.write(chunk);

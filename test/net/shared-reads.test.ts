@@ -6,8 +6,10 @@ import { SPLICED_BYTES, sharedReads, shareReads } from '../../src/net/shared-rea
 import { closerOf, listenOn } from '../support/listen-on.ts';
 
 test('what sockets read at the same time is not mixed, and stays as it was while they read on', async () => {
+  await using stack = new AsyncDisposableStack();
   const pairs = await Promise.all(Array.from({ length: 8 }, connectedPair));
-  for (const { accepted } of pairs) shareReads(accepted);
+  for (const pair of pairs) stack.use(pair);
+  for (const { connected } of pairs) shareReads(connected);
   const bytes = 300_000;
   const received = pairs.flatMap(({ accepted, connected }, index) => {
     const [one, other] = [2 * index + 1, 2 * index + 2];
@@ -19,7 +21,6 @@ test('what sockets read at the same time is not mixed, and stays as it was while
     ];
   });
   for (const { read, value } of received) assert.ok((await read).equals(Buffer.alloc(bytes, value)));
-  for (const pair of pairs) await pair[Symbol.asyncDispose]();
 });
 
 test('a paused socket reads nothing ahead, and says `end` only after all that came before', async () => {
