@@ -32,7 +32,7 @@ export interface SecretChecker {
 export interface SecretCheckerOptions {
   /** The lists that it will be asked about, so that its first refusal takes as long as every later one. Default none. */
   readonly lists?: Iterable<readonly Secret[]>;
-  /** Checks of hashes that may wait at the same time. Default 32. */
+  /** Checks of hashes that may wait at the same time: with 5,000 rounds each, a hundred wait for less than a second. Default 100. */
   readonly maxWaiting?: number;
 }
 
@@ -42,7 +42,7 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
   const key = randomBytes(32);
   const remembered = new Map<string, true>();
   const underWay = new Map<string, Promise<string | null>>();
-  const verifier = new HashVerifier(options.maxWaiting ?? 32);
+  const verifier = new HashVerifier(options.maxWaiting ?? 100);
   let costliest = 0;
   const expect = (lists: Iterable<readonly Secret[]>): void => {
     for (const list of lists) costliest = Math.max(costliest, roundsOf(list));

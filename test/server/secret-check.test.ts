@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { after, describe, it } from 'node:test';
 import { Secret } from '../../src/core/secret.ts';
@@ -8,6 +10,15 @@ import { hashSecret } from '../../src/server/sha512-crypt.ts';
 const PLAIN = new Secret('a plain secret of a domain');
 const HASHED = 'a hashed secret: naïve ☃';
 const HASH = new Secret(hashSecret(HASHED, { rounds: 1_000 }));
+
+/** How often the threads of this process that stand behind the event loop have slept so far (proc(5)). */
+function sleepsOfNiceThreads(): number {
+  return readdirSync('/proc/self/task').reduce((sum, thread) => {
+    if (getPriority(Number(thread)) <= getPriority()) return sum;
+    const status = readFileSync(`/proc/self/task/${thread}/status`, 'utf8');
+    return sum + Number(/^voluntary_ctxt_switches:\t(\d+)$/m.exec(status)?.[1]);
+  }, 0);
+}
 
 async function timed(action: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
@@ -69,6 +80,18 @@ describe('secret check', () => {
     assert.ok(again < first / 5, `${again} ms after ${first} ms`);
     assert.ok(delay.max / 1e6 < first / 2, `the loop stood still for ${delay.max / 1e6} ms of ${first} ms`);
     assert.equal(await check(HASHED, []), false, 'what was verified for one domain is not believed for another');
+  });
+
+  const elsewhere = process.platform === 'linux' ? false : 'threads have priorities of their own on Linux alone';
+  it('leaves the core to the event loop: the thread that hashes stands behind it, and sleeps every 512 rounds', {
+    skip: elsewhere,
+  }, async () => {
+    const { check } = checker();
+    await check('warm the worker up, please', [HASH]);
+    const before = sleepsOfNiceThreads();
+    assert.equal(await check(HASHED, [new Secret(hashSecret(HASHED, { rounds: 51_200 }))]), true);
+    const slept = sleepsOfNiceThreads() - before;
+    assert.ok(slept >= 100, `it slept ${slept} times in 51,200 rounds`);
   });
 
   it('bounds what may wait, says so, and goes on afterwards', async () => {

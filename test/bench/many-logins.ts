@@ -1,18 +1,16 @@
 import { readFileSync } from 'node:fs';
 import * as https from 'node:https';
-import { constants, setPriority } from 'node:os';
 import { login } from './login.ts';
 
 /**
- * A program of its own: 100 wrong logins a second from one address, and one a second from each of 100, until it is sent a
- * message; then it answers with how often each status came. Those who attack have machines of their own: this one stands back
- * where it would take the CPU of what is measured.
+ * A program of its own: 100 logins a second from one address, and one a second from each of 100, until it is sent a message;
+ * then it answers with how often each status came. `network` (`127.x.y`) is where they come from; `credentials` is what they
+ * log in with, `#` in it stands for the number of the attempt.
  */
-const [port, caFile] = process.argv.slice(2);
-setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
-const ca = readFileSync(caFile ?? '', 'utf8');
+const [port, caFile = '', network, credentials = ''] = process.argv.slice(2);
+const ca = readFileSync(caFile, 'utf8');
 const [one, ...others] = Array.from({ length: 101 }, (_, i) => {
-  return new https.Agent({ keepAlive: true, localAddress: i === 0 ? '127.0.1.1' : `127.0.2.${i}`, maxSockets: 4 });
+  return new https.Agent({ keepAlive: true, localAddress: `${network}.${i + 1}`, maxSockets: 4 });
 }) as [https.Agent, ...https.Agent[]];
 const statuses = new Map<number, number>();
 const asked = new Set<Promise<void>>();
@@ -20,7 +18,7 @@ let count = 0;
 
 function attempt(agent: https.Agent): void {
   count += 1;
-  const attempted = login(Number(port), agent, `user:wrong ${count}`, ca)
+  const attempted = login(Number(port), agent, credentials.replace('#', String(count)), ca)
     .then((status) => void statuses.set(status, (statuses.get(status) ?? 0) + 1))
     .catch(() => {})
     .finally(() => asked.delete(attempted));
