@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { lookForTool } from '../support/tools.ts';
 import { type Bench, type BenchSettings, passes } from './bench.ts';
 import { bulk } from './bulk.ts';
+import { cliStart } from './cli-start.ts';
 import { exposures } from './exposures.ts';
 import { guardedCpu } from './guarded-cpu.ts';
 import { httpsCpu } from './https-cpu.ts';
@@ -43,6 +44,7 @@ const BENCHES: readonly Bench[] = [
   libraryFetch,
   stealth,
   exposures,
+  cliStart,
 ];
 
 const USAGE = `npm run bench -- [name...] [--rounds N] [--seconds N] [--bytes N] [--json FILE] [--markdown FILE]
