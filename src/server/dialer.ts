@@ -66,9 +66,9 @@ export class TunnelDialer implements Dialer, CarrierSource {
 
   serves(domain: string): boolean {
     const policy = this.#domains().find(domain);
-    if (policy === null) return false;
-    if (policy.target !== null) return true;
-    return this.#registry.instanceCount(domain) > 0 || this.#registry.instanceCount(policy.name) > 0;
+    // Counted also for a domain that does not exist, for the time that it takes.
+    const instances = this.#registry.instanceCount(domain) + this.#registry.instanceCount(policy?.name ?? domain);
+    return policy !== null && (policy.target !== null || instances > 0);
   }
 
   /** The domain alone: visitors who name no instance (design, section 2). */

@@ -34,10 +34,11 @@ export function reach(
   const { name, door, clientAuthorities, clientSubject } = connection;
   if (name !== host && isOtherEntry(certificates(door), name, host)) return { refusal: 'misdirected', policy: null };
   const policy = domains().find(host);
-  // Asked for everyone, so that an unknown domain takes as long as a forbidden one.
+  // All is asked for everyone, so that an unknown domain takes as long as a forbidden one.
+  const absence = domains().absence(host);
   const forbidden = access.of(policy).refusal(remote);
   const isServed = carriers.serves(host);
-  const hidden = policy === null ? domains().absence(host) : forbidden;
+  const hidden = policy === null ? absence : forbidden;
   // A connection whose TLS ends here is none to a target that ends it; whether the name was this one's before does not matter.
   if (policy?.tls === 'passthrough' && hidden === null && isServed) return { refusal: 'misdirected', policy: null };
   const asked = hidden === null && isServed ? (policy?.clients.certificates ?? null) : null;
@@ -45,7 +46,7 @@ export function reach(
   if (name !== host && clientAuthorities !== null && wanted !== clientAuthorities) {
     return { refusal: 'misdirected', policy: null };
   }
-  if (policy === null || hidden !== null) return { refusal: hidden ?? domains().absence(host), policy: null };
+  if (policy === null || hidden !== null) return { refusal: hidden ?? absence, policy: null };
   if (!isServed) return { refusal: 'domain-unserved', policy };
   if (asked === null) return { refusal: null, policy };
   if (wanted !== clientAuthorities) return { refusal: 'misdirected', policy };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { AccessRecord } from '../../src/core/events.ts';
 import { bytesText, durationText } from '../../src/log/access-line.ts';
 import { createAccessLog } from '../../src/log/access-log.ts';
 import { keepLines } from '../support/log-destination.ts';
@@ -38,6 +39,24 @@ describe('the access log', () => {
       createAccessLog({ destinations: [with_], disconnected: true }).write(sampleAccess({ reason, status: 404 }));
       assert.equal(without.lines.length, 0, reason);
       assert.equal(with_.records()[0]?.reason, reason);
+    }
+  });
+
+  it('makes also the lines that it leaves out: a forbidden domain, which is logged, takes no longer than an unknown one', () => {
+    for (const people of [true, false]) {
+      const kept = keepLines(people);
+      const log = createAccessLog({ destinations: [kept] });
+      const [leftOut, written] = (['domain-unknown', 'network-refused'] as const).map((reason) => {
+        let reads = 0;
+        const get = (record: AccessRecord, key: string | symbol): unknown => {
+          reads += 1;
+          return Reflect.get(record, key);
+        };
+        log.write(new Proxy(sampleAccess({ reason, status: 404 }), { get }));
+        return reads;
+      });
+      assert.equal(kept.lines.length, 1);
+      assert.equal(leftOut, written);
     }
   });
 

@@ -36,3 +36,17 @@ test('an inactive name is nobody, although a wildcard covers it', () => {
   assert.equal(table.absence('any.off.test'), 'domain-inactive');
   assert.equal(table.absence('never.test'), 'domain-unknown');
 });
+
+test('whether there is a domain or not, as much is looked up', (t) => {
+  const table = tableOf(['own.w.test'], ['off.w.test']);
+  const lookUps = ['own.w.test', 'off.w.test', 'no.w.test'].map((name) => {
+    const looked = [t.mock.method(Map.prototype, 'get'), t.mock.method(Set.prototype, 'has')];
+    table.find(name);
+    table.absence(name);
+    const counts = looked.map(({ mock }) => mock.callCount());
+    for (const { mock } of looked) mock.restore();
+    return counts;
+  });
+  assert.deepEqual(lookUps, [lookUps[0], lookUps[0], lookUps[0]]);
+  assert.ok((lookUps[0]?.[0] ?? 0) > 0);
+});
