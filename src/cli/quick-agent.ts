@@ -4,6 +4,7 @@ import type { Observer } from '../core/events.ts';
 import { VERSION } from '../core/version.ts';
 import { createAgent } from '../index.ts';
 import { collectBulkGarbage } from './bulk-garbage.ts';
+import { logLevel } from './log-level.ts';
 import type { QuickArguments } from './quick-flags.ts';
 import { type QuickOptions, quickOptions } from './quick-options.ts';
 import { createQuickView } from './quick-view.ts';
@@ -28,7 +29,7 @@ export interface QuickKind {
 export async function runQuickAgent(flags: QuickArguments, kind: QuickKind): Promise<void> {
   const options = quickOptions(flags, kind.target, process.env);
   const domain = kind.claim === null ? options.domain : { ...options.domain, claims: [kind.claim] };
-  const output = isTerminal() ? terminalOutput(options, kind) : logOutput(options, flags);
+  const output = isTerminal() ? terminalOutput(options, kind, flags) : logOutput(options, flags);
   const first = firstHandshake(options.domain.name);
   const agent = createAgent({
     domains: [domain],
@@ -58,11 +59,12 @@ interface Output {
   close(): Promise<void>;
 }
 
-function terminalOutput(options: QuickOptions, kind: QuickKind): Output {
+function terminalOutput(options: QuickOptions, kind: QuickKind, flags: QuickArguments): Output {
   const view = createQuickView({
     write: (text) => process.stdout.write(text),
     columns: () => process.stdout.columns ?? 80,
     colors: wantsColors(),
+    level: logLevel('info', flags, process.env.BACKDIAL_LOG_LEVEL),
   });
   view.print(`backdial ${VERSION}   Ctrl-C ends it\n`);
   view.print(`  public  ${kind.address(options.domain.name, options.server)}`);

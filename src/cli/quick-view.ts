@@ -1,5 +1,6 @@
 import type { AccessRecord, BackdialEvent, Observer } from '../core/events.ts';
 import { accessText, bytesText, durationText } from '../log/access-line.ts';
+import { includesLevel, type LogLevel } from '../log/levels.ts';
 import { LiveTunnels } from '../log/live-tunnels.ts';
 import { visible } from '../log/visible.ts';
 
@@ -9,6 +10,8 @@ export interface ViewTerminal {
   /** Width in characters, asked for at each line: windows are resized. */
   columns(): number;
   readonly colors: boolean;
+  /** The least that is shown: requests and tunnels that come up are `info`, what goes wrong is `warn`. Default `info`. */
+  readonly level?: LogLevel;
   /** Epoch ms. Default `Date.now`. */
   readonly now?: () => number;
 }
@@ -30,22 +33,26 @@ export function createQuickView(terminal: ViewTerminal): QuickView {
   const live = new LiveTunnels();
   const now = terminal.now ?? Date.now;
   const paint = (color: Paint, text: string) => (terminal.colors ? `\u001b[${PAINT[color]}m${text}\u001b[0m` : text);
-  const line = (color: Paint | null, text: string) => {
+  const shows = (level: LogLevel) => includesLevel(terminal.level ?? 'info', level);
+  const line: Line = (level, color, text) => {
+    if (!shows(level)) return;
     const time = clock(now());
     const cut = truncate(visible(text), Math.max(20, terminal.columns() - time.length - 1));
     terminal.write(`${paint('dim', time)} ${color === null ? cut : paint(color, cut)}\n`);
   };
   const access = (record: AccessRecord) => {
-    line(accessColor(record), accessLine(record, Math.max(20, terminal.columns() - clock(now()).length - 1)));
+    line('info', accessColor(record), accessLine(record, Math.max(20, terminal.columns() - clock(now()).length - 1)));
   };
   return {
     observer: (event) => showEvent(event, live, line, access),
     print: (text) => void terminal.write(`${text}\n`),
-    warn: (text) => void terminal.write(`${paint('yellow', `warning: ${visible(text)}`)}\n`),
+    warn: (text) => {
+      if (shows('warn')) terminal.write(`${paint('yellow', `warning: ${visible(text)}`)}\n`);
+    },
   };
 }
 
-type Line = (color: Paint | null, text: string) => void;
+type Line = (level: LogLevel, color: Paint | null, text: string) => void;
 
 function showEvent(event: BackdialEvent, live: LiveTunnels, line: Line, access: (record: AccessRecord) => void): void {
   switch (event.type) {
@@ -53,7 +60,7 @@ function showEvent(event: BackdialEvent, live: LiveTunnels, line: Line, access: 
       access(event.record);
       return;
     case 'tunnel-opened':
-      if (live.opened(event.tunnel) === 1) line('green', `online: tunnel to ${event.tunnel.remote} is up`);
+      if (live.opened(event.tunnel) === 1) line('info', 'green', `online: tunnel to ${event.tunnel.remote} is up`);
       return;
     case 'tunnel-draining':
     case 'tunnel-closed': {
@@ -61,24 +68,25 @@ function showEvent(event: BackdialEvent, live: LiveTunnels, line: Line, access: 
       // What this side asked for is no news to who pressed Ctrl-C.
       const wanted = event.reason === 'drained' || event.reason === 'shutdown';
       if (live.left(event.tunnel) > 0 || before === 0 || wanted) return;
-      line('yellow', `offline: the last tunnel ended (${event.reason})`);
+      line('warn', 'yellow', `offline: the last tunnel ended (${event.reason})`);
       return;
     }
     case 'dial-failed':
       if (live.count(event.domain) > 0 || event.slot !== 0) return;
       line(
+        'warn',
         'red',
         `no tunnel to ${event.server}: ${event.detail}; attempt ${event.attempt}, the next in ${durationText(event.retryInMs)}`,
       );
       return;
     case 'port-opened':
-      line('green', `port ${event.port} is open at ${event.peer}`);
+      line('info', 'green', `port ${event.port} is open at ${event.peer}`);
       return;
     case 'port-refused':
-      line('red', `port ${event.port} is not open at ${event.peer}: ${event.detail}`);
+      line('warn', 'red', `port ${event.port} is not open at ${event.peer}: ${event.detail}`);
       return;
     case 'warning':
-      line('yellow', `warning: ${event.message}`);
+      line('warn', 'yellow', `warning: ${event.message}`);
       return;
     case 'handshake-refused':
     case 'connection-refused':

@@ -7,6 +7,7 @@ import { VERSION } from '../core/version.ts';
 import { createAgent, createServer, type Observer, Secret, type Server } from '../index.ts';
 import { pinOf } from '../net/pin.ts';
 import { makeSelfSigned } from '../pki/self-signed.ts';
+import { type LevelFlags, logLevel } from './log-level.ts';
 import { createQuickView, type QuickView } from './quick-view.ts';
 import { type SampleService, startSampleService } from './sample-service.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
@@ -21,7 +22,7 @@ const FRIENDLY_PORT = 8443;
  * Runs a server, an agent and a service in this process, on loopback, until a signal. Without `port` it is a friendly one, or
  * any free one where that is taken. Fails with `usage` and `listen-failed`.
  */
-export async function runDemo(port: number | undefined): Promise<void> {
+export async function runDemo(port: number | undefined, flags: LevelFlags): Promise<void> {
   if (port !== undefined && (!Number.isInteger(port) || port < 0 || port > 65_535)) {
     throw new BackdialError('usage', '--port must be 0 to 65535');
   }
@@ -30,6 +31,7 @@ export async function runDemo(port: number | undefined): Promise<void> {
     write: (text) => process.stdout.write(text),
     columns: () => process.stdout.columns ?? 120,
     colors: wantsColors(),
+    level: logLevel('info', flags, process.env.BACKDIAL_LOG_LEVEL),
   });
   await using stack = new AsyncDisposableStack();
   const service = await startSampleService();

@@ -15,3 +15,8 @@ export function shiftLevel(level: LogLevel, steps: number): LogLevel {
 export function isLogLevel(name: string): name is LogLevel {
   return (LOG_LEVELS as readonly string[]).includes(name);
 }
+
+/** Whether what is said at `level` is written where `least` is the least level that is. */
+export function includesLevel(least: LogLevel, level: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(least);
+}

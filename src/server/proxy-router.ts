@@ -89,7 +89,7 @@ export class ProxyRouter {
       return false;
     };
     try {
-      const holder = await this.#proxy.users.identify(shown);
+      const holder = await this.#proxy.users.identifyAt(connection.remote, shown);
       if (typeof holder === 'string') return refuse(new BackdialError(holder, 'at the front door, for a proxy'));
       const missing = this.#mayReach(holder, host, port);
       if (missing !== null) return refuse(new BackdialError('grant-missing', missing));

@@ -70,6 +70,25 @@ export class ProxyUsers {
   }
 
   /**
+   * As {@link identify}, for somebody at `remote`: who showed a wrong secret too often lately is not looked at, as with logins of
+   * visitors.
+   */
+  async identifyAt(remote: string, proof: ProxyProof): Promise<Identified | 'credentials-limit'> {
+    if (proof.credentials === null) return this.identify(proof);
+    const { limiter } = this.#users.logins;
+    const address = peerAddress(remote);
+    if (limiter.take(address, performance.now()) > 0) return 'credentials-limit';
+    let isWrong = false;
+    try {
+      const found = await this.identify(proof);
+      isWrong = typeof found === 'string';
+      return found;
+    } finally {
+      if (!isWrong) limiter.giveBack(address);
+    }
+  }
+
+  /**
    * A certificate proves its names under the authorities of a domain that one of them is for, or else of the domain that is
    * asked for.
    */
@@ -116,19 +135,12 @@ export class ProxyUsers {
 
   /** Null: not proven, or one address was wrong too often lately, of which logins are not looked at either. */
   async #identityOf(shown: ProxyProof, remote: string): Promise<Holder | null> {
-    const { limiter } = this.#users.logins;
-    const address = peerAddress(remote);
-    if (limiter.take(address, performance.now()) > 0) return null;
-    let isProven = false;
-    try {
-      const holder = await this.identify(shown);
-      isProven = typeof holder !== 'string';
-      return typeof holder === 'string' ? null : holder;
-    } finally {
-      // What is wrong is counted by the login that follows; where there are none, here.
-      const hasLogins = (this.#users.options.proxy?.credentials ?? []).length > 0;
-      if (isProven || hasLogins) limiter.giveBack(address);
-    }
+    const found = await this.identifyAt(remote, shown);
+    if (typeof found !== 'string') return found;
+    // What is wrong is counted by the login that follows; where there are none, here.
+    const hasLogins = (this.#users.options.proxy?.credentials ?? []).length > 0;
+    if (hasLogins && found !== 'credentials-limit') this.#users.logins.limiter.giveBack(peerAddress(remote));
+    return null;
   }
 
   #accessOf(credentials: readonly CredentialOptions[]): DomainAccess {

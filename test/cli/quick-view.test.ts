@@ -2,15 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createQuickView } from '../../src/cli/quick-view.ts';
 import type { BackdialEvent } from '../../src/core/events.ts';
+import type { LogLevel } from '../../src/log/levels.ts';
 import { sampleAccess, sampleTunnel } from '../support/sample-events.ts';
 
 /** What the view shows of some events at a width, without the time of day. */
-function shown(columns: number, events: readonly BackdialEvent[], colors = false): string[] {
+function shown(columns: number, events: readonly BackdialEvent[], colors = false, level?: LogLevel): string[] {
   let text = '';
   const write = (part: string) => {
     text += part;
   };
-  const view = createQuickView({ write, columns: () => columns, colors });
+  const view = createQuickView({ write, columns: () => columns, colors, ...(level === undefined ? {} : { level }) });
   for (const event of events) view.observer(event);
   const lines = text.split('\n');
   assert.equal(lines.pop(), '');
@@ -82,6 +83,16 @@ describe('what a terminal shows', () => {
     });
     const [line] = withoutTime(shown(200, [{ type: 'access', record }]));
     assert.equal(line, 'tcp 203.0.113.7:40000 20 B in, 1.2 kB out 12 ms (visitor-reset)');
+  });
+
+  it('is what goes wrong alone at a quiet level, and nothing at a silent one', () => {
+    const events = [failed(0), opened, { type: 'access', record: sampleAccess() } as const, lost];
+    const quiet = withoutTime(shown(200, events, false, 'warn'));
+    assert.deepEqual(
+      quiet.map((line) => line.slice(0, 9)),
+      ['no tunnel', 'offline: '],
+    );
+    assert.deepEqual(shown(200, events, false, 'error'), []);
   });
 
   it('has colours only where they are wanted', () => {

@@ -32,7 +32,7 @@ function onTerminal(line: string, codeTo?: string) {
 }
 
 describe('http on a terminal', { skip: missingTools('script', 'stty') }, () => {
-  it('shows the public address, the state of the tunnel, and one line a request that fits; Ctrl-C ends it, and so does the end of the terminal', async () => {
+  it('shows the public address, the state of the tunnel, and one line a request that fits, and none with -q; Ctrl-C ends it, and so does the end of the terminal', async () => {
     await using stack = new AsyncDisposableStack();
     const target = http.createServer((request, response) => request.url !== '/held' && response.end('hello'));
     stack.defer(() => void target.close());
@@ -63,6 +63,17 @@ describe('http on a terminal', { skip: missingTools('script', 'stty') }, () => {
         assert.equal(code, 0);
       } finally {
         agent.child.kill('SIGKILL');
+      }
+      const quiet = onTerminal(`http ${targetPort} ${flags} --instance quiet -q`);
+      try {
+        await server.see(/opened: instance quiet/);
+        assert.equal(await visit('www.example.com', Number(port), '/unseen', ['--insecure']), 'hello');
+        quiet.child.stdin.write('\u0003');
+        await once(quiet.child, 'exit');
+        assert.match(quiet.shown(), /public {2}https:/);
+        assert.doesNotMatch(quiet.shown(), /online|unseen/);
+      } finally {
+        quiet.child.kill('SIGKILL');
       }
       const codeTo = `${folder}/code`;
       const orphan = onTerminal(`http ${targetPort} ${flags}`, codeTo);

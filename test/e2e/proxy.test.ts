@@ -253,6 +253,18 @@ describe('the proxy at the front door', () => {
       },
     ));
 
+  test('slows down guesses at the secrets of identities, by address, and tells it to the log only', () =>
+    withProxy({}, async (kit) => {
+      const ask = (secret: string) => answer(kit, 'front-door', with_(asked[0] ?? '', basic('ci', secret)));
+      for (let i = 0; i < 10; i += 1) assert.match(await ask(`guess ${i}`), /^HTTP\/1\.1 405 /);
+      assert.match(await ask(CI_SECRET.reveal()), /^HTTP\/1\.1 405 /);
+      const refused = await kit.events.until('connection-refused', 11);
+      assert.deepEqual(
+        refused.map(({ reason }) => reason),
+        [...new Array(10).fill('secret-wrong'), 'credentials-limit'],
+      );
+    }));
+
   test('takes CONNECT of HTTP/2, too', () =>
     withProxy({}, async (kit) => {
       const session = http2.connect(`https://127.0.0.1:${kit.port}`, {

@@ -7,9 +7,19 @@ import type { CredentialOptions, IdentityOptions } from '../../src/server/option
 import { ProxyUsers } from '../../src/server/proxy-users.ts';
 import { resolveIdentity } from '../../src/server/resolve-grants.ts';
 
-function users(credentials: readonly CredentialOptions[], grants: readonly IdentityOptions[] = []): ProxyUsers {
+/** `checked`: gets what is compared with secrets. */
+function users(
+  credentials: readonly CredentialOptions[],
+  grants: readonly IdentityOptions[] = [],
+  checked: string[] = [],
+): ProxyUsers {
   const table = new DomainTable([]);
-  const secrets = { check: async (text: string, list: readonly Secret[]) => list.some((each) => each.equals(text)) };
+  const secrets = {
+    async check(text: string, list: readonly Secret[]) {
+      checked.push(text);
+      return list.some((each) => each.equals(text));
+    },
+  };
   return new ProxyUsers({
     options: { proxy: { listen: [], credentials }, grants: grants.map(resolveIdentity) },
     domains: () => table,
@@ -17,6 +27,9 @@ function users(credentials: readonly CredentialOptions[], grants: readonly Ident
     logins: { secrets, limiter: new FailureLimiter() },
   });
 }
+
+const CI = { identity: 'ci', secrets: [new Secret('the secret of ci')] };
+const basic = (login: string) => [`Basic ${Buffer.from(login).toString('base64')}`];
 
 async function outcome(proxy: ProxyUsers, remote: string, authorizations: string[] = []): Promise<string> {
   const user = await proxy.logIn(remote, authorizations);
@@ -34,7 +47,6 @@ test('a proxy without credentials is for its own machine, however its addresses 
 
 test('a proxy with credentials asks everyone for them, and slows down guesses', async () => {
   const proxy = users([{ login: 'user', password: new Secret('password') }]);
-  const basic = (login: string) => [`Basic ${Buffer.from(login).toString('base64')}`];
   assert.equal(await outcome(proxy, '127.0.0.1:1'), 'credentials-missing');
   assert.equal(await outcome(proxy, '192.0.2.1:1', basic('user:password')), 'in');
   for (let i = 0; i < 10; i += 1)
@@ -43,12 +55,38 @@ test('a proxy with credentials asks everyone for them, and slows down guesses', 
 });
 
 test('guesses at the secret of an identity are slowed down like those at a password, and do not count twice', async () => {
-  const identity = { identity: 'ci', secrets: [new Secret('the secret of ci')] };
-  const basic = (login: string) => [`Basic ${Buffer.from(login).toString('base64')}`];
-  const proxy = users([{ login: 'user', password: new Secret('password') }], [identity]);
+  const proxy = users([{ login: 'user', password: new Secret('password') }], [CI]);
   const [right, wrong] = [basic('ci:the secret of ci'), basic('ci:guess')];
   for (let i = 0; i < 20; i += 1) assert.equal(await outcome(proxy, '192.0.2.1:1', right), 'in');
   for (let i = 0; i < 10; i += 1) assert.equal(await outcome(proxy, '192.0.2.2:1', wrong), 'credentials-wrong');
   assert.equal(await outcome(proxy, '192.0.2.2:1', right), 'credentials-limit');
   assert.equal(await outcome(proxy, '192.0.2.1:1', right), 'in');
+});
+
+test('guesses at the secret of an identity are counted also where the proxy asks for no login', async () => {
+  const proxy = users([], [CI]);
+  const identityOf = async (remote: string, authorizations: string[]) => {
+    const user = await proxy.logIn(remote, authorizations);
+    return 'error' in user ? user.error.code : user.holder === null ? 'nobody' : 'ci';
+  };
+  for (let i = 0; i < 10; i += 1) assert.equal(await identityOf('127.0.0.1:1', basic(`ci:${i}`)), 'nobody');
+  assert.equal(await identityOf('127.0.0.1:1', basic('ci:the secret of ci')), 'nobody');
+  assert.equal(await identityOf('127.0.0.2:1', basic('ci:the secret of ci')), 'ci');
+});
+
+test('guesses at the front door are counted by address, and the eleventh is not even compared', async () => {
+  const checked: string[] = [];
+  const proxy = users([], [CI], checked);
+  const identify = async (remote: string, login: string) => {
+    const shown = proxy.shown(basic(login), [], 'www.test');
+    assert.ok(shown);
+    const found = await proxy.identifyAt(remote, shown);
+    return typeof found === 'string' ? found : 'ci';
+  };
+  for (let i = 0; i < 20; i += 1) assert.equal(await identify('192.0.2.1:1', 'ci:the secret of ci'), 'ci');
+  for (let i = 0; i < 10; i += 1) assert.equal(await identify('192.0.2.1:1', `ci:${i}`), 'secret-wrong');
+  const before = checked.length;
+  assert.equal(await identify('192.0.2.1:1', 'ci:the secret of ci'), 'credentials-limit');
+  assert.equal(checked.length, before);
+  assert.equal(await identify('192.0.2.2:1', 'ci:the secret of ci'), 'ci');
 });

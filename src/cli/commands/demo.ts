@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import type { LevelFlags } from '../log-level.ts';
 
 /** `backdial demo`: a server, an agent and a service in this process, on loopback. */
 export const demoCommand: CommandModule = {
@@ -10,6 +11,6 @@ export const demoCommand: CommandModule = {
     }),
   handler: async (flags) => {
     const { runDemo } = await import('../run-demo.ts');
-    await runDemo(flags.port as number | undefined);
+    await runDemo(flags.port as number | undefined, flags as LevelFlags);
   },
 };
