@@ -19,8 +19,11 @@ const ALPN_MS = 60_000;
  */
 const FRESH_MS = 1_000;
 
-/** Sessions that are begun for one exchange, where others are quicker or the target allows no streams. */
-const MAX_TURNS = 5;
+/**
+ * Sessions that are waited for by one exchange while others are quicker. A new one takes at least 100 (its limit is not known
+ * yet), so that 10,000 can begin in the same moment.
+ */
+const MAX_TURNS = 100;
 
 /** For which exchange a connection is wanted. */
 export interface RequesterWish {
@@ -98,7 +101,7 @@ export class TargetConnections {
       if (requester !== null) return { requester, reused: false };
       // Others have taken all its room meanwhile; each turn makes another session.
     }
-    throw new BackdialError('target-invalid', 'its HTTP/2 sessions allow no streams');
+    throw new BackdialError('target-invalid', `others took all the room of ${MAX_TURNS} HTTP/2 sessions`);
   }
 
   /** Ends what is free; what is in use ends with its exchange. */

@@ -45,7 +45,7 @@ function ask(requester: Requester): Promise<number> {
   return within('an answer', answer);
 }
 
-/** A target that counts its connections and answers 204; `h2` speaks HTTP/2 alone, https with ALPN. */
+/** A target that counts its connections and answers 204; `h2` speaks HTTP/2 alone, https with ALPN, 100 streams a session. */
 async function withTarget(
   kind: 'http' | 'h2',
   body: (connections: TargetConnections, accepted: () => number) => Promise<void>,
@@ -54,7 +54,7 @@ async function withTarget(
   const server =
     kind === 'http'
       ? http.createServer((_request, response) => response.writeHead(204).end())
-      : http2.createSecureServer({ cert, key });
+      : http2.createSecureServer({ cert, key, settings: { maxConcurrentStreams: 100 } });
   let accepted = 0;
   server.on('connection', () => {
     accepted += 1;
@@ -160,6 +160,12 @@ describe('the connections to a target that chooses HTTP/2', () => {
       assert.deepEqual(new Set(statuses), new Set([204]));
       assert.equal((await connections.lease(WISH, OPEN)).reused, true);
       assert.equal(accepted(), 1);
+    }));
+
+  it('are more sessions where more come at once than one may take: none is turned away', () =>
+    withTarget('h2', async (connections, accepted) => {
+      await Promise.all(Array.from({ length: 620 }, () => connections.lease(WISH, OPEN)));
+      assert.equal(accepted(), 7);
     }));
 
   it('are given up with the last who waits, and one who leaves costs no other', async () => {
