@@ -1,6 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
@@ -15,15 +14,12 @@ import { CertificateEnds } from './certificate-ends.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { Holder } from './holder.ts';
 import { identify } from './identify.ts';
+import { recheck } from './recheck.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
 import type { AccessControl } from './visitor-access.ts';
 
 /** Starts with `open` on a tunnel; above an agent's default budget for its target (5 s), which answers better. */
 const DIAL_TIMEOUT_MS = 10_000;
-
-/** How long a tunnel may go on while it is not clear whether it would still be let in. */
-const RECHECK_MS = 4_000;
-const RECHECK_PAUSE_MS = 100;
 
 /** Verifies what an agent showed; takes the same time whether or not there is anything to compare with. */
 export interface SecretCheck {
@@ -95,12 +91,9 @@ export class TunnelGate {
     for (const { tunnel } of this.#tunnels) tunnel.destroy();
   }
 
-  /**
-   * To be called when the domains changed: cuts every tunnel that would not be let in any more. Where the domain is gone, or
-   * a plain secret or a network decides, that is now; where a hash has to be checked, within {@link RECHECK_MS}.
-   */
+  /** To be called when the domains changed: cuts every tunnel that would not be let in any more, as {@link recheck} does. */
   recheck(): void {
-    for (const admitted of this.#tunnels) if (this.#isDated(admitted)) void this.#recheck(admitted);
+    for (const admitted of this.#tunnels) this.#recheck(admitted);
   }
 
   /**
@@ -136,25 +129,19 @@ export class TunnelGate {
     return domains().find(handshake.head.domain) !== policy || !holder.isCurrent(options.grants);
   }
 
-  async #recheck(admitted: Admitted): Promise<void> {
+  #recheck(admitted: Admitted): void {
     const { tunnel, handshake, chain } = admitted;
-    const late = setTimeout(() => tunnel.revoke('agent-lost', 'its secret could not be checked in time'), RECHECK_MS);
-    late.unref();
-    while (this.#tunnels.has(admitted) && this.#isDated(admitted)) {
-      try {
+    void recheck({
+      isOpen: () => this.#tunnels.has(admitted) && this.#isDated(admitted),
+      judge: async () => {
         admitted.grounds = await this.authorise(askerOf(handshake, chain), tunnel.info.remote, 0);
-      } catch (thrown) {
-        const error = asBackdialError(thrown, 'internal');
-        // Too many checks wait already, in a storm of handshakes.
-        if (error.code === 'connection-limit') await sleep(RECHECK_PAUSE_MS, undefined, { ref: false });
-        else {
-          const gone = error.code === 'domain-unknown' || error.code === 'domain-inactive';
-          tunnel.revoke(gone ? error.code : 'agent-lost', error.message);
-          break;
-        }
-      }
-    }
-    clearTimeout(late);
+      },
+      revoke: (error) => {
+        const isGone = error?.code === 'domain-unknown' || error?.code === 'domain-inactive';
+        const detail = error?.message ?? 'its secret could not be checked in time';
+        tunnel.revoke(isGone ? error.code : 'agent-lost', detail);
+      },
+    });
   }
 
   /**
@@ -237,7 +224,7 @@ export class TunnelGate {
       observer({ type: 'tunnel-closed', tunnel: info, reason, detail, lifetimeMs: Date.now() - openedAt });
     });
     // The domains may have changed since it was looked at.
-    if (this.#isDated(admitted)) void this.#recheck(admitted);
+    this.#recheck(admitted);
   }
 
   #refused(handshake: HandshakeRequest | null, remote: string, error: BackdialError): void {

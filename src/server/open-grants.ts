@@ -1,11 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { asBackdialError } from '../core/errors.ts';
 import type { Holder } from './holder.ts';
 import type { ProxyProof, ProxyUsers } from './proxy-users.ts';
-
-/** How long something may go on while it is not clear whether it is still granted. */
-const RECHECK_MS = 4_000;
-const RECHECK_PAUSE_MS = 100;
+import { recheck } from './recheck.ts';
 
 /** What is open under a grant. */
 interface OpenGrant {
@@ -39,7 +34,7 @@ export class OpenGrants {
     this.#open.delete(controller);
   }
 
-  /** Ends what is not granted any more: at once where that is clear, within {@link RECHECK_MS} where a hash has to be checked. */
+  /** Ends what is not granted any more, as {@link recheck} does. */
   recheck(): void {
     for (const controller of this.#open.keys()) this.recheckOne(controller);
   }
@@ -48,24 +43,18 @@ export class OpenGrants {
   recheckOne(controller: AbortController): void {
     const grant = this.#open.get(controller);
     if (grant === undefined) return;
-    if (!this.#users.isCurrent(grant.holder)) void this.#recheck(controller, grant);
-    else if (!grant.isGranted(grant.holder)) controller.abort();
-  }
-
-  async #recheck(controller: AbortController, grant: OpenGrant): Promise<void> {
-    const late = setTimeout(() => controller.abort(), RECHECK_MS);
-    late.unref();
-    while (this.#open.has(controller) && !controller.signal.aborted) {
-      try {
+    if (this.#users.isCurrent(grant.holder)) {
+      if (!grant.isGranted(grant.holder)) controller.abort();
+      return;
+    }
+    void recheck({
+      isOpen: () => this.#open.has(controller) && !controller.signal.aborted,
+      judge: async () => {
         const holder = await this.#users.identify(grant.shown, 0);
         if (typeof holder === 'string' || !grant.isGranted(holder)) controller.abort();
         else grant.holder = holder;
-        break;
-      } catch (thrown) {
-        if (asBackdialError(thrown, 'internal').code !== 'connection-limit') controller.abort();
-        else await sleep(RECHECK_PAUSE_MS, undefined, { ref: false });
-      }
-    }
-    clearTimeout(late);
+      },
+      revoke: () => controller.abort(),
+    });
   }
 }

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { type Answer, textAnswer } from '../net/error-answer.ts';
@@ -7,6 +6,7 @@ import { readServiceRequest } from '../tunnel/server-handshake.ts';
 import { type Asker, chainOf } from './agent-certificate.ts';
 import type { TunnelGate } from './gate.ts';
 import type { PortClaims } from './port-claims.ts';
+import { recheck } from './recheck.ts';
 import type { PortRequest } from './service-requests.ts';
 
 export interface PortServiceOptions {
@@ -14,10 +14,6 @@ export interface PortServiceOptions {
   readonly claims: Pick<PortClaims, 'all' | 'claim' | 'release' | 'revoke'>;
   readonly options: { readonly observer: Observer };
 }
-
-/** How long a port may stay open while it is not clear whether it would still be granted. */
-const RECHECK_MS = 4_000;
-const RECHECK_PAUSE_MS = 100;
 
 /** Who holds a port, and what was shown for it. */
 interface Held {
@@ -65,30 +61,21 @@ export class PortService {
     }
   }
 
-  /**
-   * To be called when grants or domains changed: closes what would not be opened any more. Where a hash has to be checked, within
-   * {@link RECHECK_MS}.
-   */
+  /** To be called when grants or domains changed: closes what would not be opened any more, as {@link recheck} does. */
   recheck(): void {
-    for (const [port, held] of this.#held) void this.#recheck(port, held);
+    for (const [port, held] of this.#held) {
+      void recheck({
+        isOpen: () => this.#held.get(port) === held,
+        judge: () => this.#judge(port, held),
+        revoke: () => this.#revoke(port, held),
+      });
+    }
   }
 
-  async #recheck(port: number, held: Held): Promise<void> {
-    const late = setTimeout(() => this.#revoke(port, held), RECHECK_MS);
-    late.unref();
-    while (this.#held.get(port) === held) {
-      try {
-        const isGranted =
-          this.#isClaimed(port, held) && (await this.#missingGrant(held.request, port, held.remote, 0)) === null;
-        if (!isGranted) this.#revoke(port, held);
-        break;
-      } catch (thrown) {
-        // Too many checks wait already, in a storm of handshakes.
-        if (asBackdialError(thrown, 'internal').code !== 'connection-limit') this.#revoke(port, held);
-        else await sleep(RECHECK_PAUSE_MS, undefined, { ref: false });
-      }
-    }
-    clearTimeout(late);
+  async #judge(port: number, held: Held): Promise<void> {
+    const isGranted =
+      this.#isClaimed(port, held) && (await this.#missingGrant(held.request, port, held.remote, 0)) === null;
+    if (!isGranted) this.#revoke(port, held);
   }
 
   #isClaimed(port: number, { request: { domain, instance } }: Held): boolean {

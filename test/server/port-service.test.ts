@@ -8,8 +8,9 @@ import { eventually } from '../support/within.ts';
 
 const CLAIM = { domain: 'www.test', instance: 'one', port: 9_090 };
 
-/** A service with one port open, and what `authorise` says to each question about it. */
+/** A service with one port open, whose claim is `CLAIM` until it is another's, and what `authorise` says about it. */
 async function holding() {
+  const claims = [CLAIM];
   const says: (ErrorCode | 'granted' | 'denied')[] = ['granted'];
   const revoked: number[] = [];
   const holderOf = (granted: boolean) =>
@@ -26,7 +27,7 @@ async function holding() {
       },
     },
     claims: {
-      all: [CLAIM],
+      all: claims,
       claim: () => Promise.resolve('opened'),
       release: () => true,
       revoke: (port) => revoked.push(port),
@@ -38,7 +39,7 @@ async function holding() {
   const request = { headersDistinct, socket: null } as unknown as IncomingMessage;
   const answer = await service.answer({ method: 'PUT', port }, request, '127.0.0.1:1');
   assert.equal(answer?.status, 201);
-  return { service, says, revoked, asked: () => asked };
+  return { service, says, revoked, claims, asked: () => asked };
 }
 
 test('a port stays open while too many secrets wait to be checked, and until it is known that it may', async () => {
@@ -56,5 +57,17 @@ for (const said of ['denied', 'secret-wrong', 'domain-unknown'] as const) {
     service.recheck();
     await eventually('it is closed', () => revoked.length > 0);
     assert.deepEqual(revoked, [CLAIM.port]);
+  });
+}
+
+for (const other of [{ instance: 'two' }, { domain: 'other.test' }]) {
+  test(`a port that is another's by now is left to it: ${JSON.stringify(other)}`, async () => {
+    const { service, says, revoked, claims, asked } = await holding();
+    says.push('denied');
+    claims[0] = { ...CLAIM, ...other };
+    service.recheck();
+    await new Promise(setImmediate);
+    assert.deepEqual(revoked, []);
+    assert.equal(asked(), 1, 'whoever held it is not asked about');
   });
 }
