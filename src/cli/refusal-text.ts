@@ -46,6 +46,7 @@ const CAUSES: Readonly<Partial<Record<ErrorCode, (refusal: Refusal) => readonly 
   'server-certificate': () => [
     'the pin is not that of this server: a server prints its own (sha256/...) each time it starts',
     'without --pin or --ca: the certificate is self-signed, or not valid for this name; take the pin of the server',
+    'the clock of this machine is wrong, or the certificate has ended: see `date`, set it (timedatectl; NTP), or renew the certificate',
     'something in between answers with a certificate of its own',
   ],
   'server-tls': () => [

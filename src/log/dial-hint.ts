@@ -9,6 +9,7 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
     `comes from; ${FIND_OUT}`,
   'server-unreachable': `is the server running, is the port right, does a firewall let it through? ${FIND_OUT}`,
   'server-unresolved': `is the name in \`remote\` right? ${FIND_OUT}`,
+  'server-certificate': `is \`pin\` or \`ca\` that of the server, is the clock of this machine right? ${FIND_OUT}`,
   'server-tls': FIND_OUT,
 };
 
