@@ -11,6 +11,7 @@ import type { Carrier, DialOptions, TargetTimeouts } from '../core/dial.ts';
 import { BackdialError, type ErrorCode, isErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, TunnelInfo, Way } from '../core/events.ts';
 import type { TunnelStats } from '../core/tunnel-stats.ts';
+import { LateAnswers } from './late-answers.ts';
 import { type Liveness, watchLiveness } from './liveness.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SessionEnd } from './session-end.ts';
@@ -47,6 +48,7 @@ export class ServerTunnel implements Carrier {
   readonly #end: SessionEnd;
   readonly #liveness: Liveness;
   readonly #windows: WindowTuner;
+  readonly #lateAnswers = new LateAnswers();
   readonly #dialTimeoutMs: number;
   readonly #onDialled: ServerTunnelOptions['onDialled'];
   #timeouts = DEFAULT_TIMEOUTS;
@@ -161,7 +163,16 @@ export class ServerTunnel implements Carrier {
         settle();
         resolve(stream);
       };
-      const signalOnAbort = (): void => fail(aborted(options.signal));
+      const signalOnAbort = (): void => {
+        const error = aborted(options.signal);
+        if (this.#lateAnswers.take()) {
+          fail(error);
+          return;
+        }
+        settle();
+        reject(error);
+        this.#resetOnceAnswered(stream, error);
+      };
       const timer = setTimeout(
         () => fail(new BackdialError('dial-timeout', `${authority}, ${this.#dialTimeoutMs} ms`)),
         this.#dialTimeoutMs,
@@ -180,6 +191,14 @@ export class ServerTunnel implements Carrier {
       stream.on('response', streamOnResponse);
       options.signal?.addEventListener('abort', signalOnAbort);
     });
+  }
+
+  /** The agent ends its own dial before the deadline, and says so. */
+  #resetOnceAnswered(stream: ClientHttp2Stream, error: BackdialError): void {
+    const reset = (): void => void stream.destroy(error);
+    const timer = setTimeout(reset, this.#dialTimeoutMs);
+    stream.once('response', reset);
+    stream.once('close', () => clearTimeout(timer));
   }
 
   /** GOAWAY, then the streams have until the deadline. */

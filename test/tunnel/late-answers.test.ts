@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LateAnswers } from '../../src/tunnel/late-answers.ts';
+import { turnedPair } from '../support/turned-pair.ts';
+import { within } from '../support/within.ts';
+
+const TIMEOUTS = { readMs: 1_000, writeMs: 1_000 };
+const DIAL = { way: 'library', transaction: '0' } as const;
+/** nghttp2 bears 10,000 answers to streams that were reset, and 330 more a second. */
+const MORE_THAN_A_SESSION_BEARS = 12_500;
+const AT_ONCE = 200;
+
+test('dials that are given up just as the agent answers them, however many, do not end the tunnel', async () => {
+  const givenUp: AbortController[] = [];
+  const pair = await turnedPair((incoming) => {
+    incoming.accept(TIMEOUTS).resume();
+    // The answer is on its way, and the reset meets it there.
+    givenUp.shift()?.abort();
+  });
+  try {
+    let dials = 0;
+    const oneAfterTheOther = async (): Promise<void> => {
+      while (dials < MORE_THAN_A_SESSION_BEARS) {
+        dials += 1;
+        const visitor = new AbortController();
+        givenUp.push(visitor);
+        await assert.rejects(pair.server.open('www.test', { ...DIAL, signal: visitor.signal }), {
+          code: 'dial-aborted',
+        });
+      }
+    };
+    await within('the dials', Promise.all(Array.from({ length: AT_ONCE }, oneAfterTheOther)), 30_000);
+    assert.equal(pair.server.usable, true);
+    const stream = await within('a dial after them', pair.server.open('www.test', DIAL));
+    stream.destroy();
+    while (pair.server.streamCount > 0) await new Promise(setImmediate);
+  } finally {
+    pair.close();
+  }
+});
+
+test('some thousands of streams may be reset unanswered at once, and then few a second', () => {
+  const lateAnswers = new LateAnswers();
+  const taken = Array.from({ length: 10_000 }, () => lateAnswers.take()).filter(Boolean).length;
+  assert.ok(taken >= 4_000 && taken <= 6_000, String(taken));
+});
