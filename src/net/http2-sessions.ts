@@ -2,7 +2,8 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Deadline } from './deadline.ts';
 import type { HeaderRules } from './header-rules.ts';
-import { Http2Upstream } from './http2-upstream.ts';
+import { type ExchangeEnd, Http2Upstream } from './http2-upstream.ts';
+import { LateAnswers } from './late-answers.ts';
 import { FREE_MS } from './upstream-pool.ts';
 
 /** The path to a target is short. Connection windows bound nothing (Node gives them back at once); they only have to be larger. */
@@ -17,6 +18,7 @@ const FIRST_STREAMS = 100;
 interface Session {
   readonly session: ClientHttp2Session;
   readonly idle: Deadline;
+  readonly lateAnswers: LateAnswers;
   streams: number;
 }
 
@@ -40,7 +42,7 @@ export class Http2Sessions {
     if (found === undefined) return null;
     found.idle.disarm();
     found.streams += 1;
-    return new Http2Upstream(found.session, this.#rules, (isSilent) => this.#leave(found, isSilent));
+    return new Http2Upstream(found.session, this.#rules, (end) => this.#leave(found, end));
   }
 
   /** Begins a session on a connection whose ALPN chose `h2`. Owns the socket. */
@@ -52,15 +54,16 @@ export class Http2Sessions {
     });
     // Its streams fail, and say so.
     session.on('error', () => {});
-    const entry: Session = { session, idle: new Deadline(() => session.close()), streams: 0 };
+    const idle = new Deadline(() => session.close());
+    const entry: Session = { session, idle, lateAnswers: new LateAnswers(), streams: 0 };
     this.#sessions.add(entry);
     session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     session.once('goaway', () => this.#sessions.delete(entry));
     session.once('close', () => {
-      entry.idle.close();
+      idle.close();
       this.#sessions.delete(entry);
     });
-    entry.idle.arm(FREE_MS);
+    idle.arm(FREE_MS);
   }
 
   /** Nothing new begins; what is open ends by itself. */
@@ -69,10 +72,12 @@ export class Http2Sessions {
     this.#sessions.clear();
   }
 
-  #leave(entry: Session, isSilent: boolean): void {
+  #leave(entry: Session, end: ExchangeEnd): void {
     entry.streams -= 1;
     // Perhaps nobody is there any more: the next exchange finds out with a new session.
-    if (isSilent) this.#sessions.delete(entry);
+    if (end === 'silent') this.#sessions.delete(entry);
+    // Before Node ends it, with all that is open in it.
+    if (end === 'unanswered' && !entry.lateAnswers.take()) this.#sessions.delete(entry);
     if (entry.streams > 0) return;
     if (this.#sessions.has(entry)) entry.idle.arm(FREE_MS);
     else setImmediate(() => entry.session.close());

@@ -10,6 +10,9 @@ import type { ResponseHead } from './http1-response-head.ts';
 import { fieldsByName } from './http2-fields.ts';
 import type { Requester, UpstreamHandler, UpstreamRequest } from './upstream-handler.ts';
 
+/** How an exchange was over: `unanswered`: given up before its response came; `silent`: likewise, and as `target-silent`. */
+export type ExchangeEnd = 'answered' | 'unanswered' | 'silent';
+
 /**
  * One exchange over an HTTP/2 session with a target. The request is as it would be sent over HTTP/1.1; what HTTP/2 has no
  * field for is left out.
@@ -17,7 +20,7 @@ import type { Requester, UpstreamHandler, UpstreamRequest } from './upstream-han
 export class Http2Upstream implements Requester {
   readonly #session: ClientHttp2Session;
   readonly #rules: HeaderRules;
-  readonly #onOver: (isSilent: boolean) => void;
+  readonly #onOver: (end: ExchangeEnd) => void;
   readonly #readDeadline = new Deadline(() => this.#readDeadlineOnPassed());
   readonly #writeDeadline = new Deadline(() => this.#writeStalled());
   readonly #cancel = new AbortController();
@@ -34,10 +37,10 @@ export class Http2Upstream implements Requester {
   #writeMs = 0;
   #waiting = 0;
   #over = false;
-  #silent = false;
+  #ended: ExchangeEnd = 'unanswered';
 
-  /** `onOver` is called once, when the exchange takes no place in the session any more; `isSilent`: it was `target-silent`. */
-  constructor(session: ClientHttp2Session, rules: HeaderRules, onOver: (isSilent: boolean) => void) {
+  /** `onOver` is called once, when the exchange takes no place in the session any more. */
+  constructor(session: ClientHttp2Session, rules: HeaderRules, onOver: (end: ExchangeEnd) => void) {
     this.#session = session;
     this.#rules = rules;
     this.#onOver = onOver;
@@ -130,14 +133,14 @@ export class Http2Upstream implements Requester {
   }
 
   #readDeadlineOnPassed(): void {
-    this.#silent = true;
+    this.#ended = 'silent';
     this.#fail(new BackdialError('target-silent'));
   }
 
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#onOver(this.#silent);
+    this.#onOver(this.#ended);
   }
 
   #forget(): void {
@@ -165,6 +168,7 @@ export class Http2Upstream implements Requester {
   };
 
   readonly #streamOnResponse = (_headers: unknown, flags: number, raw: string[]): void => {
+    this.#ended = 'answered';
     this.#readDeadline.disarm();
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     const status = Number(fieldValue(raw, ':status'));

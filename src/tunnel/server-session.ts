@@ -11,7 +11,7 @@ import type { Carrier, DialOptions, TargetTimeouts } from '../core/dial.ts';
 import { BackdialError, type ErrorCode, isErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, TunnelInfo, Way } from '../core/events.ts';
 import type { TunnelStats } from '../core/tunnel-stats.ts';
-import { LateAnswers } from './late-answers.ts';
+import { LateAnswers } from '../net/late-answers.ts';
 import { type Liveness, watchLiveness } from './liveness.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SessionEnd } from './session-end.ts';

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type ServerHttp2Stream } from 'node:http2';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { BackdialError } from '../../src/core/errors.ts';
+import { HeaderRules } from '../../src/net/header-rules.ts';
+import { Http2Sessions } from '../../src/net/http2-sessions.ts';
+import type { UpstreamHandler, UpstreamRequest } from '../../src/net/upstream-handler.ts';
+import { within } from '../support/within.ts';
+
+/** nghttp2 bears 10,000 answers to streams that were reset, and 330 more a second. */
+const MORE_THAN_A_SESSION_BEARS = 12_500;
+const AT_ONCE = 100;
+const RULES = new HeaderRules({ maxLines: 100, drop: [] });
+const REQUEST: UpstreamRequest = {
+  method: 'GET',
+  target: '/',
+  headers: ['Host', 'www.test'],
+  framing: 'none',
+  upgrade: false,
+};
+
+/** What is told of an exchange that nobody waits for. */
+const UNHEARD: UpstreamHandler = {
+  upstreamInterim() {},
+  upstreamHead() {},
+  upstreamData() {},
+  upstreamEnd() {},
+  upstreamDrain() {},
+  upstreamFailed() {},
+};
+
+test('exchanges that are given up just as the target answers them, however many, fail no other in their session', async () => {
+  let targetOnStream = (_stream: ServerHttp2Stream): void => {};
+  const target = createServer({ streamResetBurst: 1e6, streamResetRate: 1e6 });
+  target.on('stream', (stream: ServerHttp2Stream) => {
+    stream.on('error', () => {});
+    targetOnStream(stream);
+  });
+  target.listen(0, '127.0.0.1');
+  await once(target, 'listening');
+  const { port } = target.address() as AddressInfo;
+  const sessions = new Http2Sessions(RULES);
+  const sockets: Socket[] = [];
+  const adopt = async (): Promise<void> => {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    sockets.push(socket);
+    sessions.adopt(socket);
+  };
+  try {
+    await adopt();
+    const longStream = new Promise<ServerHttp2Stream>((resolve) => {
+      targetOnStream = resolve;
+    });
+    const longAnswer = new Promise<string>((resolve, reject) => {
+      const upstreamHead: UpstreamHandler['upstreamHead'] = ({ status }) => resolve(String(status));
+      sessions.open()?.start(REQUEST, { ...UNHEARD, upstreamHead, upstreamFailed: reject }, 0, 0);
+    });
+    const heldUp = await within('the long request', longStream);
+
+    const givenUp: (() => void)[] = [];
+    targetOnStream = (stream) => {
+      stream.respond({ ':status': 200 });
+      // The answer is on its way, and the reset meets it there.
+      givenUp.shift()?.();
+    };
+    for (let given = 0; given < MORE_THAN_A_SESSION_BEARS; given += AT_ONCE) {
+      if (!sessions.hasRoom) await adopt();
+      const round = Array.from({ length: AT_ONCE }, async () => {
+        const requester = sessions.open() ?? assert.fail('no room');
+        requester.start(REQUEST, UNHEARD, 0, 0);
+        await new Promise<void>((resolve) => givenUp.push(resolve));
+        requester.fail(new BackdialError('visitor-reset'));
+      });
+      await within('a round', Promise.all(round));
+      await new Promise(setImmediate);
+    }
+    heldUp.respond({ ':status': 201 }, { endStream: true });
+    assert.equal(await within('the long answer', longAnswer), '201');
+    assert.ok(sockets.length > 1 && sockets.length < 10, `${sockets.length} sessions`);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    target.close();
+  }
+});
