@@ -42,15 +42,18 @@ test('a storm of wrong logins, from one address and from many, holds up nobody w
         ...Array.from({ length: 25 }, (_, i) => one.login(`user:wrong ${i}`)),
         ...many.map(({ login }, i) => login(`${i % 2 === 0 ? 'user' : 'nobody'}:guess ${i}`)),
       ];
-      let isOver = false;
-      const storm = Promise.all(attempts).finally(() => {
-        isOver = true;
-      });
+      let waiting = attempts.length;
+      const storm = Promise.all(attempts.map((attempt) => attempt.finally(() => (waiting -= 1))));
       const first = newcomer.login(RIGHT);
-      let served = 0;
-      for (; !isOver; served += 1) assert.equal((await honest.login(RIGHT))[0], 200);
+      const waitingAfter: number[] = [];
+      while (waiting > 0) {
+        assert.equal((await honest.login(RIGHT))[0], 200);
+        waitingAfter.push(waiting);
+      }
       const answers = await storm;
-      assert.ok(served > 5, `${served} requests were served during the storm`);
+      const served = waitingAfter.length;
+      // Of 25 secrets to be checked, one after the other, on any machine: who is logged in does not wait behind them.
+      assert.ok((waitingAfter[0] ?? 0) > attempts.length / 2, `${waitingAfter}`);
       assert.equal((await first)[0], 200);
       assert.equal(answers.filter(([status]) => status === 401).length, 10 + many.length);
       const limited = answers.filter(([status]) => status === 429);

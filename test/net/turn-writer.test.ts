@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import * as net from 'node:net';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { splice } from '../../src/net/splice.ts';
 import { TurnWriter } from '../../src/net/turn-writer.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
+import { eventually } from '../support/within.ts';
 
 test('chunks of one turn arrive in order, and in one piece', async () => {
   await using pair = await connectedPair();
@@ -49,15 +51,6 @@ test('a stream is paused while the socket has enough, until its `drain`', async 
 test('while many sockets have a queue, each may have a short one', async () => {
   const pairs = await Promise.all(Array.from({ length: 70 }, connectedPair));
   const writers = pairs.map(({ near }) => new TurnWriter(new PassThrough(), near));
-  const frame = Buffer.alloc(16 * 1024);
-  const pausesAfter = (): number => {
-    const from = new PassThrough();
-    // Nothing is sent at the end of the turn.
-    const writer = new TurnWriter(from, new net.Socket().destroy());
-    let frames = 0;
-    for (; !from.isPaused(); frames += 1) writer.write(frame);
-    return frames;
-  };
   assert.equal(pausesAfter(), 4);
   for (const [index, { near, far }] of pairs.entries()) {
     far.pause();
@@ -68,6 +61,30 @@ test('while many sockets have a queue, each may have a short one', async () => {
   for (const { near } of pairs) near.destroy();
   for (const writer of writers) writer.queueOnMove();
   assert.equal(pausesAfter(), 4, 'those that are gone do not count');
+  for (const pair of pairs) await pair[Symbol.asyncDispose]();
+});
+
+test("what sockets have taken, and what those that are gone had, is nobody's queue any more", async () => {
+  const pairs = await Promise.all(Array.from({ length: 70 }, connectedPair));
+  const abort = new AbortController();
+  const sources = pairs.map(() => new PassThrough());
+  const splices = pairs.map(({ near }, index) => splice(sources[index] as PassThrough, near, abort));
+  const fill = async (): Promise<void> => {
+    for (const { near } of pairs) near.cork();
+    for (const source of sources) source.write(Buffer.alloc(64 * 1024));
+    await eventually('the queues are full', () => pausesAfter() === 1);
+  };
+  for (const { near, far } of pairs) {
+    near.on('error', () => {});
+    far.on('error', () => {}).resume();
+  }
+  await fill();
+  for (const { near } of pairs) near.uncork();
+  await eventually('they are taken', () => pausesAfter() === 4);
+  await fill();
+  abort.abort(new Error('enough'));
+  await Promise.all(splices);
+  await eventually('they are gone', () => pausesAfter() === 4);
   for (const pair of pairs) await pair[Symbol.asyncDispose]();
 });
 
@@ -90,6 +107,18 @@ test('what a destroyed socket had not got is dropped', async () => {
   writer.flush();
   await once(pair.near, 'close');
 });
+
+const frame = Buffer.alloc(16 * 1024);
+
+/** How many frames of a stream fill an idle socket's queue at this moment. */
+function pausesAfter(): number {
+  const from = new PassThrough();
+  // Nothing is sent at the end of the turn.
+  const writer = new TurnWriter(from, new net.Socket().destroy());
+  let frames = 0;
+  for (; !from.isPaused(); frames += 1) writer.write(frame);
+  return frames;
+}
 
 async function connectedPair(): Promise<{ near: net.Socket; far: net.Socket; [Symbol.asyncDispose](): Promise<void> }> {
   const server = net.createServer({ allowHalfOpen: true });

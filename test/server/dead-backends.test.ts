@@ -17,3 +17,21 @@ test('a dead backend is told once, with what is wrong, and strangers who make up
   assert.match(warnings[0]?.message ?? '', /^0\.example\.com: .*EACCES \/run\/app\.sock; its visitors get alert 112$/);
   assert.equal(new Set(warnings.map(({ message }) => message)).size, 100);
 });
+
+test('a backend that stays dead is told again after 10 minutes, and then there is room for other names', (t) => {
+  let now = 5_000;
+  t.mock.method(performance, 'now', () => now);
+  const told = new Observed();
+  const dead = new DeadBackends(told.observer);
+  const names = () => told.of('warning').map(({ message }) => message.slice(0, message.indexOf(':')));
+  const tell = (name: string) => dead.tell(name, new BackdialError('target-refused'));
+  tell('app.test');
+  now += 599_000;
+  tell('app.test');
+  for (let name = 1; name < 100; name += 1) tell(`${name}.test`);
+  tell('late.test');
+  assert.equal(names().length, 100);
+  now += 2_000;
+  for (const name of ['app.test', 'late.test', 'app.test']) tell(name);
+  assert.deepEqual(names().slice(100), ['app.test', 'late.test']);
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { watchLiveness, watchSilence } from '../../src/tunnel/liveness.ts';
 import { FaultyLink } from '../support/faulty-link.ts';
 import { turnedPair } from '../support/turned-pair.ts';
@@ -84,40 +84,115 @@ test('traffic counts as life while a PING is still on its way', async () => {
   }
 });
 
-test('a side that is pinged sends no PING of its own: only after a silence, and once a minute for the round trip', (t) => {
-  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'setImmediate'] });
+const CALM = { pingIntervalMs: 5_000, pingTimeoutMs: 3_500 };
+
+/** What a watch sees of a tunnel whose far end answers and sends when the test says so. */
+function fakePeer() {
   let pings = 0;
-  let isDead = false;
-  let answer = (): void => {};
+  const peer = {
+    pings: () => pings,
+    isDead: false,
+    socket: { bytesRead: 0 },
+    answer: (): void => {},
+    watch: (watch: typeof watchLiveness) =>
+      watch(session as unknown as Http2Session, peer.socket as Socket, {
+        ...CALM,
+        onSilent() {
+          peer.isDead = true;
+        },
+      }),
+  };
   const ping = (onAnswer: (error: Error | null, durationMs: number) => void): boolean => {
     pings += 1;
-    answer = () => onAnswer(null, 7);
+    peer.answer = () => onAnswer(null, 7);
     return true;
   };
-  const socket = { bytesRead: 0 };
-  const [session, peer] = [{ destroyed: false, closed: false, ping } as unknown as Http2Session, socket as Socket];
-  const onSilent = (): void => {
-    isDead = true;
-  };
-  const liveness = watchSilence(session, peer, { pingIntervalMs: 5_000, pingTimeoutMs: 3_500, onSilent });
+  const session = { destroyed: false, closed: false, ping };
+  return peer;
+}
+
+/** Lets time pass, then the rest of the event loop's turn. */
+async function pass(t: TestContext, ms: number): Promise<void> {
+  t.mock.timers.tick(ms);
+  await new Promise(setImmediate);
+}
+
+test('a tunnel is pinged each interval, and never while a PING is on its way', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  const peer = fakePeer();
+  const liveness = peer.watch(watchLiveness);
+  assert.equal(peer.pings(), 1, 'at once');
+  for (let second = 1; second <= 60; second += 1) {
+    peer.socket.bytesRead += 17;
+    peer.answer();
+    await pass(t, 1_000);
+  }
+  assert.ok(peer.pings() === 12 || peer.pings() === 13, `${peer.pings()} in a minute`);
+  peer.answer();
+  const before = peer.pings();
+  for (let second = 1; second <= 20; second += 1) {
+    // Something arrives, but no answer.
+    peer.socket.bytesRead += 17;
+    await pass(t, 1_000);
+  }
+  assert.equal(peer.pings() - before, 1);
+  assert.equal(peer.isDead, false);
+  liveness.stop();
+  peer.answer();
+  await pass(t, 60_000);
+  assert.equal(peer.pings() - before, 1, 'it has stopped');
+});
+
+test('a tunnel that falls silent is dead within interval and deadline, not before', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  const peer = fakePeer();
+  const liveness = peer.watch(watchLiveness);
+  await pass(t, 1_000);
+  peer.answer();
+  let silentMs = 0;
+  for (; !peer.isDead && silentMs < 60_000; silentMs += 100) await pass(t, 100);
+  assert.ok(silentMs >= CALM.pingTimeoutMs && silentMs <= CALM.pingIntervalMs + CALM.pingTimeoutMs, `${silentMs} ms`);
+  liveness.stop();
+});
+
+for (const watch of [watchLiveness, watchSilence]) {
+  test(`${watch.name}: a process that stood still reads what waits for it before it judges`, async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+    const peer = fakePeer();
+    const liveness = peer.watch(watch);
+    t.mock.timers.tick(CALM.pingTimeoutMs);
+    // Read in the same turn of the event loop, but after its timers.
+    peer.socket.bytesRead += 17;
+    await new Promise(setImmediate);
+    assert.equal(peer.isDead, false);
+    await pass(t, CALM.pingTimeoutMs);
+    assert.equal(peer.isDead, true, 'nothing more came');
+    liveness.stop();
+  });
+}
+
+test('a side that is pinged sends no PING of its own: only after a silence, and once a minute for the round trip', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'setImmediate'] });
+  const peer = fakePeer();
+  const liveness = peer.watch(watchSilence);
   const pass = (seconds: number, isHeard: boolean): void => {
     for (let second = 1; second <= seconds; second += 1) {
-      if (isHeard && second % 5 === 0) socket.bytesRead += 17;
+      if (isHeard && second % 5 === 0) peer.socket.bytesRead += 17;
       t.mock.timers.tick(1_000);
     }
   };
-  assert.equal(pings, 1);
-  answer();
+  assert.equal(peer.pings(), 1);
+  peer.answer();
   assert.equal(liveness.rttMs, 7);
   pass(55, true);
-  assert.equal(pings, 1, 'what arrives is life');
+  assert.equal(peer.pings(), 1, 'what arrives is life');
   pass(5, true);
-  assert.equal(pings, 2, 'once a minute');
-  answer();
+  assert.equal(peer.pings(), 2, 'once a minute');
+  peer.answer();
   pass(6, false);
-  assert.equal(pings, 3, 'after a silence');
-  assert.equal(isDead, false);
+  assert.equal(peer.pings(), 3, 'after a silence');
+  assert.equal(peer.isDead, false);
   pass(4, false);
-  assert.equal(isDead, true, 'within 10 s of the last byte');
+  assert.equal(peer.isDead, true, 'within 10 s of the last byte');
   liveness.stop();
 });

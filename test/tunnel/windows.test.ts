@@ -80,3 +80,23 @@ test('many streams share the memory of the tunnel: stalled readers hold no more 
     pair.close();
   }
 });
+
+test('more than 64 streams share a quarter of the memory, for the first of them may hold what they were granted before', async () => {
+  const pair = await turnedPair((stream) => void stream.accept({ readMs: 0, writeMs: 0 }), { memoryBytes: 64 * MB });
+  const open = async (count: number): Promise<void> => {
+    const streams = await Promise.all(Array.from({ length: count }, () => pair.server.open('www.test', DIAL)));
+    for (const stream of streams) stream.on('error', () => {});
+  };
+  try {
+    await open(64);
+    assert.equal(
+      pair.server.stats.streamWindowBytes,
+      MB / 4,
+      'half of the memory is enough for 64 windows of that size',
+    );
+    await open(1);
+    await eventually('a smaller window', () => pair.server.stats.streamWindowBytes === MB / 8);
+  } finally {
+    pair.close();
+  }
+});
