@@ -40,6 +40,29 @@ test('what a burst leaves behind is collected once the process is quiet', async 
   assert.ok(Number(stdout) < 16 * MEGABYTE, `${stdout} bytes are left`);
 });
 
+test('the room that the heap took for a burst is given back, also where what the burst left is in use', async () => {
+  const program = `
+    import { getHeapSpaceStatistics } from 'node:v8';
+    const room = () => getHeapSpaceStatistics().find((space) => space.space_name === 'new_space').space_size;
+    (await import(${MODULE})).collectBulkGarbage();
+    globalThis.held = Array.from({ length: 1_600 }, () => Buffer.alloc(65_536, 1));
+    setTimeout(() => {
+      let ring = [];
+      for (const end = performance.now() + 400; performance.now() < end; ) ring = [...ring.slice(-50_000), ...Array.from({ length: 1_000 }, () => ({}))];
+      const taken = room();
+      const end = performance.now() + 5_000;
+      const timer = setInterval(() => {
+        const left = room();
+        if (left >= taken / 4 && performance.now() < end) return;
+        clearInterval(timer);
+        console.log(JSON.stringify({ taken, left }));
+      }, 100);
+    }, 300);`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program]);
+  const { taken, left } = JSON.parse(stdout) as { taken: number; left: number };
+  assert.ok(taken > 2 * MEGABYTE && left < taken / 4, `${left} bytes of ${taken}`);
+});
+
 interface Transferred {
   /** The most that read buffers came to, MB. */
   readonly most: number;
