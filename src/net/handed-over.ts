@@ -2,7 +2,6 @@ import { readFileSync, readlinkSync } from 'node:fs';
 
 /** A socket of this process, as the kernel describes it. */
 export interface SocketFacts {
-  readonly inode: string;
   /** Null where the kernel lists the socket nowhere: it is not bound, or belongs to another network namespace. */
   readonly listening: boolean | null;
   /** Of a Unix socket. */
@@ -37,13 +36,13 @@ export function socketFacts(fd: number): SocketFacts | null {
   for (const table of ['tcp', 'tcp6']) {
     // ... local remote st tx:rx tr:when retrnsmt uid timeout inode ...
     const row = rowOf(table, (columns) => columns[9] === inode);
-    if (row !== null) return { inode, listening: row[3] === LISTEN, path: null };
+    if (row !== null) return { listening: row[3] === LISTEN, path: null };
   }
   // Num: RefCount Protocol Flags Type St Inode Path
   const row = rowOf('unix', (columns) => columns[6] === inode);
-  if (row === null) return { inode, listening: null, path: null };
+  if (row === null) return { listening: null, path: null };
   const listening = (Number.parseInt(row[3] ?? '', 16) & ACCEPTS) !== 0;
-  return { inode, listening, path: row[7] ?? null };
+  return { listening, path: row[7] ?? null };
 }
 
 /** `TCP_LISTEN`. */

@@ -79,7 +79,8 @@ export class Admission {
    * Null when a limit is reached or the peer is gone already: the socket is destroyed then.
    */
   admit(socket: Socket): string | null {
-    return this.#isFull() ? this.#turnAway(socket, this.#fullness()) : this.#admitWhole(socket);
+    const fullness = this.#fullness();
+    return fullness === null ? this.#admitWhole(socket) : this.#turnAway(socket, fullness);
   }
 
   /**
@@ -107,7 +108,8 @@ export class Admission {
   }
 
   #enterDoor(socket: Socket, enter: () => string | null): string | null {
-    if (!this.#isFull()) return enter();
+    const fullness = this.#fullness();
+    if (fullness === null) return enter();
     const [oldest] = this.#spare;
     if (oldest !== undefined && this.#spare.size >= this.#spareLimit()) {
       this.#spare.delete(oldest);
@@ -115,7 +117,7 @@ export class Admission {
     }
     const remote = enter();
     if (remote === null) return null;
-    this.#warnOnce('connection-limit', `${this.#fullness()}; only agents are let in`);
+    this.#warnOnce('connection-limit', `${fullness}; only agents are let in`);
     this.#spare.add(socket);
     socket.once('close', () => this.#spare.delete(socket));
     return remote;
@@ -128,23 +130,19 @@ export class Admission {
 
   /** How many spare connections there may be at a time; as many descriptors are left for files and targets. */
   #spareLimit(): number {
-    return Math.max(1, Math.min(MAX_SPARE, Math.floor(reserveOf(this.#descriptors.limit()) / 2)));
+    return Math.floor(reserveOf(this.#descriptors.limit()) / 2);
   }
 
-  /** Whether there is no place for one more visitor. */
-  #isFull(): boolean {
+  /** Why there is no place for one more visitor; null: there is one. */
+  #fullness(): string | null {
     const { maxConnections } = this.#options;
-    if (maxConnections > 0 && this.#count >= maxConnections - this.#share()) return true;
+    if (maxConnections > 0 && this.#count >= maxConnections - this.#share()) {
+      return `the limit of ${maxConnections} connections is reached`;
+    }
     const limit = this.#descriptors.limit();
     // Far from the limit there is nothing to be asked.
-    return this.#count > limit / SHARES && this.#descriptors.left() <= reserveOf(limit);
-  }
-
-  #fullness(): string {
-    const { maxConnections } = this.#options;
-    const isCounted = maxConnections > 0 && this.#count >= maxConnections - this.#share();
-    if (isCounted) return `the limit of ${maxConnections} connections is reached`;
-    return `the limit of ${this.#descriptors.limit()} open files is near (raise LimitNOFILE, or lower \`connections\`)`;
+    if (this.#count <= limit / SHARES || this.#descriptors.left() > reserveOf(limit)) return null;
+    return `the limit of ${limit} open files is near (raise LimitNOFILE, or lower \`connections\`)`;
   }
 
   #admitWhole(socket: Socket): string | null {

@@ -44,8 +44,6 @@ export class Http1Connection {
   readonly #untaken = new Deadline(() => this.#judgeUntaken());
   /** What waited when that answer was handed over, or at the last look. */
   #waitingBytes = 0;
-  #answered = false;
-  readonly #writeMs: number;
   #running = false;
   #closing = false;
   #bytesWritten = 0;
@@ -55,7 +53,6 @@ export class Http1Connection {
     this.connection = connection;
     const { writeMs, keepAliveMs } = times;
     const onSmallAnswer = this.#onSmallAnswer;
-    this.#writeMs = writeMs;
     this.#firstHead = new Deadline(times.firstHeadOnLate);
     this.#firstHead.arm(timeLeft(connection, times.readMs));
     this.exchangeOptions = { writeMs, keepAliveMs, upgradable: false, closing: () => this.#closing, onSmallAnswer };
@@ -126,7 +123,7 @@ export class Http1Connection {
       return;
     }
     this.exchange = null;
-    this.#answered = false;
+    this.#untaken.disarm();
     const next = this.#next();
     if (next !== undefined) {
       this.#run(next);
@@ -154,21 +151,19 @@ export class Http1Connection {
   }
 
   readonly #onSmallAnswer = (): void => {
-    this.#answered = true;
     this.#waitingBytes = this.socket.writableLength;
-    this.#untaken.arm(this.#writeMs);
+    this.#untaken.arm(this.exchangeOptions.writeMs);
   };
 
   /** Earlier answers that nobody read fill the kernel's buffer: then even a small one waits. */
   #judgeUntaken(): void {
-    if (!this.#answered) return;
     const waiting = this.socket.writableLength;
     if (waiting >= this.#waitingBytes) {
       this.exchange?.stall();
       return;
     }
     this.#waitingBytes = waiting;
-    this.#untaken.arm(this.#writeMs);
+    this.#untaken.arm(this.exchangeOptions.writeMs);
   }
 
   readonly #socketOnEnd = (): void => {

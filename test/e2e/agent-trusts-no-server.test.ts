@@ -7,17 +7,16 @@ import net from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { Way } from '../../src/index.ts';
 import { testAuthority } from '../support/certificates.ts';
 import { startEchoTarget } from '../support/echo-target.ts';
 import { FakeServer } from '../support/fake-server.ts';
 import { listenOn } from '../support/listen-on.ts';
+import { MAIN } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { eventually, within } from '../support/within.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 /** Of clouds: whoever reaches it has the machine's credentials. */
 const METADATA = '169.254.169.254';
 

@@ -6,13 +6,12 @@ import * as http from 'node:http';
 import { describe, it } from 'node:test';
 import { visit } from '../support/curl.ts';
 import { listenOn } from '../support/listen-on.ts';
-import { startCli } from '../support/run-cli.ts';
+import { MAIN, startCli } from '../support/run-cli.ts';
 import { missingTools } from '../support/tools.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { eventually } from '../support/within.ts';
 
 const SECRET = 'the-secret-of-these-tests';
-const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
 /** Runs `backdial` on a terminal of 70 columns (`script` makes one); `codeTo`: its exit code goes there, whatever becomes of the terminal. */
 function onTerminal(line: string, codeTo?: string) {

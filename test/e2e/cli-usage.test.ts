@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { assertOneLine, runCli } from '../support/run-cli.ts';
-
-const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+import { assertOneLine, MAIN, runCli } from '../support/run-cli.ts';
 
 describe('exit code 2: wrong usage', () => {
   const wrong: readonly (readonly [args: readonly string[], text: RegExp])[] = [

@@ -4,21 +4,19 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import * as http from 'node:http';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { testAuthority } from '../support/certificates.ts';
 import { ConnectProxy } from '../support/connect-proxy.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
 import { withPostgres } from '../support/postgres.ts';
 import { CI, CI_SECRET, type ProxyKit, withProxy } from '../support/proxy-kit.ts';
 import { runTool, type ToolResult } from '../support/real-program.ts';
-import { startCli } from '../support/run-cli.ts';
+import { MAIN, startCli } from '../support/run-cli.ts';
 import { connectWire } from '../support/sockets.ts';
 import { withSshd } from '../support/sshd.ts';
 import { missingTools } from '../support/tools.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { eventually, within } from '../support/within.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const ENV = { BACKDIAL_SECRET: CI_SECRET.reveal() };
 
 const flagsOf = ({ port }: ProxyKit) => [

@@ -4,15 +4,13 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { runTool } from '../support/real-program.ts';
-import { runCli } from '../support/run-cli.ts';
+import { MAIN, runCli } from '../support/run-cli.ts';
 import { steadyPort } from '../support/steady-port.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { eventually, within } from '../support/within.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const skip = missingTools('systemd-socket-activate', 'curl');
 
 const file = (listen: string, more = '') => ({

@@ -6,13 +6,12 @@ import { alertToName } from '../support/alert.ts';
 import { testCertificate } from '../support/certificates.ts';
 import { hello } from '../support/client-hello.ts';
 import { connectPeer, startRawTarget } from '../support/raw-target.ts';
-import { startCli } from '../support/run-cli.ts';
+import { MAIN, startCli } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { within } from '../support/within.ts';
 
 const HOST = 'www.example.org';
-const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
 /** Root reads what nobody may: without these capabilities it is a user like any other. */
 const WITHOUT_OVERRIDE = ['--bounding-set=-dac_override,-dac_read_search', '--inh-caps=-all'];

@@ -4,13 +4,11 @@ import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { listenOn } from '../support/listen-on.ts';
 import { codeBlock } from '../support/readme.ts';
-import { type RunningCli, startCli } from '../support/run-cli.ts';
+import { MAIN, type RunningCli, startCli } from '../support/run-cli.ts';
 import { withFolder } from '../support/with-folder.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const INSTANCES = ['web-1', 'web-2', 'web-3'];
 
 test('an operator sets up three agents with certificates from README alone, and takes one back', async () => {

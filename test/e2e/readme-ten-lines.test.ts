@@ -6,10 +6,8 @@ import { describe, it } from 'node:test';
 import { visit } from '../support/curl.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { codeBlock } from '../support/readme.ts';
-import { type RunningCli, startCli } from '../support/run-cli.ts';
+import { MAIN, type RunningCli, startCli } from '../support/run-cli.ts';
 import { withFolder } from '../support/with-folder.ts';
-
-const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
 /** Lines that install, add users, change owners or speak to systemd: this test starts the programs itself. */
 const OF_THE_MACHINE = /^(?:npm|useradd|cp|chown|systemctl) /;

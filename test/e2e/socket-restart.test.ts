@@ -3,14 +3,13 @@ import { spawn } from 'node:child_process';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { testAuthority, testCertificate } from '../support/certificates.ts';
 import { listenOn } from '../support/listen-on.ts';
+import { MAIN } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { eventually } from '../support/within.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const VISIT_MS = 10;
 /** A stand-in for systemd's socket unit: holds the socket, and starts the service with it for each line that it reads. */
 const HOLDER = `
