@@ -167,6 +167,22 @@ test('a visitor that takes nothing of the answer is cut after the write time-out
   });
 });
 
+test('the time that a small answer has to be taken is none of the next request: that may take longer', async () => {
+  await withHttpsWay({ server: { writeTimeoutMs: 100 } }, async ({ visitor, target }) => {
+    const from = await visitor();
+    await from.send(`GET /1 HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    await to.send('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst');
+    await from.receivedText('first');
+    await from.send(`GET /2 HTTP/1.1\r\n${HOST}\r\n`);
+    await to.receivedText('GET /2');
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    await to.send('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond');
+    await from.receivedText('second');
+  });
+});
+
 /** Asks for small answers, one after the other, and reads none, until one is not taken any more. Gives how many were. */
 async function askUnread({ records }: HttpsWayKit, from: Peer, host: string, most: number): Promise<number> {
   const before = records.length;
