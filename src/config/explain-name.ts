@@ -1,6 +1,7 @@
+import { allowsConnection } from '../core/connect-grant.ts';
 import { covers, wildcardOf } from '../core/host-name.ts';
 import { NameTable } from '../core/name-table.ts';
-import type { ConnectGrant, DomainOptions, GrantOptions, PortRange, ServerOptions } from '../server/options.ts';
+import type { ConnectGrant, DomainOptions, GrantOptions, ServerOptions } from '../server/options.ts';
 import { type DomainFile, listDomainFiles } from './domain-folder.ts';
 import { Findings } from './findings.ts';
 import { readServerFile } from './load-server.ts';
@@ -162,12 +163,11 @@ class Explanation {
   }
 
   #connecting({ domain }: Rule, { name, port }: AskedName): string[] {
-    const ports = port === null ? [443, 80] : [port];
     return this.#granting.flatMap(({ who, grants, section }) =>
       (grants.connect ?? []).flatMap((grant, index) => {
-        const isNamed = covers(grant.name, name) || covers(grant.name, domain);
-        const isOpen = grant.ports === null || ports.some((each) => isIn(grant.ports, each));
-        return isNamed && isOpen ? [line(`${who}: "${formatGrant(grant)}"`, section, ['connect', index])] : [];
+        return allowsConnection(grant, { name, domain, port })
+          ? [line(`${who}: "${formatGrant(grant)}"`, section, ['connect', index])]
+          : [];
       }),
     );
   }
@@ -199,10 +199,6 @@ function line(text: string, section: Section, path: KeyPath): string {
 
 function orNobody(lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? ['  nobody'] : lines;
-}
-
-function isIn(range: PortRange | null, port: number): boolean {
-  return range === null || (port >= range.first && port <= range.last);
 }
 
 function formatGrant({ name, ports }: ConnectGrant): string {

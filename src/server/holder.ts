@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { allowsConnection } from '../core/connect-grant.ts';
 import { covers } from '../core/host-name.ts';
 import { NetworkList } from '../net/networks.ts';
 import type { DomainTable } from './domain-table.ts';
@@ -18,9 +19,6 @@ export type GrantKey = keyof ResolvedGrants | 'own';
 export type Verdict =
   | { readonly granted: true; readonly owner: GrantOwner; readonly key: GrantKey; readonly index: number }
   | { readonly granted: false; readonly missing: string };
-
-/** Names without a port mean a domain's targets, and so do these (design, section 2). */
-const TARGET_PORTS: readonly number[] = [443, 80];
 
 /**
  * Who has proven something: which identity, or whose domain's secret. Asked for every claim, port, dial and stream, it
@@ -86,14 +84,9 @@ export class Holder {
   /** May it reach this name (canonical: a domain, or an instance of one) through the server? `port` null: none was named. */
   mayConnect(name: string, port: number | null): Verdict {
     const domain = this.#domains().resolve(name)?.domain ?? name;
-    const ports = port === null ? TARGET_PORTS : [port];
     const asked = port === null ? name : `${name}:${port}`;
     return this.#look('connect', asked, ({ connect }) =>
-      connect.findIndex(
-        ({ name: pattern, ports: range }) =>
-          (covers(pattern, name) || covers(pattern, domain)) &&
-          (range === null || ports.some((each) => isIn(range, each))),
-      ),
+      connect.findIndex((grant) => allowsConnection(grant, { name, domain, port })),
     );
   }
 
