@@ -1,6 +1,6 @@
 import type { AppliedChange } from '../core/apply-result.ts';
 import { differingKeys, sameValue } from '../core/same-value.ts';
-import type { ResolvedAgentDomain, ResolvedAgentOptions } from './resolve-options.ts';
+import type { Remote, ResolvedAgentDomain, ResolvedAgentOptions } from './resolve-options.ts';
 
 /** One difference between what an agent runs with and what it is to run with. */
 export type AgentChange =
@@ -9,7 +9,7 @@ export type AgentChange =
       readonly type: 'domain-changed';
       readonly domain: ResolvedAgentDomain;
       readonly before: ResolvedAgentDomain;
-      /** Whether its tunnels have to be made anew; otherwise the streams to come are joined in another way, no more. */
+      /** Whether its tunnels have to be made anew; otherwise servers come or go, or the streams to come are joined in another way. */
       readonly relink: boolean;
     }
   | { readonly type: 'domain-removed'; readonly domain: ResolvedAgentDomain }
@@ -34,13 +34,13 @@ const KINDS = {
   observer: 'kept',
 } as const satisfies Record<keyof ResolvedAgentOptions, 'setting' | 'fixed' | 'compared' | 'kept'>;
 
-/** What of a domain its tunnels were made with, and what only its streams look at. */
+/** What of a domain its tunnels were made with, which servers they lead to, and what only its streams look at. */
 const DOMAIN_KINDS = {
   name: 'tunnel',
   secret: 'tunnel',
   proof: 'tunnel',
   identity: 'tunnel',
-  remotes: 'tunnel',
+  remotes: 'servers',
   service: 'tunnel',
   trust: 'tunnel',
   instance: 'tunnel',
@@ -51,7 +51,7 @@ const DOMAIN_KINDS = {
   handler: 'stream',
   ports: 'stream',
   claims: 'stream',
-} as const satisfies Record<keyof ResolvedAgentDomain, 'tunnel' | 'stream'>;
+} as const satisfies Record<keyof ResolvedAgentDomain, 'tunnel' | 'servers' | 'stream'>;
 
 /** What has to be done to get from one configuration to another. Pure; two equal ones give no change. */
 export function diffAgentOptions(before: ResolvedAgentOptions, after: ResolvedAgentOptions): AgentChange[] {
@@ -72,12 +72,20 @@ function diffDomains(before: readonly ResolvedAgentDomain[], after: readonly Res
     had.delete(domain.name);
     if (old === undefined) changes.push({ type: 'domain-added', domain });
     else if (!sameValue(old, domain)) {
-      const relink = differingKeys(old, domain).some((key) => DOMAIN_KINDS[key] === 'tunnel');
+      const relink =
+        isReplaced(old, domain) || differingKeys(old, domain).some((key) => DOMAIN_KINDS[key] === 'tunnel');
       changes.push({ type: 'domain-changed', domain, before: old, relink });
     }
   }
   const removed = Array.from(had.values(), (domain): AgentChange => ({ type: 'domain-removed', domain }));
   return [...removed, ...changes];
+}
+
+/** Whether servers take the place of others, which are kept until the new ones are reached. */
+function isReplaced(before: ResolvedAgentDomain, after: ResolvedAgentDomain): boolean {
+  const isAmong = (remotes: readonly Remote[]) => (remote: Remote) =>
+    remotes.some(({ label }) => label === remote.label);
+  return !before.remotes.every(isAmong(after.remotes)) && !after.remotes.every(isAmong(before.remotes));
 }
 
 /** The changes as they are told. */

@@ -38,7 +38,8 @@ export class Connector {
   readonly #options: ConnectorOptions;
   /** By server and address; `null` stands for what a proxy resolves. */
   readonly #groups = new Map<Remote, Map<string | null, LinkGroup>>();
-  readonly #watches: Array<() => void> = [];
+  /** What ends the watching of each name. */
+  readonly #watches = new Map<Remote, () => void>();
   readonly #parting = new Set<LinkGroup>();
 
   constructor(options: ConnectorOptions) {
@@ -50,19 +51,37 @@ export class Connector {
   }
 
   start(): void {
-    const { domain, resolver, proxyEnvironment } = this.#options;
-    for (const remote of domain.remotes) {
-      this.#groups.set(remote, new Map());
-      if (proxyFor(proxyEnvironment, remote.host, remote.port) !== null) {
-        this.#meet(remote, [null]);
-        continue;
-      }
-      const unwatch = resolver.watch(remote.host, {
-        addressesOnChange: (addresses) => this.#meet(remote, addresses),
-        lookupOnFail: (error, attempt, retryInMs) => this.#tellLookup(remote, error, attempt, retryInMs),
-      });
-      this.#watches.push(unwatch);
+    this.follow(this.#options.domain.remotes);
+  }
+
+  /** Dials these servers from now on: the tunnels of one that is not among them drain, one that came gets its own. */
+  follow(remotes: readonly Remote[]): void {
+    const labels = new Set(remotes.map(({ label }) => label));
+    for (const remote of this.#groups.keys()) {
+      if (!labels.delete(remote.label)) this.#leave(remote);
     }
+    for (const remote of remotes) if (labels.has(remote.label)) this.#watch(remote);
+  }
+
+  #watch(remote: Remote): void {
+    const { resolver, proxyEnvironment } = this.#options;
+    this.#groups.set(remote, new Map());
+    if (proxyFor(proxyEnvironment, remote.host, remote.port) !== null) {
+      this.#meet(remote, [null]);
+      return;
+    }
+    const unwatch = resolver.watch(remote.host, {
+      addressesOnChange: (addresses) => this.#meet(remote, addresses),
+      lookupOnFail: (error, attempt, retryInMs) => this.#tellLookup(remote, error, attempt, retryInMs),
+    });
+    this.#watches.set(remote, unwatch);
+  }
+
+  #leave(remote: Remote): void {
+    this.#watches.get(remote)?.();
+    this.#watches.delete(remote);
+    this.#meet(remote, []);
+    this.#groups.delete(remote);
   }
 
   /** The targets changed: no stream that is open now is to be used for another exchange. */
@@ -75,7 +94,8 @@ export class Connector {
    * drains already.
    */
   async stop(drainMs: number): Promise<void> {
-    for (const unwatch of this.#watches.splice(0)) unwatch();
+    for (const unwatch of this.#watches.values()) unwatch();
+    this.#watches.clear();
     const groups = [...this.#groups.values()].flatMap((byAddress) => [...byAddress.values()]);
     await Promise.all([...groups, ...this.#parting].map((group) => group.stop(drainMs)));
   }

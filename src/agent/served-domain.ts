@@ -48,6 +48,7 @@ export class ServedDomain {
   /** What ports are joined to that are not the configuration's: those of exposures. */
   readonly #exposed = new Map<ExposedPort, ResolvedTarget>();
   #deadline: NodeJS.Timeout | undefined;
+  #started = false;
   #stopping = false;
 
   constructor(domain: ResolvedAgentDomain, options: ServedDomainOptions) {
@@ -73,6 +74,7 @@ export class ServedDomain {
   }
 
   start(): void {
+    this.#started = true;
     this.#connector.start();
   }
 
@@ -88,7 +90,12 @@ export class ServedDomain {
     this.#targets.close();
     this.#targets = new DomainTargets(domain, this.#options.observer);
     for (const [exposed, target] of this.#exposed) this.#targets.expose(exposed, target);
+    if (!this.#started) {
+      this.#connector = this.#newConnector();
+      return;
+    }
     if (!relink) {
+      this.#connector.follow(domain.remotes);
       this.outdateStreams();
       return;
     }

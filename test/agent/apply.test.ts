@@ -133,7 +133,8 @@ describe('an agent goes over to other options', () => {
         const domain = testDomain({ remote: remoteOf(reachable) });
         await withAgent({ domains: [domain] }, { handshakeTimeoutMs: 300 }, async (agent, events) => {
           await within('ready', agent.ready);
-          await agent.apply({ domains: [{ ...domain, remote: [...remoteOf(reachable), ...remoteOf(silent)] }] });
+          const remote = [...remoteOf(reachable), ...remoteOf(silent)];
+          await agent.apply({ domains: [{ ...domain, remote, secret: NEW_SECRET }] });
           await events.until('tunnel-closed', 1);
           await reachable.untilLive(1);
         });

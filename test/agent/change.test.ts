@@ -44,6 +44,7 @@ describe('the difference of two configurations of an agent', () => {
   const relinks: readonly (readonly [what: string, given: Partial<AgentDomainOptions>, relink: boolean])[] = [
     ['secret', { secret: new Secret('another secret of enough bytes') }, true],
     ['server', { remote: ['other.test'] }, true],
+    ['server besides', { remote: ['www.test', 'other.test'] }, false],
     ['instance', { instance: 'two' }, true],
     ['number of connections', { connections: 3 }, true],
     ['trust', { insecure: true }, true],
