@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { test } from 'node:test';
+import type { Http1Exchange } from '../../src/net/http1-exchange.ts';
+import { Http1Connection } from '../../src/server/http1-connection.ts';
+
+const WRITE_MS = 400;
+const PART = Buffer.alloc(1_000);
+
+test('a slow reader of small answers is cut once it took nothing for the write time-out, not before', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let nowMs = 0;
+  t.mock.method(performance, 'now', () => nowMs);
+  const pass = (ms: number): void => {
+    nowMs += ms;
+    t.mock.timers.tick(ms);
+  };
+  const taken: (() => void)[] = [];
+  // A socket whose visitor takes one write at a time, when the test says so.
+  const socket = new Duplex({ read() {}, write: (_part, _encoding, done) => void taken.push(done) }) as Socket;
+  const connection = {
+    raw: socket,
+    name: null,
+    remote: '192.0.2.1:1',
+    acceptedAt: nowMs,
+    door: '',
+    clientAuthorities: null,
+    clientSubject: null,
+  };
+  const times = { readMs: 10_000, writeMs: WRITE_MS, keepAliveMs: () => 1_000, firstHeadOnLate() {} };
+  const visitor = new Http1Connection(socket, connection, times);
+  let stalls = 0;
+  const stall = (): void => {
+    stalls += 1;
+  };
+  visitor.exchange = { stall } as unknown as Http1Exchange;
+  void visitor.take(() => new Promise(() => {}));
+  for (let i = 0; i < 3; i += 1) socket.write(PART);
+  visitor.exchangeOptions.onSmallAnswer?.();
+  for (let i = 0; i < 2; i += 1) {
+    pass(WRITE_MS - 1);
+    taken.shift()?.();
+    pass(1);
+    assert.equal(stalls, 0, `it has taken ${i + 1} of 3 parts`);
+  }
+  pass(WRITE_MS);
+  assert.equal(stalls, 1);
+  visitor.close();
+});
