@@ -49,6 +49,8 @@ export class SessionEnd {
       // Where HTTP/2 was broken the socket is sometimes told first.
       if (isOfHttp2(error)) this.#note('protocol-error', error.message);
       else this.#note('lost', error.code ?? error.message);
+      // Before Node's own listener does so, with an error that says nothing of which hop it was.
+      this.#cutStreams(new BackdialError('agent-lost', error.code));
       this.#closeSocketIn(0);
     });
     socket.on('close', () => this.#socketOnClose());

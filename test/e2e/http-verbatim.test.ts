@@ -8,13 +8,17 @@ import { within } from '../support/within.ts';
 
 let target: RawTarget;
 let tunnel: Tunnel;
+/** The same, but that the agent parses what it passes on. */
+let routed: Tunnel;
 
 before(async () => {
   target = await startRawTarget();
   tunnel = await openTunnel({ target: target.port });
+  routed = await openTunnel({ target: target.port, agent: { exchanges: true } });
 });
 after(async () => {
   await tunnel.close();
+  await routed.close();
   await target.close();
 });
 
@@ -25,11 +29,11 @@ async function headAt(far: Peer): Promise<string[]> {
   return head.split('\r\n');
 }
 
-/** Ends an exchange in peace: a target that only went away would be asked again. */
+/** Ends an exchange in peace: a target that only went away would be asked again. The answer must be the target's. */
 async function settle(visitor: Peer, far: Peer): Promise<void> {
   await far.send('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n');
   far.fin();
-  await visitor.receivedText('\r\n\r\n');
+  assert.match(await visitor.receivedText('\r\n\r\n'), /^HTTP\/1\.1 204 /);
   visitor.close();
 }
 
@@ -49,9 +53,12 @@ const ODD_PATHS = [
 ];
 
 describe('a request over HTTP/1.1', () => {
-  test('reaches the target with its path byte for byte', async () => {
-    for (const path of ODD_PATHS) {
-      const visitor = await connectPeer(tunnel.frontDoor, { tls: true });
+  test('reaches the target with its path byte for byte (known faults: 301 on `//`; `%2525zz` crashes the agent)', async () => {
+    for (const [path, { frontDoor }] of ODD_PATHS.flatMap((each) => [
+      [each, tunnel] as const,
+      [each, routed] as const,
+    ])) {
+      const visitor = await connectPeer(frontDoor, { tls: true });
       await visitor.send(`GET ${path} HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n`);
       const far = await target.next();
       assert.equal((await headAt(far))[0], `GET ${path} HTTP/1.1`);
@@ -163,22 +170,24 @@ describe('an answer', () => {
     await far.send(Buffer.from(`${head}\r\n\r\nok`, 'latin1'));
   }
 
-  test('reaches an HTTP/1.1 visitor with its status, its fields in order and case, none merged', async () => {
-    const visitor = await connectPeer(tunnel.frontDoor, { tls: true });
-    await visitor.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
-    const far = await target.next();
-    await headAt(far);
-    await answer(far);
-    const lines = (await visitor.receivedText('\r\n\r\n')).split('\r\n');
-    assert.equal(lines[0], 'HTTP/1.1 203 Odd Reason');
-    assert.deepEqual(
-      lines.filter((line) => fields.includes(line)),
-      fields,
-    );
-    assert.ok(!lines.some((line) => /^(x-hop|alt-svc)/i.test(line)));
-    assert.equal(lines.filter((line) => /^date:/i.test(line)).length, 1);
-    far.fin();
-    visitor.close();
+  test('reaches an HTTP/1.1 visitor with its status, its fields in order and case, none merged (known faults: only the first of several Vary/Link survives; cookies re-serialised)', async () => {
+    for (const { frontDoor } of [tunnel, routed]) {
+      const visitor = await connectPeer(frontDoor, { tls: true });
+      await visitor.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
+      const far = await target.next();
+      await headAt(far);
+      await answer(far);
+      const lines = (await visitor.receivedText('\r\n\r\n')).split('\r\n');
+      assert.equal(lines[0], 'HTTP/1.1 203 Odd Reason');
+      assert.deepEqual(
+        lines.filter((line) => fields.includes(line)),
+        fields,
+      );
+      assert.ok(!lines.some((line) => /^(x-hop|alt-svc)/i.test(line)));
+      assert.equal(lines.filter((line) => /^date:/i.test(line)).length, 1);
+      far.fin();
+      visitor.close();
+    }
   });
 
   test('reaches an HTTP/2 visitor with its status and its fields in order, none merged', async () => {
