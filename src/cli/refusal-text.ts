@@ -38,6 +38,7 @@ export function refusalText(refusal: Refusal): string {
 const CAUSES: Readonly<Partial<Record<ErrorCode, (refusal: Refusal) => readonly string[]>>> = {
   'handshake-refused': ({ domain }) => [
     `the secret is wrong: it is not one of ${domain} on that server`,
+    'ten wrong secrets came from this address lately: another one that is new to the server is looked at in some seconds',
     `the server does not know ${domain}; there, run: backdial domain add ${domain} -c FILE`,
     `${domain} is not \`active\` on the server`,
     'something in between (a CDN, a load balancer, a proxy) strips the `Upgrade` header',

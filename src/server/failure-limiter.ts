@@ -29,12 +29,16 @@ export class FailureLimiter {
   /** Takes an attempt. 0: it may be made; else ms until the next one may. `nowMs` never goes backwards. */
   take(address: string | null, nowMs: number): number {
     const key = keyOf(address);
-    const bucket = this.#buckets.get(key);
-    const earned = bucket === undefined ? 0 : (nowMs - bucket.atMs) / REFILL_MS;
-    const attempts = Math.min(BURST, (bucket?.attempts ?? BURST) + earned);
-    if (attempts < 1) return Math.ceil((1 - attempts) * REFILL_MS);
+    const attempts = this.#left(key, nowMs);
+    if (attempts < 1) return untilOne(attempts);
     this.#put(key, { attempts: attempts - 1, atMs: nowMs });
     return 0;
+  }
+
+  /** As {@link take}, and takes nothing: for who takes only what has failed. */
+  waitMs(address: string | null, nowMs: number): number {
+    const attempts = this.#left(keyOf(address), nowMs);
+    return attempts < 1 ? untilOne(attempts) : 0;
   }
 
   /** Gives an attempt back that was no failure. */
@@ -47,12 +51,22 @@ export class FailureLimiter {
     else this.#buckets.set(key, { ...bucket, attempts });
   }
 
+  #left(key: string, nowMs: number): number {
+    const bucket = this.#buckets.get(key);
+    const earned = bucket === undefined ? 0 : (nowMs - bucket.atMs) / REFILL_MS;
+    return Math.min(BURST, (bucket?.attempts ?? BURST) + earned);
+  }
+
   #put(key: string, bucket: Bucket): void {
     this.#buckets.delete(key);
     this.#buckets.set(key, bucket);
     const [oldest] = this.#buckets.keys();
     if (this.#buckets.size > MAX_ADDRESSES && oldest !== undefined) this.#buckets.delete(oldest);
   }
+}
+
+function untilOne(attempts: number): number {
+  return Math.ceil((1 - attempts) * REFILL_MS);
 }
 
 function keyOf(address: string | null): string {

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
+import { peerAddress } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
@@ -12,6 +13,7 @@ import type { LivenessOptions } from '../tunnel/types.ts';
 import { type Asker, chainOf, proofOf } from './agent-certificate.ts';
 import { CertificateEnds } from './certificate-ends.ts';
 import type { DomainTable } from './domain-table.ts';
+import { FailureLimiter } from './failure-limiter.ts';
 import type { Holder } from './holder.ts';
 import { identify } from './identify.ts';
 import { recheck } from './recheck.ts';
@@ -25,6 +27,8 @@ const DIAL_TIMEOUT_MS = 10_000;
 export interface SecretCheck {
   /** `refusalRounds`: see {@link SecretChecker}; 0 where nobody waits for the answer. */
   check(candidate: string, secrets: readonly Secret[], refusalRounds?: number): Promise<boolean>;
+  /** See {@link SecretChecker}: for who was wrong too often lately. */
+  recalls(candidate: string, secrets: readonly Secret[]): boolean;
 }
 
 export interface GateOptions {
@@ -60,8 +64,14 @@ export class TunnelGate {
   /** All that are not over, also those that were replaced and drain. */
   readonly #tunnels = new Set<Admitted>();
   readonly #certificateEnds: CertificateEnds;
+  /** Wrong secrets, by address. */
+  readonly #guesses = new FailureLimiter();
   #nextId = 1;
   #draining = false;
+
+  readonly #remembered: Pick<SecretCheck, 'check'> = {
+    check: async (candidate, secrets) => this.#gate.secrets.recalls(candidate, secrets),
+  };
 
   constructor(gate: GateOptions) {
     this.#gate = gate;
@@ -146,10 +156,15 @@ export class TunnelGate {
 
   /**
    * Finds out who asks and whether it may serve the domain that it names. Fails with the reason, which only the log may tell
-   * (design 6.5). `refusalRounds`: see {@link SecretCheck}.
+   * (design 6.5). `refusalRounds`: see {@link SecretCheck}; given where somebody is judged again, who guesses nothing. Of an address
+   * that was wrong ten times lately no secret is hashed, but for one every 6 s: what was let in before goes on.
    */
   async authorise(asker: Asker, remote: string, refusalRounds?: number): Promise<Grounds> {
-    const { domains, options, secrets, access } = this.#gate;
+    const { domains, options, access } = this.#gate;
+    const address = peerAddress(remote);
+    const isGuess = refusalRounds === undefined;
+    const isLimited = isGuess && this.#guesses.waitMs(address, performance.now()) > 0;
+    const secrets = isLimited ? this.#remembered : this.#gate.secrets;
     const deps = { domains, secrets, identities: () => options.grants };
     const { domain, credentials } = asker;
     const proof = () => proofOf(asker, domains().find(domain));
@@ -166,6 +181,10 @@ export class TunnelGate {
     while (typeof holder !== 'string' && !holder.isCurrent(options.grants)) {
       proven = proof();
       holder = await identify(deps, shown(), refusalRounds);
+    }
+    if (holder === 'secret-wrong' && isGuess) {
+      if (isLimited) throw new BackdialError('credentials-limit', domain);
+      this.#guesses.take(address, performance.now());
     }
     const policy = domains().find(domain);
     if (policy === null) throw new BackdialError(domains().absence(domain), domain);

@@ -22,11 +22,16 @@ export interface SecretChecker {
    * Rejects with `connection-limit` when too many checks wait already, with `internal` after `close()`.
    */
   check(candidate: string, secrets: readonly Secret[], refusalRounds?: number): Promise<boolean>;
+  /** As {@link check}, but hashes nothing: a secret whose hash was not verified before is refused, whether or not it fits. */
+  recalls(candidate: string, secrets: readonly Secret[]): boolean;
   /** Tells of lists that it will be asked about, so that refusals take as long as theirs from now on. */
   expect(lists: Iterable<readonly Secret[]>): void;
   /** Ends the worker thread; what still waits is rejected. */
   close(): void;
 }
+
+/** What is compared with where there is no hash: it takes the time of one. */
+const NO_HASHES = [PADDING_TAIL];
 
 /** What a checker may know beforehand. */
 export interface SecretCheckerOptions {
@@ -74,7 +79,7 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
 
   return {
     async check(candidate, secrets, refusalRounds) {
-      const fits = secrets.filter((secret) => !isSecretHash(secret.reveal()) && secret.equals(candidate)).length > 0;
+      const fits = fitsPlain(candidate, secrets);
       const hashes = hashesOf(secrets);
       const rounds = roundsOf(secrets);
       if (refusalRounds === undefined) costliest = Math.max(costliest, rounds);
@@ -90,9 +95,19 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
       remember(digest(candidate, match));
       return true;
     },
+    recalls(candidate, secrets) {
+      const fits = fitsPlain(candidate, secrets);
+      const hashes = hashesOf(secrets);
+      const isKnown = (hashes.length === 0 ? NO_HASHES : hashes).some((hash) => isRemembered(digest(candidate, hash)));
+      return secretFault(candidate) === null && (fits || isKnown);
+    },
     expect,
     close: () => verifier.close(new BackdialError('internal', 'the server is closing')),
   };
+}
+
+function fitsPlain(candidate: string, secrets: readonly Secret[]): boolean {
+  return secrets.filter((secret) => !isSecretHash(secret.reveal()) && secret.equals(candidate)).length > 0;
 }
 
 function hashesOf(secrets: readonly Secret[]): string[] {

@@ -20,6 +20,14 @@ describe('failed logins', () => {
     assert.equal(exhaust(limiter, '192.0.2.1', 86_400_000), 10);
   });
 
+  it('may be asked about without an attempt', () => {
+    const limiter = new FailureLimiter();
+    for (let i = 0; i < 20; i += 1) assert.equal(limiter.waitMs('192.0.2.1', 0), 0);
+    assert.equal(exhaust(limiter, '192.0.2.1', 0), 10);
+    assert.equal(limiter.waitMs('192.0.2.1', 1_000), 5_000);
+    assert.equal(limiter.waitMs('192.0.2.2', 1_000), 0);
+  });
+
   it('are not put off by being refused', () => {
     const limiter = new FailureLimiter();
     exhaust(limiter, '192.0.2.1', 0);

@@ -7,23 +7,24 @@ import { Secret } from '../../src/core/secret.ts';
 import { TunnelRegistry } from '../../src/registry/registry.ts';
 import { DomainTable } from '../../src/server/domain-table.ts';
 import { FailureLimiter } from '../../src/server/failure-limiter.ts';
-import { TunnelGate } from '../../src/server/gate.ts';
+import { type SecretCheck, TunnelGate } from '../../src/server/gate.ts';
 import { resolveServerOptions } from '../../src/server/resolve-options.ts';
 import { AccessControl } from '../../src/server/visitor-access.ts';
 import { MemoryBudget } from '../../src/tunnel/memory-budget.ts';
 import { SERVER_LIVENESS } from '../../src/tunnel/types.ts';
 import { testCertificate } from '../support/certificates.ts';
 
-test('a handshake that is judged when the server begins to drain leaves no tunnel behind', async () => {
+const SECRET = new Secret('a secret of enough bytes');
+
+/** A gate before one domain. */
+function startGate(secrets: SecretCheck) {
   const { cert, key } = testCertificate();
   const options = resolveServerOptions({
     listen: [{ host: '127.0.0.1', port: 0 }],
     certificates: [{ hosts: ['*'], cert, key }],
-    domains: [{ name: 'www.test', secrets: [new Secret('a secret of enough bytes')] }],
+    domains: [{ name: 'www.test', secrets: [SECRET] }],
   });
   const table = new DomainTable(options.domains);
-  const checked = Promise.withResolvers<boolean>();
-  const secrets = { check: () => checked.promise };
   const registry = new TunnelRegistry();
   const gate = new TunnelGate({
     options,
@@ -34,6 +35,12 @@ test('a handshake that is judged when the server begins to drain leaves no tunne
     liveness: SERVER_LIVENESS,
     budget: new MemoryBudget(options),
   });
+  return { gate, registry };
+}
+
+test('a handshake that is judged when the server begins to drain leaves no tunnel behind', async () => {
+  const checked = Promise.withResolvers<boolean>();
+  const { gate, registry } = startGate({ check: () => checked.promise, recalls: () => false });
   const request = {
     method: 'GET',
     headers: { upgrade: 'ptth' },
@@ -54,4 +61,43 @@ test('a handshake that is judged when the server begins to drain leaves no tunne
   assert.ok(socket.destroyed);
   assert.deepEqual(written, []);
   assert.equal([...registry.tunnels()].length, 0);
+});
+
+test('of an address whose secrets were wrong ten times no other is hashed for a while; what is known comes in, and so do others', async () => {
+  let hashed = 0;
+  const { gate } = startGate({
+    async check(candidate) {
+      hashed += 1;
+      return SECRET.equals(candidate);
+    },
+    recalls: (candidate) => SECRET.equals(candidate),
+  });
+  const authorise = (secret: string, remote: string, domain = 'www.test') =>
+    gate.authorise(
+      { domain, instance: 'one', credentials: { identity: null, secret: new Secret(secret) }, chain: [] },
+      remote,
+    );
+  for (let i = 0; i < 10; i += 1) {
+    await assert.rejects(authorise(`a wrong secret, number ${i}`, '192.0.2.1:1000'), { code: 'secret-wrong' });
+  }
+  assert.equal(hashed, 10);
+  for (const domain of ['www.test', 'unknown.test']) {
+    await assert.rejects(authorise('one more wrong secret', '192.0.2.1:2000', domain), { code: 'credentials-limit' });
+  }
+  assert.equal(hashed, 10);
+  // Agents behind one address are not shut out together.
+  await authorise(SECRET.reveal(), '192.0.2.1:3000');
+  assert.equal(hashed, 10);
+  await assert.rejects(authorise('a wrong secret of another', '192.0.2.2:1000'), { code: 'secret-wrong' });
+  await authorise(SECRET.reveal(), '192.0.2.2:2000');
+  assert.equal(hashed, 12);
+});
+
+test('any number of right secrets from one address at once is none too many', async () => {
+  const { gate } = startGate({ check: async (candidate) => SECRET.equals(candidate), recalls: () => false });
+  const credentials = { identity: null, secret: SECRET };
+  const many = Array.from({ length: 50 }, (_, i) =>
+    gate.authorise({ domain: 'www.test', instance: `i${i}`, credentials, chain: [] }, '192.0.2.1:1000'),
+  );
+  assert.equal((await Promise.all(many)).length, 50);
 });

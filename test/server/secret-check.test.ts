@@ -53,6 +53,19 @@ describe('secret check', () => {
     assert.equal(await checker().check('$6$broken', [new Secret('$6$broken')]), false);
   });
 
+  it('recalls what is plain or was verified before, and hashes nothing for it', async () => {
+    const { check, recalls } = checker();
+    assert.equal(recalls(PLAIN.reveal(), [HASH, PLAIN]), true);
+    assert.equal(recalls(HASHED, [PLAIN, HASH]), false);
+    await check(HASHED, [PLAIN, HASH]);
+    assert.equal(recalls(HASHED, [PLAIN, HASH]), true);
+    assert.equal(recalls(HASHED, [PLAIN]), false);
+    assert.equal(recalls(`${HASHED}.`, [PLAIN, HASH]), false);
+    assert.equal(recalls(HASH.reveal(), [HASH]), false);
+    assert.equal(recalls(HASHED, []), false);
+    assert.equal(recalls('', [new Secret('')]), false);
+  });
+
   it('refuses where there is no domain as slowly as where there is one', async () => {
     const slow = new Secret(hashSecret(HASHED, { rounds: 20_000 }));
     const { check } = checker({ lists: [[slow], [HASH], [PLAIN]] });
