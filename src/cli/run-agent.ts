@@ -87,7 +87,7 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     await api.close();
     logs.system.info('ended');
   } finally {
-    manager.close();
+    await manager.close();
     await logs.close();
   }
 }

@@ -79,7 +79,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     await api.close();
     logs.system.info('ended');
   } finally {
-    manager.close();
+    await manager.close();
     await logs.close();
   }
 }

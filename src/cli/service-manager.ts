@@ -11,8 +11,8 @@ export interface ServiceManager {
   reloading(done: Promise<unknown>): void;
   /** The drain began. */
   stopping(): void;
-  /** Sends nothing more. */
-  close(): void;
+  /** Sends nothing more; resolves when what was to be sent is on its way: a program that ends at once says so, too. */
+  close(): Promise<void>;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -52,11 +52,12 @@ export function serviceManager(env: Environment): ServiceManager {
     close: () => {
       closed = true;
       clearInterval(watchdog);
+      return sending;
     },
   };
 }
 
-const NONE: ServiceManager = { ready() {}, reloading() {}, stopping() {}, close() {} };
+const NONE: ServiceManager = { ready() {}, reloading() {}, stopping() {}, close: () => Promise.resolve() };
 
 function startWatchdog(env: Environment, beat: () => void): NodeJS.Timeout | undefined {
   const periodUs = Number(env.WATCHDOG_USEC ?? '');
@@ -73,6 +74,5 @@ function notify(assignments: readonly string[]): Promise<void> {
     // Without the program there is nobody to tell, and nothing to be done about it.
     child.on('error', () => resolve());
     child.on('close', () => resolve());
-    child.unref();
   });
 }
