@@ -305,7 +305,13 @@ test('a session that says nothing is closed after the read time-out; one without
     const answered = request([':path', '/slow']);
     const to = await kit.target.next();
     await to.receivedText('\r\n\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    // One that is without streams from now on is closed first.
+    const idle = await http2Visitor(kit);
+    const closedIdle = new Promise((resolve) => idle.session.once('close', resolve));
+    const quick = idle.request([':path', '/quick']);
+    await (await kit.target.next()).send(OK);
+    assert.equal((await quick).body, 'ok');
+    await within('the end of a session without streams', closedIdle);
     assert.equal(session.destroyed, false, 'a stream is open');
     const closed = new Promise((resolve) => session.once('close', resolve));
     await to.send(OK);
