@@ -71,21 +71,20 @@ export class ProxyUsers {
 
   /**
    * As {@link identify}, for somebody at `remote`: who showed a wrong secret too often lately is not looked at, as with logins of
-   * visitors.
+   * visitors. Only what was wrong is counted: any number of right ones at once is none too many.
    */
   async identifyAt(remote: string, proof: ProxyProof): Promise<Identified | 'credentials-limit'> {
-    if (proof.credentials === null) return this.identify(proof);
-    const { limiter } = this.#users.logins;
-    const address = peerAddress(remote);
-    if (limiter.take(address, performance.now()) > 0) return 'credentials-limit';
-    let isWrong = false;
-    try {
-      const found = await this.identify(proof);
-      isWrong = typeof found === 'string';
-      return found;
-    } finally {
-      if (!isWrong) limiter.giveBack(address);
+    const found = await this.#identifyUnlessLimited(remote, proof);
+    if (typeof found === 'string' && proof.credentials !== null) {
+      this.#users.logins.limiter.take(peerAddress(remote), performance.now());
     }
+    return found;
+  }
+
+  async #identifyUnlessLimited(remote: string, proof: ProxyProof): Promise<Identified | 'credentials-limit'> {
+    const { limiter } = this.#users.logins;
+    const isLimited = proof.credentials !== null && limiter.waitMs(peerAddress(remote), performance.now()) > 0;
+    return isLimited ? 'credentials-limit' : this.identify(proof);
   }
 
   /**
@@ -135,12 +134,10 @@ export class ProxyUsers {
 
   /** Null: not proven, or one address was wrong too often lately, of which logins are not looked at either. */
   async #identityOf(shown: ProxyProof, remote: string): Promise<Holder | null> {
-    const found = await this.identifyAt(remote, shown);
-    if (typeof found !== 'string') return found;
-    // What is wrong is counted by the login that follows; where there are none, here.
+    // What is wrong is counted by the login that follows, where there are any.
     const hasLogins = (this.#users.options.proxy?.credentials ?? []).length > 0;
-    if (hasLogins && found !== 'credentials-limit') this.#users.logins.limiter.giveBack(peerAddress(remote));
-    return null;
+    const found = hasLogins ? await this.#identifyUnlessLimited(remote, shown) : await this.identifyAt(remote, shown);
+    return typeof found === 'string' ? null : found;
   }
 
   #accessOf(credentials: readonly CredentialOptions[]): DomainAccess {

@@ -77,16 +77,22 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
     return started;
   };
 
+  const recalls = (candidate: string, secrets: readonly Secret[]): boolean => {
+    const fits = secrets.filter((secret) => !isSecretHash(secret.reveal()) && secret.equals(candidate)).length > 0;
+    const hashes = hashesOf(secrets);
+    const isKnown = (hashes.length === 0 ? NO_HASHES : hashes).some((hash) => isRemembered(digest(candidate, hash)));
+    return secretFault(candidate) === null && (fits || isKnown);
+  };
+
   return {
     async check(candidate, secrets, refusalRounds) {
-      const fits = fitsPlain(candidate, secrets);
       const hashes = hashesOf(secrets);
       const rounds = roundsOf(secrets);
       if (refusalRounds === undefined) costliest = Math.max(costliest, rounds);
       const wanted = refusalRounds ?? costliest;
       // What is wrong with the candidate itself is no secret of ours: it may be told in no time.
       if (secretFault(candidate) !== null) return false;
-      if (fits || hashes.some((hash) => isRemembered(digest(candidate, hash)))) return true;
+      if (recalls(candidate, secrets)) return true;
       if (wanted === 0 && hashes.length === 0) return false;
       const missing = wanted - rounds;
       const work = missing >= MIN_ROUNDS ? [...hashes, `$6$rounds=${missing}${PADDING_TAIL}`] : hashes;
@@ -95,19 +101,10 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
       remember(digest(candidate, match));
       return true;
     },
-    recalls(candidate, secrets) {
-      const fits = fitsPlain(candidate, secrets);
-      const hashes = hashesOf(secrets);
-      const isKnown = (hashes.length === 0 ? NO_HASHES : hashes).some((hash) => isRemembered(digest(candidate, hash)));
-      return secretFault(candidate) === null && (fits || isKnown);
-    },
+    recalls,
     expect,
     close: () => verifier.close(new BackdialError('internal', 'the server is closing')),
   };
-}
-
-function fitsPlain(candidate: string, secrets: readonly Secret[]): boolean {
-  return secrets.filter((secret) => !isSecretHash(secret.reveal()) && secret.equals(candidate)).length > 0;
 }
 
 function hashesOf(secrets: readonly Secret[]): string[] {

@@ -90,3 +90,25 @@ test('guesses at the front door are counted by address, and the eleventh is not 
   assert.equal(checked.length, before);
   assert.equal(await identify('192.0.2.2:1', 'ci:the secret of ci'), 'ci');
 });
+
+test('any number of right secrets from one address at once is none too many', async () => {
+  for (const credentials of [[], [{ login: 'user', password: new Secret('password') }]]) {
+    const proxy = users(credentials, [CI]);
+    const shown = proxy.shown(basic('ci:the secret of ci'), [], 'www.test') ?? assert.fail();
+    const asked = Array.from({ length: 50 }, () => proxy.identifyAt('192.0.2.1:1', shown));
+    for (const found of await Promise.all(asked)) assert.notEqual(typeof found, 'string');
+    const came = Array.from({ length: 50 }, () => outcome(proxy, '127.0.0.1:1', basic('ci:the secret of ci')));
+    assert.deepEqual([...new Set(await Promise.all(came))], ['in']);
+  }
+});
+
+test('guesses at the secret of an identity at once are no more than one after the other where logins are counted', async () => {
+  const checked: string[] = [];
+  const proxy = users([{ login: 'user', password: new Secret('password') }], [CI], checked);
+  const guess = (n: number) => outcome(proxy, '192.0.2.2:1', basic(`ci:guess ${n}`));
+  const seen = await Promise.all(Array.from({ length: 50 }, (_, n) => guess(n)));
+  assert.equal(seen.filter((each) => each === 'credentials-wrong').length, 10);
+  const before = checked.length;
+  assert.equal(await guess(50), 'credentials-limit');
+  assert.equal(checked.length, before);
+});
