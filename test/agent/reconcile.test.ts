@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Agent } from '../../src/agent/agent.ts';
+import { type Agent, createAgent } from '../../src/agent/agent.ts';
 import type { AgentInternals } from '../../src/agent/internals.ts';
 import { answering } from '../support/dns-server.ts';
+import { EventLog } from '../support/event-log.ts';
 import { FakeServer } from '../support/fake-server.ts';
-import { testDomain, withAgent } from '../support/with-agent.ts';
-import { eventually } from '../support/within.ts';
+import { QUICK, testDomain, withAgent } from '../support/with-agent.ts';
+import { eventually, within } from '../support/within.ts';
 
 /** What a name resolves to: addresses, or an error's code. */
 type Names = Readonly<Record<string, readonly string[] | string>>;
@@ -72,6 +73,43 @@ describe("an agent's tunnels follow the addresses of its servers (whip's reconci
   for (const step of STEPS) test(step.title, () => follows(step));
 });
 
+test('a server that is named again is dialled again', async () => {
+  const server = new FakeServer();
+  const both = [`127.0.0.1:${await server.listen()}`, '127.0.0.1:1'];
+  try {
+    await withAgent({ domains: [testDomain({ remote: both })] }, {}, async (agent, events) => {
+      await events.until('tunnel-opened');
+      await agent.apply({ domains: [testDomain({ remote: both.slice(1) })] });
+      await events.until('tunnel-closed');
+      await agent.apply({ domains: [testDomain({ remote: both })] });
+      await events.until('tunnel-opened', 2);
+    });
+  } finally {
+    server.close();
+  }
+});
+
+test('an agent that is told of another server before it starts dials that one alone', async () => {
+  const [first, second] = [new FakeServer(), new FakeServer()];
+  const remotes = [`127.0.0.1:${await first.listen()}`, `127.0.0.1:${await second.listen()}`];
+  const [before, after] = remotes.map((remote) => ({ domains: [testDomain({ remote: [remote] })] }));
+  assert.ok(before !== undefined && after !== undefined);
+  const events = new EventLog();
+  const agent = createAgent({ ...before, observer: events.observer }, QUICK);
+  try {
+    await agent.apply({ ...after, observer: events.observer });
+    await agent.apply({ domains: [...after.domains, testDomain({ name: 'more.test', remote: remotes.slice(1) })] });
+    assert.equal(second.handshakes.length, 0, 'not before the start');
+    agent.start();
+    await within('both domains', agent.ready);
+    assert.deepEqual([first.handshakes.length, second.handshakes.length], [0, 2]);
+  } finally {
+    await agent.close({ drainMs: 0 });
+    first.close();
+    second.close();
+  }
+});
+
 async function follows({ before, after, added, removed }: Step): Promise<void> {
   const server = new FakeServer({ host: '0.0.0.0' });
   const port = await server.listen();
@@ -81,7 +119,8 @@ async function follows({ before, after, added, removed }: Step): Promise<void> {
     resolveInterval: { leastMs: 1, mostMs: 10 },
     lookup(host) {
       asked.set(host, (asked.get(host) ?? 0) + 1);
-      return answering(names[host] ?? 'ENOTFOUND');
+      // One that is not named any more goes on to exist.
+      return answering(names[host] ?? before[host] ?? 'ENOTFOUND');
     },
   };
   const domains = () => {

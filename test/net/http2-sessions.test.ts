@@ -85,3 +85,25 @@ test('exchanges that are given up just as the target answers them, however many,
     target.close();
   }
 });
+
+test('a session whose target is silent takes no other exchange', async () => {
+  const target = createServer();
+  target.on('stream', (stream) => stream.on('error', () => {}));
+  target.listen(0, '127.0.0.1');
+  await once(target, 'listening');
+  const socket = connect((target.address() as AddressInfo).port, '127.0.0.1');
+  await once(socket, 'connect');
+  const sessions = new Http2Sessions(RULES);
+  sessions.adopt(socket);
+  try {
+    const closed = once(socket, 'close');
+    const upstreamFailed = Promise.withResolvers<BackdialError>();
+    sessions.open()?.start(REQUEST, { ...UNHEARD, upstreamFailed: upstreamFailed.resolve }, 20, 0);
+    assert.equal((await within('the time-out', upstreamFailed.promise)).code, 'target-silent');
+    await within('the end of the session', closed);
+    assert.equal(sessions.hasRoom, false);
+  } finally {
+    socket.destroy();
+    target.close();
+  }
+});

@@ -93,6 +93,25 @@ test('of an address whose secrets were wrong ten times no other is hashed for a 
   assert.equal(hashed, 12);
 });
 
+test('who is judged again guesses nothing: it is neither counted nor limited', async () => {
+  let hashed = 0;
+  const { gate } = startGate({
+    async check() {
+      hashed += 1;
+      return false;
+    },
+    recalls: () => false,
+  });
+  const credentials = { identity: null, secret: new Secret('a secret that was right once') };
+  const asker = { domain: 'www.test', instance: 'one', credentials, chain: [] };
+  const wrong = { code: 'secret-wrong' };
+  for (let i = 0; i < 12; i += 1) await assert.rejects(gate.authorise(asker, '192.0.2.1:1000', 0), wrong);
+  for (let i = 0; i < 10; i += 1) await assert.rejects(gate.authorise(asker, '192.0.2.1:1000'), wrong);
+  await assert.rejects(gate.authorise(asker, '192.0.2.1:1000'), { code: 'credentials-limit' });
+  await assert.rejects(gate.authorise(asker, '192.0.2.1:1000', 0), wrong);
+  assert.equal(hashed, 23);
+});
+
 test('any number of right secrets from one address at once is none too many', async () => {
   const { gate } = startGate({ check: async (candidate) => SECRET.equals(candidate), recalls: () => false });
   const credentials = { identity: null, secret: SECRET };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { turnedPair } from '../support/turned-pair.ts';
-import { within } from '../support/within.ts';
+import { eventually, within } from '../support/within.ts';
 
 const TIMEOUTS = { readMs: 1_000, writeMs: 1_000 };
 const DIAL = { way: 'library', transaction: '0' } as const;
@@ -33,6 +33,25 @@ test('dials that are given up just as the agent answers them, however many, do n
     const stream = await within('a dial after them', pair.server.open('www.test', DIAL));
     stream.destroy();
     while (pair.server.streamCount > 0) await new Promise(setImmediate);
+  } finally {
+    pair.close();
+  }
+});
+
+test('a dial that was given up and is never answered is reset after the deadline', async () => {
+  const pair = await turnedPair(() => {}, { concurrency: 10_000 });
+  try {
+    const dials = Array.from({ length: 6_000 }, () => {
+      const visitor = new AbortController();
+      const dial = pair.server.open('www.test', { ...DIAL, signal: visitor.signal });
+      visitor.abort();
+      return assert.rejects(dial, { code: 'dial-aborted' });
+    });
+    await within('the rejections', Promise.all(dials));
+    await eventually('those that could be reset at once', () => pair.server.streamCount <= 1_000);
+    assert.ok(pair.server.streamCount > 0, 'the others wait for their answers');
+    await eventually('all', () => pair.server.streamCount === 0);
+    assert.equal(pair.server.usable, true);
   } finally {
     pair.close();
   }
