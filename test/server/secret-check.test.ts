@@ -70,13 +70,16 @@ describe('secret check', () => {
     const slow = new Secret(hashSecret(HASHED, { rounds: 20_000 }));
     const { check } = checker({ lists: [[slow], [HASH], [PLAIN]] });
     await check('warm the worker up, please', []);
-    const unknown = await timed(() => check('a secret that is wrong', []));
-    const plain = await timed(() => check('a secret that is wrong', [PLAIN]));
-    const quick = await timed(() => check('a secret that is wrong', [HASH]));
-    const costly = await timed(() => check('a secret that is wrong', [slow]));
-    for (const took of [unknown, plain, quick]) {
-      assert.ok(took > costly * 0.3 && took < costly * 3, `${took} ms beside ${costly} ms`);
+    const lists = [[], [PLAIN], [HASH], [slow]];
+    const least = lists.map(() => Number.POSITIVE_INFINITY);
+    // Whatever else the machine does only adds to a time.
+    for (let round = 0; round < 4; round += 1) {
+      for (const [i, list] of lists.entries()) {
+        least[i] = Math.min(least[i] ?? 0, await timed(() => check('a secret that is wrong', list)));
+      }
     }
+    const [shortest, longest] = [Math.min(...least), Math.max(...least)];
+    assert.ok(shortest > longest / 2, `${least} ms`);
   });
 
   it('hashes off the event loop, once for many that ask alike, and never again for what was verified', async () => {
