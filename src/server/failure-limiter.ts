@@ -35,7 +35,16 @@ export class FailureLimiter {
     return 0;
   }
 
-  /** As {@link take}, and takes nothing: for who takes only what has failed. */
+  /**
+   * Counts an attempt that failed and was not taken, for who keeps out nobody who may be right: however many were judged at the
+   * same time, they are made up for, up to twice as many as an address has for nothing.
+   */
+  fail(address: string | null, nowMs: number): void {
+    const key = keyOf(address);
+    this.#put(key, { attempts: Math.max(-BURST, this.#left(key, nowMs) - 1), atMs: nowMs });
+  }
+
+  /** As {@link take}, and takes nothing: before an attempt that is told to {@link fail}. */
   waitMs(address: string | null, nowMs: number): number {
     const attempts = this.#left(keyOf(address), nowMs);
     return attempts < 1 ? untilOne(attempts) : 0;

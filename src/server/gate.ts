@@ -184,7 +184,7 @@ export class TunnelGate {
     }
     if (holder === 'secret-wrong' && isGuess) {
       if (isLimited) throw new BackdialError('credentials-limit', domain);
-      this.#guesses.take(address, performance.now());
+      this.#guesses.fail(address, performance.now());
     }
     const policy = domains().find(domain);
     if (policy === null) throw new BackdialError(domains().absence(domain), domain);

@@ -75,8 +75,9 @@ export class ProxyUsers {
    */
   async identifyAt(remote: string, proof: ProxyProof): Promise<Identified | 'credentials-limit'> {
     const found = await this.#identifyUnlessLimited(remote, proof);
-    if (typeof found === 'string' && proof.credentials !== null) {
-      this.#users.logins.limiter.take(peerAddress(remote), performance.now());
+    const isWrong = typeof found === 'string' && found !== 'credentials-limit';
+    if (isWrong && proof.credentials !== null) {
+      this.#users.logins.limiter.fail(peerAddress(remote), performance.now());
     }
     return found;
   }

@@ -85,6 +85,18 @@ describe('what a terminal shows', () => {
     assert.equal(line, 'tcp 203.0.113.7:40000 20 B in, 1.2 kB out 12 ms (visitor-reset)');
   });
 
+  it('is no warning of its own at a silent level', () => {
+    const told = (level: LogLevel) => {
+      let text = '';
+      const write = (part: string): void => {
+        text += part;
+      };
+      createQuickView({ write, columns: () => 80, colors: false, level }).warn('mind this');
+      return text;
+    };
+    assert.deepEqual([told('warn'), told('error')], ['warning: mind this\n', '']);
+  });
+
   it('is what goes wrong alone at a quiet level, and nothing at a silent one', () => {
     const events = [failed(0), opened, { type: 'access', record: sampleAccess() } as const, lost];
     const quiet = withoutTime(shown(200, events, false, 'warn'));
@@ -93,6 +105,15 @@ describe('what a terminal shows', () => {
       ['no tunnel', 'offline: '],
     );
     assert.deepEqual(shown(200, events, false, 'error'), []);
+    const ports: BackdialEvent[] = [
+      { type: 'port-opened', domain: 'www.test', port: 5432, peer: 's:443' } as never,
+      { type: 'port-refused', domain: 'www.test', port: 5433, peer: 's:443', detail: 'taken' } as never,
+      { type: 'warning', message: 'mind this' } as never,
+    ];
+    assert.deepEqual(
+      withoutTime(shown(200, ports, false, 'warn')).map((line) => line.slice(0, 9)),
+      ['port 5433', 'warning: '],
+    );
   });
 
   it('has colours only where they are wanted', () => {

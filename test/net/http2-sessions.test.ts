@@ -107,3 +107,31 @@ test('a session whose target is silent takes no other exchange', async () => {
     target.close();
   }
 });
+
+test('any number of exchanges that are answered go through one session', async () => {
+  const target = createServer();
+  target.on('stream', (stream: ServerHttp2Stream) => stream.respond({ ':status': 200 }, { endStream: true }));
+  target.listen(0, '127.0.0.1');
+  await once(target, 'listening');
+  const socket = connect((target.address() as AddressInfo).port, '127.0.0.1');
+  await once(socket, 'connect');
+  const sessions = new Http2Sessions(RULES);
+  sessions.adopt(socket);
+  try {
+    // More than may be given up unanswered.
+    for (let asked = 0; asked < 8_000; asked += AT_ONCE) {
+      const round = Array.from({ length: AT_ONCE }, () => {
+        const requester = sessions.open() ?? assert.fail('no room');
+        return new Promise<void>((upstreamEnd, upstreamFailed) =>
+          requester.start(REQUEST, { ...UNHEARD, upstreamEnd: () => upstreamEnd(), upstreamFailed }, 0, 0),
+        );
+      });
+      await within('a round', Promise.all(round));
+      await new Promise(setImmediate);
+    }
+    assert.equal(sessions.hasRoom, true);
+  } finally {
+    socket.destroy();
+    target.close();
+  }
+});

@@ -5,11 +5,13 @@ import { resolveDomain } from '../../src/server/resolve-options.ts';
 
 const DEFAULTS = { maxBodyBytes: 0, transaction: true, unavailableStatus: 404 };
 
-function tableOf(names: readonly string[], inactive: readonly string[] = []): DomainTable {
-  return new DomainTable(
-    names.map((name) => resolveDomain({ name, secrets: [] }, DEFAULTS)),
-    inactive,
-  );
+function tableOf(
+  names: readonly string[],
+  inactive: readonly string[] = [],
+  granted: readonly string[] = [],
+): DomainTable {
+  const resolved = (name: string) => resolveDomain({ name, secrets: [] }, DEFAULTS);
+  return new DomainTable(names.map(resolved), inactive, granted.map(resolved));
 }
 
 test('a name has the policy of its own domain, else that of the wildcard one label up', () => {
@@ -38,7 +40,7 @@ test('an inactive name is nobody, although a wildcard covers it', () => {
 });
 
 test('whether there is a domain or not, as much is looked up', (t) => {
-  const table = tableOf(['own.w.test'], ['off.w.test']);
+  const table = tableOf(['own.w.test'], ['off.w.test'], ['granted.test']);
   const lookUps = ['own.w.test', 'off.w.test', 'no.w.test'].map((name) => {
     const looked = [t.mock.method(Map.prototype, 'get'), t.mock.method(Set.prototype, 'has')];
     table.find(name);

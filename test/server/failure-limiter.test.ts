@@ -28,6 +28,17 @@ describe('failed logins', () => {
     assert.equal(limiter.waitMs('192.0.2.2', 1_000), 0);
   });
 
+  it('that came at the same time are made up for, up to twice as many as cost nothing', () => {
+    const limiter = new FailureLimiter();
+    for (let i = 0; i < 300; i += 1) assert.equal(limiter.waitMs('192.0.2.1', 0), 0);
+    for (let i = 0; i < 15; i += 1) limiter.fail('192.0.2.1', 0);
+    assert.equal(limiter.waitMs('192.0.2.1', 0), 36_000);
+    for (let i = 0; i < 300; i += 1) limiter.fail('192.0.2.1', 0);
+    assert.equal(limiter.waitMs('192.0.2.1', 0), 66_000);
+    assert.ok(limiter.take('192.0.2.1', 65_999) > 0);
+    assert.equal(limiter.take('192.0.2.1', 66_000), 0);
+  });
+
   it('are not put off by being refused', () => {
     const limiter = new FailureLimiter();
     exhaust(limiter, '192.0.2.1', 0);

@@ -93,6 +93,28 @@ test('of an address whose secrets were wrong ten times no other is hashed for a 
   assert.equal(hashed, 12);
 });
 
+test('many guesses at once are one burst: a while later none of as many again is hashed', async (context) => {
+  let [hashed, nowMs] = [0, 0];
+  context.mock.method(performance, 'now', () => nowMs);
+  const { gate } = startGate({
+    async check() {
+      hashed += 1;
+      return false;
+    },
+    recalls: () => false,
+  });
+  const guess = (n: number) => {
+    const credentials = { identity: null, secret: new Secret(`a wrong secret, number ${n}`) };
+    return gate.authorise({ domain: 'www.test', instance: 'one', credentials, chain: [] }, '192.0.2.1:1');
+  };
+  const guessAll = () => Promise.allSettled(Array.from({ length: 100 }, (_, n) => guess(n)));
+  await guessAll();
+  assert.equal(hashed, 100);
+  nowMs = 60_000;
+  await guessAll();
+  assert.equal(hashed, 100);
+});
+
 test('who is judged again guesses nothing: it is neither counted nor limited', async () => {
   let hashed = 0;
   const { gate } = startGate({
@@ -119,4 +141,21 @@ test('any number of right secrets from one address at once is none too many', as
     gate.authorise({ domain: 'www.test', instance: `i${i}`, credentials, chain: [] }, '192.0.2.1:1000'),
   );
   assert.equal((await Promise.all(many)).length, 50);
+});
+
+test('who shows no secret guesses none', async () => {
+  const { gate } = startGate({ check: async (candidate) => SECRET.equals(candidate), recalls: () => false });
+  const asker = { domain: 'www.test', instance: 'one', chain: [] };
+  for (let i = 0; i < 12; i += 1)
+    await assert.rejects(gate.authorise({ ...asker, credentials: null }, '192.0.2.1:1000'), { code: 'secret-missing' });
+  await gate.authorise({ ...asker, credentials: { identity: null, secret: SECRET } }, '192.0.2.1:1000');
+});
+
+test('guesses of one address are counted by /64', async () => {
+  const { gate } = startGate({ check: async () => false, recalls: () => false });
+  const credentials = { identity: null, secret: new Secret('a wrong secret of some length') };
+  const asker = { domain: 'www.test', instance: 'one', chain: [], credentials };
+  for (let i = 0; i < 10; i += 1)
+    await assert.rejects(gate.authorise(asker, `[2001:db8::${i}]:1`), { code: 'secret-wrong' });
+  await assert.rejects(gate.authorise(asker, '[2001:db8::ff]:1'), { code: 'credentials-limit' });
 });

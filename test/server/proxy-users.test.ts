@@ -112,3 +112,30 @@ test('guesses at the secret of an identity at once are no more than one after th
   assert.equal(await guess(50), 'credentials-limit');
   assert.equal(checked.length, before);
 });
+
+test('who shows no secret guesses none: it is neither counted nor limited', async () => {
+  const proxy = users([], [CI]);
+  const nothing = { credentials: null, chain: [], host: 'www.test' };
+  for (let i = 0; i < 20; i += 1) assert.equal(await proxy.identifyAt('192.0.2.1:1', nothing), 'secret-missing');
+  const right = proxy.shown(basic('ci:the secret of ci'), [], 'www.test') ?? assert.fail();
+  assert.notEqual(typeof (await proxy.identifyAt('192.0.2.1:1', right)), 'string');
+  const wrong = proxy.shown(basic('ci:guess'), [], 'www.test') ?? assert.fail();
+  for (let i = 0; i < 10; i += 1) await proxy.identifyAt('192.0.2.1:1', wrong);
+  assert.equal(await proxy.identifyAt('192.0.2.1:1', nothing), 'secret-missing');
+});
+
+test('many guesses at the front door at once are made up for, and being refused puts nobody off', async (context) => {
+  let nowMs = 0;
+  context.mock.method(performance, 'now', () => nowMs);
+  const checked: string[] = [];
+  const proxy = users([], [CI], checked);
+  const guess = (n: number) =>
+    proxy.identifyAt('192.0.2.1:1', proxy.shown(basic(`ci:guess ${n}`), [], 'www.test') ?? assert.fail());
+  const guessAll = () => Promise.all(Array.from({ length: 100 }, (_, n) => guess(n)));
+  await guessAll();
+  assert.equal(checked.length, 100);
+  for (nowMs = 1_000; nowMs < 65_000; nowMs += 1_000) await guessAll();
+  assert.equal(checked.length, 100);
+  nowMs = 67_000;
+  assert.equal(await guess(0), 'secret-wrong');
+});

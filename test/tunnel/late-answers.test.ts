@@ -56,3 +56,19 @@ test('a dial that was given up and is never answered is reset after the deadline
     pair.close();
   }
 });
+
+test('a dial that is given up is reset at once while few are', async () => {
+  const pair = await turnedPair(() => {});
+  try {
+    const visitor = new AbortController();
+    const dial = pair.server.open('www.test', { ...DIAL, signal: visitor.signal });
+    visitor.abort();
+    const begunAt = performance.now();
+    await assert.rejects(dial, { code: 'dial-aborted' });
+    await eventually('the reset', () => pair.server.streamCount === 0);
+    // The deadline of a dial is 2,000.
+    assert.ok(performance.now() - begunAt < 1_000);
+  } finally {
+    pair.close();
+  }
+});
