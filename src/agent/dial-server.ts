@@ -4,7 +4,8 @@ import type { TLSSocket } from 'node:tls';
 import { formatAddress } from '../core/address.ts';
 import { BackdialError } from '../core/errors.ts';
 import { connectThroughProxy, type HttpProxy } from '../net/http-proxy.ts';
-import { connectSocket, type OpenOptions, peerProblem, startTls } from '../net/open-socket.ts';
+import { connectSocket, isForOtherName, type OpenOptions, peerProblem, startTls } from '../net/open-socket.ts';
+import { opensslWords } from '../net/openssl-words.ts';
 import { matchesPin, pinOf } from '../net/pin.ts';
 import type { ClientProof, Remote, ServerTrust } from './resolve-options.ts';
 
@@ -59,7 +60,7 @@ export function clientTls(proof: ClientProof | null): { alpn?: string[]; certifi
 /** OpenSSL's words for a peer that does not speak TLS at all say nothing to anyone. */
 function tlsProblem(error: NodeJS.ErrnoException): string {
   const isOther = error.code === 'ERR_SSL_WRONG_VERSION_NUMBER' || error.code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG';
-  return isOther ? 'what listens there does not speak TLS; is the port right?' : error.message;
+  return isOther ? 'what listens there does not speak TLS; is the port right?' : opensslWords(error.message);
 }
 
 async function openRaw({ remote, address, proxy }: ServerRoute, options: OpenOptions): Promise<Socket> {
@@ -89,12 +90,15 @@ export function distrust(socket: TLSSocket, host: string, trust: ServerTrust): s
   if (trust.insecure) return null;
   const problem = peerProblem(socket, host);
   if (problem === null) return null;
-  const pin = socket.getPeerX509Certificate();
-  const clock = OF_TIME.has(problem) ? `; by the clock of this machine it is ${new Date().toISOString()}` : '';
-  const found = pin === undefined ? '' : `; if it is the right server, give its pin: ${pinOf(pin.raw)}`;
+  const certificate = socket.getPeerX509Certificate();
+  const pin = certificate === undefined ? '' : `; if it is the right server, give its pin: ${pinOf(certificate.raw)}`;
+  if (isForOtherName(socket)) return `${problem}${trust.ca === null ? pin : ''}`;
+  if (OF_TIME.has(problem)) {
+    return `${problem}; by the clock of this machine it is ${new Date().toISOString()}${trust.ca === null ? pin : ''}`;
+  }
   return trust.ca === null
-    ? `${problem}${clock}${found}, or its authority with \`ca\``
-    : `${problem}${clock}: it is not valid under the \`ca\` that was given`;
+    ? `${problem}${pin}, or its authority with \`ca\``
+    : `${problem}: it is not valid under the \`ca\` that was given`;
 }
 
 const OF_TIME: ReadonlySet<string> = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);

@@ -111,7 +111,7 @@ export function resolveAgentOptions(given: AgentOptions, { leastDomains = 1 } = 
   try {
     proxyFor(options.proxyEnvironment, 'localhost', HTTPS_PORT);
   } catch (error) {
-    problems.push(asBackdialError(error, 'config-invalid').message);
+    problems.push(asBackdialError(error, 'config-invalid').detail);
   }
   if (problems.length > 0) throw new BackdialError('config-invalid', problems.join('; '));
   return Object.freeze({ ...options, domains: Object.freeze(domains) });

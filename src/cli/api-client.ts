@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { apiOfFile } from '../config/api-of-file.ts';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
@@ -14,7 +14,7 @@ export interface ApiPlace {
   readonly config?: string | undefined;
 }
 
-/** Files that are looked for where neither is given. */
+/** Files that are looked for where neither is given: the first that has an API counts. The Debian package installs both. */
 const DEFAULT_FILES = ['/etc/backdial/server.json5', '/etc/backdial/agent.json5'];
 const TIMEOUT_MS = 10_000;
 const EXAMPLE = { server: '`admin: { listen: "127.0.0.1:9090" }`', agent: '`api: { listen: "127.0.0.1:9091" }`' };
@@ -95,28 +95,40 @@ export class ApiClient {
 }
 
 /**
- * The API at a URL, or the one that a file configures; without either, that of the usual files. The token is that of the file, or
+ * The API at a URL, or the one that a file configures; without either, that of the first of the usual files that has one. The token is that of the file, or
  * BACKDIAL_TOKEN. Fails with `input-invalid` and `config-invalid`.
  */
 export async function openApiClient({ url, config }: ApiPlace): Promise<ApiClient> {
   const { BACKDIAL_TOKEN: text } = process.env;
   const given = text === undefined || text === '' ? null : new Secret(text);
   if (url !== undefined) return new ApiClient(parseUrl(url), given);
-  const file = config ?? DEFAULT_FILES.find((each) => existsSync(each));
-  if (file === undefined) {
+  const files = config === undefined ? DEFAULT_FILES.filter(isThere) : [config];
+  if (files.length === 0) {
     throw new BackdialError(
       'input-invalid',
       `there is no ${DEFAULT_FILES.join(' and no ')}; name a file with -c, or --url`,
     );
   }
-  const { kind, api, problems } = await apiOfFile(file);
-  if (problems.length > 0) return reportProblems(file, problems);
-  const key = kind === 'server' ? 'admin' : 'api';
-  const [first] = api?.listen.toSorted((a, b) => Number(isLocalAddress(b)) - Number(isLocalAddress(a))) ?? [];
-  if (api === null || first === undefined) {
-    throw new BackdialError('input-invalid', `${file} has no \`${key}\`, so nobody can be asked; add ${EXAMPLE[kind]}`);
+  const lacking: string[] = [];
+  for (const file of files) {
+    const { kind, api, problems } = await apiOfFile(file);
+    if (problems.length > 0) return reportProblems(file, problems);
+    const [first] = api?.listen.toSorted((a, b) => Number(isLocalAddress(b)) - Number(isLocalAddress(a))) ?? [];
+    if (api !== null && first !== undefined) return new ApiClient(first, given ?? api.token);
+    const key = kind === 'server' ? 'admin' : 'api';
+    lacking.push(`${file} has no \`${key}\`, so nobody can be asked; add ${EXAMPLE[kind]}`);
   }
-  return new ApiClient(first, given ?? api.token);
+  throw new BackdialError('input-invalid', lacking.join('; '));
+}
+
+/** Also true for what this user may not look at: that is told when it is read. */
+function isThere(file: string): boolean {
+  try {
+    statSync(file);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES';
+  }
 }
 
 function parseUrl(text: string): SocketAddress {

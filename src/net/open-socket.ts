@@ -86,9 +86,19 @@ export function peerProblem(socket: TLSSocket, host: string): string | null {
   if (socket.authorized) return null;
   // Typed as Error, it is the code of OpenSSL or Node.
   const code = String(socket.authorizationError);
-  if (code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return code;
-  return tls.checkServerIdentity(host, socket.getPeerCertificate())?.message ?? code;
+  if (!isForOtherName(socket)) return code;
+  const names = socket.getPeerCertificate().subjectaltname ?? 'no name';
+  return `it is not for ${host} but for ${names.length > MAX_NAMES ? `${names.slice(0, MAX_NAMES)}...` : names}`;
 }
+
+/** True where the chain of a TLS peer is in order, and its certificate is for other names than the one that was dialled. */
+export function isForOtherName(socket: TLSSocket): boolean {
+  return !socket.authorized && String(socket.authorizationError) === OTHER_NAME;
+}
+
+/** Some certificates are for hundreds of names. */
+const MAX_NAMES = 200;
+const OTHER_NAME = 'ERR_TLS_CERT_ALTNAME_INVALID';
 
 function whenOpen<T extends Socket>(
   socket: T,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import { BackdialError, type ErrorCode } from '../core/errors.ts';
 import { connectSocket, type OpenOptions } from './open-socket.ts';
+import { opensslWords } from './openssl-words.ts';
 
 /** What a target is told while its connection is opened. */
 export interface OpenTargetOptions extends OpenOptions {
@@ -54,5 +55,5 @@ export function targetFailure(
   codes: Readonly<Record<string, ErrorCode>> = WHILE_CONNECTING,
 ): BackdialError {
   const { code, message } = error as NodeJS.ErrnoException;
-  return new BackdialError(codes[code ?? ''] ?? otherwise, `${what}: ${message}`, { cause: error });
+  return new BackdialError(codes[code ?? ''] ?? otherwise, `${what}: ${opensslWords(message)}`, { cause: error });
 }

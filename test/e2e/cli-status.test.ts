@@ -57,6 +57,10 @@ describe('backdial status and drain', () => {
       assert.match(again.stderr, new RegExp(`no live tunnel has the id "${id}"`));
       assertOneLine(again);
 
+      const ofAgent = await runCli(['drain', id, '-c', join(folder, 'agent/agent.json5')]);
+      assert.equal(ofAgent.code, 1);
+      assert.match(ofAgent.stderr, /api\.sock is an agent's: only a server asks tunnels to leave/);
+
       const watching = startCli(['status', '--watch', '-c', file]);
       await watching.see(/(server \S+, .*[\s\S]*){3}/);
       assert.equal((await watching.end('SIGTERM')).signal, 'SIGTERM');

@@ -1,5 +1,7 @@
 import type { CommandModule } from 'yargs';
+import { BackdialError } from '../../core/errors.ts';
 import { openApiClient } from '../api-client.ts';
+import type { ProgramSummary } from '../program-summary.ts';
 import { apiFlags } from './status.ts';
 
 /** `backdial drain TUNNEL`: asks one tunnel of a server that runs to leave. */
@@ -14,6 +16,9 @@ export const drainCommand: CommandModule = {
       .example('$0 drain t17 -c server.json5', ''),
   handler: async ({ tunnel, config, url }) => {
     const client = await openApiClient({ config: config as string, url: url as string });
+    if ((await client.json<ProgramSummary>('/status')).kind === 'agent') {
+      throw new BackdialError('input-invalid', `${client.where} is an agent's: only a server asks tunnels to leave`);
+    }
     await client.json(`/tunnels/${encodeURIComponent(String(tunnel))}`, 'DELETE');
     process.stdout.write(`${tunnel} was asked to leave; its agent dials anew, its streams have \`drain\` left\n`);
   },

@@ -6,6 +6,7 @@ import { formatAddress } from '../../core/address.ts';
 import { BackdialError } from '../../core/errors.ts';
 import { connectThroughProxy, type HttpProxy } from '../../net/http-proxy.ts';
 import { connectSocket, startTls } from '../../net/open-socket.ts';
+import { opensslWords } from '../../net/openssl-words.ts';
 import { checkCertificate } from './certificate-checks.ts';
 import { type Finding, Findings, STEP_TIMEOUT_MS } from './findings.ts';
 import { checkHandshakes } from './handshake-checks.ts';
@@ -74,15 +75,9 @@ async function openTls(findings: Findings, raw: Socket, server: ServerSubject): 
     return socket;
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
-    findings.fail('tls', `the handshake failed: ${reasonOf(message)}`, tlsAdvice(code));
+    findings.fail('tls', `the handshake failed: ${opensslWords(message)}`, tlsAdvice(code));
     return null;
   }
-}
-
-/** OpenSSL's messages carry numbers and paths of its source around what they say. */
-function reasonOf(message: string): string {
-  const openssl = /error:[0-9A-F]+:SSL routines:[^:]*:([^:]+)/.exec(message)?.[1];
-  return openssl ?? message.trim();
 }
 
 function tlsAdvice(code: string): string {

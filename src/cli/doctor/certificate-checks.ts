@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { distrust } from '../../agent/dial-server.ts';
 import type { ServerTrust } from '../../agent/resolve-options.ts';
+import { isForOtherName } from '../../net/open-socket.ts';
 import { matchesPin } from '../../net/pin.ts';
 import type { Findings } from './findings.ts';
 
@@ -23,7 +24,7 @@ export function checkCertificate(
   const problem = distrust(socket, host, trust);
   const ended = dateProblem(certificate);
   if (problem !== null) {
-    findings.fail('certificate', `${subjectOf(certificate)} is not trusted: ${problem}`, advice(problem, ended, trust));
+    findings.fail('certificate', `${subjectOf(certificate)} is not trusted: ${problem}`, advice(socket, ended, trust));
     return false;
   }
   const what = `${subjectOf(certificate)}: ${grounds(certificate, trust)}, valid until ${dayOf(certificate)}`;
@@ -54,14 +55,18 @@ function dateProblem({ validFromDate, validToDate }: X509Certificate): string | 
   return now > validToDate.getTime() ? 'by this clock it has ended' : null;
 }
 
-function advice(problem: string, ended: string | null, trust: ServerTrust): string {
-  if (trust.pin !== null && problem.includes('expected the pin')) {
+function advice(socket: TLSSocket, ended: string | null, trust: ServerTrust): string {
+  const raw = socket.getPeerX509Certificate()?.raw;
+  if (trust.pin !== null && raw !== undefined && !matchesPin(raw, trust.pin)) {
     return (
       'compare with the pin that the server prints when it starts. Another one means another server, a new key, ' +
       'or something in between that ends TLS'
     );
   }
   if (ended !== null) return `${ended}: renew it at the server, and look at the clock of this machine (see clock)`;
+  if (isForOtherName(socket)) {
+    return 'dial the server by a name that its certificate has, or give the server one for this name; a `pin` alone asks for no name';
+  }
   if (trust.ca !== null) return 'give `ca` the authority that issued it, or the server a certificate of that authority';
   return 'where the server has no certificate of a public authority, give its `pin`; else look who answers there';
 }

@@ -9,7 +9,8 @@ const TARGETS_AT_ONCE = 16;
 /** Looks at everything; never throws for what it finds. */
 export async function examine(subject: Subject, env: NodeJS.ProcessEnv): Promise<Finding[]> {
   const general = new Findings('options');
-  for (const warning of subject.warnings) general.warn('options', warning, 'see the manual if this is not meant');
+  for (const warning of subject.warnings)
+    general.warn('options', warning, 'it hinders nothing: what follows was looked at all the same');
   const found: Finding[] = [...general.list];
   for (const server of subject.servers) found.push(...(await checkServer(server, env)));
   for (let i = 0; i < subject.targets.length; i += TARGETS_AT_ONCE) {

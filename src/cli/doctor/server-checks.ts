@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { lookupAddresses } from '../../agent/resolver.ts';
 import { formatAddress } from '../../core/address.ts';
+import { asBackdialError } from '../../core/errors.ts';
 import { type HttpProxy, proxyFor } from '../../net/http-proxy.ts';
 import { checkAddress } from './address-checks.ts';
 import { type Finding, Findings } from './findings.ts';
@@ -13,7 +14,14 @@ const NO_ROUTE = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNO
 export async function checkServer(server: ServerSubject, env: NodeJS.ProcessEnv): Promise<Finding[]> {
   const findings = new Findings(server.remote.label);
   const { host, port } = server.remote;
-  const proxy = proxyFor(env, host, port);
+  let proxy: HttpProxy | null;
+  try {
+    proxy = proxyFor(env, host, port);
+  } catch (error) {
+    const advice = 'mend or unset the variable: with this value no agent starts here';
+    findings.fail('proxy', asBackdialError(error, 'config-invalid').detail, advice);
+    return findings.list;
+  }
   reportProxy(findings, proxy, env);
   if (proxy !== null) {
     findings.skip('name', 'the proxy resolves it');

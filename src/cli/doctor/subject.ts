@@ -78,7 +78,7 @@ export async function subjectOfFile(file: string): Promise<Subject> {
   const { options, inactive } = await loadAgentConfig(file);
   const warnings = inactive.map((name) => `${name} has a file but is not active`);
   if (options.domains.length === 0) throw new BackdialError('input-invalid', `${file}: no domain is active`);
-  return subjectOf(resolveAgentOptions({ ...options, proxyEnvironment: process.env }), true, warnings);
+  return subjectOf(resolveAgentOptions(options), true, warnings);
 }
 
 /** From the command line and the environment. */
@@ -86,7 +86,6 @@ export function subjectOfFlags(flags: QuickArguments, env: NodeJS.ProcessEnv): S
   const { server, name, secret, more, warnings } = serverFlags(flags, env);
   const target = flags.target === undefined ? null : targetArgument(flags.target);
   const resolved = resolveAgentOptions({
-    proxyEnvironment: env,
     domains: [
       {
         name: name ?? NO_DOMAIN,

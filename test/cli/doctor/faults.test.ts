@@ -178,7 +178,12 @@ describe('backdial doctor', () => {
     });
     const { cert, key } = issueCertificate(['DNS:elsewhere.test']);
     await withServer({ certificates: [{ hosts: ['*'], cert, key }] }, async ({ port }) => {
-      assertFault(await diagnose(port), 'certificate', /elsewhere\.test.*is not trusted/, /authority|certificate/);
+      assertFault(
+        await diagnose(port),
+        'certificate',
+        /is not trusted: it is not for 127\.0\.0\.1 but for DNS:elsewhere\.test$/,
+        /^dial the server by a name that its certificate has/,
+      );
     });
   });
 
@@ -189,7 +194,7 @@ describe('backdial doctor', () => {
       await withListener(server, async (port) => {
         const { result, message, advice } = findingOf(await diagnose(port, { ca: `${folder}/ca.pem` }), 'certificate');
         assert.equal(result, 'failed');
-        assert.match(message, /CERT_HAS_EXPIRED/);
+        assert.match(message, /CERT_HAS_EXPIRED; by the clock of this machine it is 20\d\d-[^;:]*:[^;:]*:[^;:]*$/);
         assert.match(advice ?? '', /it has ended: renew it at the server, and look at the clock/);
         const pinned = findingOf(await diagnose(port, { pin: pinOf(ended.cert), ca: undefined }), 'certificate');
         assert.equal(pinned.result, 'warning');
@@ -311,13 +316,26 @@ describe('backdial doctor', () => {
     });
   });
 
-  it('sees a target that is down', async () => {
+  it('sees a value of HTTPS_PROXY with which no agent starts', async () => {
+    const findings = await diagnose(443, {}, { HTTPS_PROXY: 'socks5://127.0.0.1:1080' });
+    assertFault(findings, 'proxy', /^HTTPS_PROXY must be http:/, /mend or unset the variable/);
+  });
+
+  it('sees a target that is down, and one that speaks no TLS', async () => {
     const gone = net.createServer();
     const target = await listenOn(gone);
     gone.close();
     await withServer({}, async ({ port }) => {
       const findings = await diagnose(port, { target: String(target) });
       assertFault(findings, 'target', /ECONNREFUSED/, /start the service, or mend `target`/);
+      await withListener(http.createServer(), async (plain) => {
+        assertFault(
+          await diagnose(port, { target: `https://127.0.0.1:${plain}` }),
+          'target',
+          /the TLS handshake with the target failed: 127\.0\.0\.1:\d+: wrong version number$/,
+          /write http:\/\/ instead of https:/,
+        );
+      });
     });
   });
 
