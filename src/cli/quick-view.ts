@@ -10,8 +10,8 @@ export interface ViewTerminal {
   /** Width in characters, asked for at each line: windows are resized. */
   columns(): number;
   readonly colors: boolean;
-  /** The least that is shown: requests and tunnels that come up are `info`, what goes wrong is `warn`. Default `info`. */
-  readonly level?: LogLevel;
+  /** The least that is shown: requests and tunnels that come up are `info`, what goes wrong is `warn`. */
+  readonly level: LogLevel;
   /** Epoch ms. Default `Date.now`. */
   readonly now?: () => number;
 }
@@ -33,7 +33,7 @@ export function createQuickView(terminal: ViewTerminal): QuickView {
   const live = new LiveTunnels();
   const now = terminal.now ?? Date.now;
   const paint = (color: Paint, text: string) => (terminal.colors ? `\u001b[${PAINT[color]}m${text}\u001b[0m` : text);
-  const shows = (level: LogLevel) => includesLevel(terminal.level ?? 'info', level);
+  const shows = (level: LogLevel) => includesLevel(terminal.level, level);
   const line: Line = (level, color, text) => {
     if (!shows(level)) return;
     const time = clock(now());

@@ -33,6 +33,15 @@ interface Came {
   readonly certificates: Certificates;
 }
 
+/** What a name leads to that is no domain's. */
+interface Found {
+  readonly host: HostFolder | null;
+  /** Whether the hosts folder was asked for its fallback, and not for this name alone. */
+  readonly isFallback: boolean;
+  /** Index of the entry of `certificates`; -1: none. */
+  readonly certificate: number;
+}
+
 const MAX_NAME_IN_LOG = 254;
 
 /**
@@ -70,10 +79,9 @@ export class HelloRouter {
     const isServed = this.#options.serves(name);
     if (forbidden === null && isServed) return { kind: 'passthrough', name, policy };
     // Also where it is for the time only: a name of nobody's costs as much (design 6.5).
-    const { host, certificate } = this.#lookUp(name, certificates);
+    const { host, isFallback, certificate } = this.#lookUp(name, certificates);
     // Who may not know of the domain finds what a name of nobody's leads to, but never a backend of this very name.
-    if (forbidden !== null && host !== null && host.path === this.#options.hosts.fallback()?.path)
-      return { kind: 'host', name, host };
+    if (forbidden !== null && host !== null && isFallback) return { kind: 'host', name, host };
     if (forbidden !== null && host === null && certificate !== -1) return { kind: 'terminate', name, certificate };
     return { kind: 'hide', name, policy, reason: forbidden ?? 'domain-unserved' };
   }
@@ -86,16 +94,13 @@ export class HelloRouter {
   }
 
   /** An entry of `certificates` for this very name is one of a name that is in use here; only `*` comes after the fallback. */
-  #lookUp(
-    name: string,
-    certificates: Certificates,
-  ): { readonly host: HostFolder | null; readonly certificate: number } {
+  #lookUp(name: string, certificates: Certificates): Found {
     const { hosts } = this.#options;
     const certificate = certificates.select(name);
     const host = hosts.find(name);
     if (host !== null || (certificate !== -1 && certificate !== certificates.select(null)))
-      return { host, certificate };
-    return { host: hosts.fallback(), certificate };
+      return { host, isFallback: false, certificate };
+    return { host: hosts.fallback(), isFallback: true, certificate };
   }
 }
 

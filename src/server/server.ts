@@ -96,6 +96,7 @@ class TunnelServer implements Server {
   readonly #registry = new TunnelRegistry((gone) => this.#claims.instanceOnGone(gone));
   readonly #streams = new DomainStreams();
   readonly #budget: MemoryBudget;
+  readonly #admission: Admission;
   readonly #dialer: TunnelDialer;
   readonly #secrets: SecretChecker;
   /** Of visitors; with a thread of its own, so that a storm of logins does not keep agents waiting. */
@@ -120,11 +121,10 @@ class TunnelServer implements Server {
     const { options, domains, doors } = this.#inForce;
     this.#budget = new MemoryBudget(options);
     this.#secrets = createSecretChecker({ lists: secretLists(options) });
-    const admission = new Admission(options);
+    this.#admission = new Admission(options);
     const logins = { secrets: this.#passwords, limiter: new FailureLimiter() };
     const access = new AccessControl(logins);
-    const streams = this.#streams;
-    const registry = this.#registry;
+    const [admission, streams, registry] = [this.#admission, this.#streams, this.#registry];
     const dialer = new TunnelDialer({
       domains,
       registry,
@@ -178,8 +178,7 @@ class TunnelServer implements Server {
     this.dispatcher = library.dispatcher;
     this.#https = https;
     const hosts = new HostsFolder(() => options.sni);
-    const serves = (domain: string) => dialer.serves(domain);
-    const router = new HelloRouter({ domains, access, serves, hosts });
+    const router = new HelloRouter({ domains, access, serves: (domain) => dialer.serves(domain), hosts });
     this.#tls = createTlsWay({ options, dialer, streams });
     this.#frontDoor = createFrontDoor({
       options,
@@ -294,6 +293,7 @@ class TunnelServer implements Server {
     this.#gate.close();
     this.#tls.close();
     await Promise.all([this.#https.close(), ...this.#listeners().map((each) => each.close())]);
+    this.#admission.close();
     this.#secrets.close();
     this.#passwords.close();
   }

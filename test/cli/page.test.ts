@@ -54,7 +54,7 @@ async function startPage(t: TestContext, names: readonly string[], token: string
       }),
     domains: () => [...domains.values()],
     tunnels,
-    traffic: () => traffic,
+    traffic: () => new Map(traffic),
     domainOf: (name) => name,
     refusals,
   });

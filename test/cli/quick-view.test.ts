@@ -6,12 +6,12 @@ import type { LogLevel } from '../../src/log/levels.ts';
 import { sampleAccess, sampleTunnel } from '../support/sample-events.ts';
 
 /** What the view shows of some events at a width, without the time of day. */
-function shown(columns: number, events: readonly BackdialEvent[], colors = false, level?: LogLevel): string[] {
+function shown(columns: number, events: readonly BackdialEvent[], colors = false, level: LogLevel = 'info'): string[] {
   let text = '';
   const write = (part: string) => {
     text += part;
   };
-  const view = createQuickView({ write, columns: () => columns, colors, ...(level === undefined ? {} : { level }) });
+  const view = createQuickView({ write, columns: () => columns, colors, level });
   for (const event of events) view.observer(event);
   const lines = text.split('\n');
   assert.equal(lines.pop(), '');

@@ -6,6 +6,7 @@ import { Admission, type AdmissionOptions } from '../../src/server/admission.ts'
 import { listenOn } from '../support/listen-on.ts';
 import { Observed } from '../support/observed.ts';
 import { connectWire } from '../support/sockets.ts';
+import { startServer } from '../support/with-server.ts';
 import { eventually, within } from '../support/within.ts';
 
 function makeAdmission(limits: Partial<AdmissionOptions> = {}) {
@@ -173,4 +174,19 @@ test('near the limit of descriptors visitors are turned away, and of silent ones
   await knock();
   await eventually('another', () => admitted.length === 13);
   assert.equal(admission.isSpare(admitted[12] as Socket), false);
+});
+
+test('a server that closes tells what was only counted so far', async (t) => {
+  const log = new Observed();
+  const { port, close } = await startServer({ maxConnectionsPerAddress: 1, observer: log.observer });
+  t.after(close);
+  const { raw } = await connectWire(port);
+  t.after(() => raw.destroy());
+  for (let i = 0; i < 3; i += 1) {
+    const { raw: refused } = await connectWire(port);
+    t.after(() => refused.destroy());
+    await within('the end', once(refused.resume(), 'end'));
+  }
+  await close();
+  assert.match(log.of('warning').at(-1)?.message ?? '', /^3 times in the last 10 s/);
 });
