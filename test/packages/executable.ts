@@ -1,9 +1,11 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
 
+const run = promisify(execFile);
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Machines that executables are built for; the same words as in the names of Node's packages. */
@@ -15,8 +17,6 @@ export interface ExecutableOptions {
   readonly work: string;
   /** Where the executable goes. */
   readonly output: string;
-  /** Instead of that of package.json. */
-  readonly version?: string;
 }
 
 /** A plain file of the standard library's. */
@@ -26,14 +26,14 @@ const BANNER = "const __bundle = require('node:url').pathToFileURL(__filename).h
  * A single executable: the pinned Node with the program in one CommonJS file (SEA). Without a code cache, which no two builds
  * make alike, and so that one machine can build for another.
  */
-export async function buildExecutable({ architecture, work, output, version }: ExecutableOptions): Promise<void> {
+export async function buildExecutable({ architecture, work, output }: ExecutableOptions): Promise<void> {
   mkdirSync(work, { recursive: true });
   const [main, worker] = ['main.cjs', 'sha512-worker.js'];
   await Promise.all([
-    bundle('src/cli/main.ts', join(work, main), version),
-    bundle('src/server/sha512-worker.ts', join(work, worker), version),
+    bundle('src/cli/main.ts', join(work, main)),
+    bundle('src/server/sha512-worker.ts', join(work, worker)),
   ]);
-  const node = architecture === 'x64' ? process.execPath : downloadNode(architecture, work);
+  const node = architecture === 'x64' ? process.execPath : await downloadNode(architecture, work);
   const config = join(work, 'sea.json');
   writeFileSync(
     config,
@@ -49,7 +49,7 @@ export async function buildExecutable({ architecture, work, output, version }: E
     }),
   );
   // Paths relative to the folder: the executable has them in it.
-  execFileSync(process.execPath, ['--build-sea', config], { cwd: work, stdio: 'pipe' });
+  await run(process.execPath, ['--build-sea', config], { cwd: work });
   chmodSync(output, 0o755);
 }
 
@@ -63,7 +63,7 @@ function pageAssets(): Record<string, string> {
   return Object.fromEntries([...page, ['page/preact.js', preact]]);
 }
 
-async function bundle(entry: string, outfile: string, version: string | undefined): Promise<void> {
+async function bundle(entry: string, outfile: string): Promise<void> {
   await build({
     absWorkingDir: ROOT,
     entryPoints: [entry],
@@ -79,28 +79,27 @@ async function bundle(entry: string, outfile: string, version: string | undefine
     logLevel: 'error',
     define: { 'import.meta.url': '__bundle' },
     banner: { js: BANNER },
-    plugins: version === undefined ? [] : [versionPlugin(version)],
   });
 }
 
-function versionPlugin(version: string): Plugin {
-  return {
-    name: 'version',
-    setup: ({ onLoad }) => {
-      onLoad({ filter: /\/core\/version\.ts$/ }, () => ({
-        contents: `export const VERSION = ${JSON.stringify(version)};`,
-        loader: 'ts',
-      }));
-    },
-  };
+/** Another version of an executable, which says so: to build one takes seconds. `version` has as many characters as the present one. */
+export function renumberExecutable(executable: string, output: string, version: string): void {
+  const bytes = readFileSync(executable);
+  const [old, next] = [packageVersion(), version].map((each) => Buffer.from(`="${each}"`)) as [Buffer, Buffer];
+  const place = bytes.indexOf(old);
+  if (place === -1 || bytes.includes(old, place + 1) || old.length !== next.length) {
+    throw new Error(`${executable} does not have ${old} in one place, or ${next} does not fit there`);
+  }
+  next.copy(bytes, place);
+  writeFileSync(output, bytes, { mode: 0o755 });
 }
 
 /** The Node of another machine, as npm has it; the same version as the one that runs this. */
-function downloadNode(architecture: Architecture, work: string): string {
+async function downloadNode(architecture: Architecture, work: string): Promise<string> {
   const name = `node-linux-${architecture}@${process.versions.node}`;
-  const text = execFileSync('npm', ['pack', '--silent', '--pack-destination', work, name], { encoding: 'utf8' });
-  const archive = text.trim().split('\n').at(-1) ?? '';
-  execFileSync('tar', ['-xzf', join(work, archive), '-C', work, 'package/bin/node'], { stdio: 'pipe' });
+  const { stdout } = await run('npm', ['pack', '--silent', '--prefer-offline', '--pack-destination', work, name]);
+  const archive = stdout.trim().split('\n').at(-1) ?? '';
+  await run('tar', ['-xzf', join(work, archive), '-C', work, 'package/bin/node']);
   return join(work, 'package/bin/node');
 }
 

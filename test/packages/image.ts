@@ -131,8 +131,19 @@ function resolveIn({ workdir }: Stage, path: string): string {
   return path.startsWith('/') ? path : join(workdir, path);
 }
 
-/** As in a container, a step has a /proc: the compiler looks for itself there. */
-const IN_STAGE = 'mount -t proc proc "$0/proc"; exec chroot "$0" "$@"';
+/**
+ * As in a container, a step has a /proc: the compiler looks for itself there. What npm fetched before is taken from its cache,
+ * and held against the lock file as what it fetches.
+ */
+const IN_STAGE =
+  'mount -t proc proc "$0/proc"; cache=$1; shift; ' +
+  'if [ -n "$cache" ]; then mkdir -p "$0/root/.npm" && mount --bind "$cache" "$0/root/.npm"; fi; exec chroot "$0" "$@"';
+
+/** Root's own; in another's it would leave files that are not theirs. */
+function npmCache(): string {
+  const folder = execFileSync('npm', ['config', 'get', 'cache'], { encoding: 'utf8' }).trim();
+  return process.getuid?.() === 0 && existsSync(folder) ? folder : '';
+}
 
 function runStep(stage: Stage, command: string): void {
   const [, ca] = NETWORK_FILES;
@@ -142,6 +153,7 @@ function runStep(stage: Stage, command: string): void {
     npm_config_cafile: ca,
     npm_config_audit: 'false',
     npm_config_fund: 'false',
+    npm_config_prefer_offline: 'true',
   };
   const assignments = Object.entries({ ...network, ...variables }).map(([name, value]) => `${name}=${value}`);
   root(
@@ -153,6 +165,7 @@ function runStep(stage: Stage, command: string): void {
     '-ec',
     IN_STAGE,
     stage.folder,
+    npmCache(),
     'env',
     '-i',
     ...assignments,

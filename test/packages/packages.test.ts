@@ -1,29 +1,34 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { makeRoomyFolder } from '../support/roomy-folder.ts';
 import { RootSystem, removeAsRoot } from '../support/root-system.ts';
 import { runCli } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 import { buildDeb } from './deb.ts';
-import { buildExecutable, packageVersion, ROOT } from './executable.ts';
+import { buildExecutable, packageVersion, ROOT, renumberExecutable } from './executable.ts';
+import { buildImage } from './image.ts';
 import { tryAsNewUser } from './new-user.ts';
+import { tryImage } from './try-image.ts';
 import { tryTarball } from './try-tarball.ts';
 
 const run = promisify(execFile);
-const skip = missingTools('mmdebstrap', 'dpkg-deb', 'qemu-aarch64-static', 'curl');
+const skip = missingTools('mmdebstrap', 'dpkg-deb', 'qemu-aarch64-static', 'curl', 'unshare', 'npm');
 const EPOCH = 1_700_000_000;
-const NEXT = '99.0.0';
+const NEXT = '9.0.0';
 const sha256 = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
 
 describe('the packages', { skip }, () => {
-  const work = mkdtempSync(join(tmpdir(), 'backdial-packages-'));
+  const work = makeRoomyFolder('backdial-packages-');
   const path = (name: string) => join(work, name);
   const version = packageVersion();
+  /** As it was made. */
+  let clean: RootSystem;
+  /** What packages are installed into. */
   let system: RootSystem;
   let foreign: RootSystem;
 
@@ -31,17 +36,19 @@ describe('the packages', { skip }, () => {
     buildDeb({ executable, architecture: 'x64', version: ofVersion, work: path('deb'), output, epoch: EPOCH });
 
   before(async () => {
-    [system, foreign] = await Promise.all([
+    [clean, foreign] = await Promise.all([
       RootSystem.make({ include: ['passwd', 'libstdc++6', 'libatomic1'] }),
       RootSystem.make({ include: ['libc6', 'libstdc++6', 'libatomic1', 'libgcc-s1'], foreign: 'arm64' }),
       buildExecutable({ architecture: 'x64', work: path('x64'), output: path('backdial') }),
       buildExecutable({ architecture: 'arm64', work: path('arm64'), output: path('backdial-arm64') }),
-      buildExecutable({ architecture: 'x64', work: path('next'), output: path('backdial-next'), version: NEXT }),
     ]);
+    system = clean.copy();
     deb(path('backdial'), version, path('backdial.deb'));
+    renumberExecutable(path('backdial'), path('backdial-next'), NEXT);
     deb(path('backdial-next'), NEXT, path('next.deb'));
   });
   after(() => {
+    clean?.remove();
     system?.remove();
     foreign?.remove();
     removeAsRoot(work);
@@ -117,5 +124,9 @@ describe('the packages', { skip }, () => {
       ),
     );
     await tryTarball(system, '/opt/bin/backdial');
+  });
+
+  it('have an image, whose steps give a server, and an agent that the environment alone configures; its health check tells', async () => {
+    await tryImage(buildImage(clean.folder, path('image')), path('image'));
   });
 });

@@ -1,8 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeRoomyFolder } from './roomy-folder.ts';
 import { type CliOptions, type RunningCli, startCli } from './run-cli.ts';
 import { findTool } from './tools.ts';
 
@@ -28,12 +27,20 @@ export class RootSystem {
   }
 
   static async make({ include, foreign }: RootSystemOptions): Promise<RootSystem> {
-    const folder = mkdtempSync(join(tmpdir(), 'backdial-root-'));
+    const folder = makeRoomyFolder('backdial-root-');
     const variant =
       foreign === undefined ? ['--variant=essential'] : ['--variant=extract', `--architectures=${foreign}`];
     const flags = ['--quiet', '--mode=root', '--skip=check/empty', ...variant, `--include=${include.join(',')}`];
     const [program, ...args] = asRoot(findTool('mmdebstrap'), ...flags, SUITE, folder, MIRROR);
     await run(program, args);
+    return new RootSystem(folder);
+  }
+
+  /** Another one, as this one is now. */
+  copy(): RootSystem {
+    const folder = makeRoomyFolder('backdial-root-');
+    const [program, ...args] = asRoot('cp', '-a', '--reflink=auto', `${this.folder}/.`, folder);
+    execFileSync(program, args);
     return new RootSystem(folder);
   }
 
