@@ -137,8 +137,8 @@ export class ParsedStream {
   }
 
   /**
-   * Sends the exchange to a target, once more where only a connection was at fault that had been kept alive. Fails where no
-   * connection can be had.
+   * Sends the exchange to a target, once more where only a connection was at fault that had been kept alive, or the target
+   * says that it did nothing with it. Fails where no connection can be had.
    */
   async #forward(exchange: Http1Exchange, route: Route, plan: ForwardPlan): Promise<ForwardResult> {
     const { timeouts, own, connectTimeoutMs } = this.#options;
@@ -162,8 +162,9 @@ export class ParsedStream {
     };
     const { lease, result } = await attempt(false);
     const { error, heard, unanswered } = result;
-    const isStale = error?.code === 'target-lost' && lease.reused && unanswered && !heard;
-    return isStale && repeatable && exchange.gone === null ? (await attempt(true)).result : result;
+    if (error === null || heard || !unanswered || exchange.gone !== null || !isBodyless(plan.request)) return result;
+    const isStale = error.code === 'target-lost' && lease.reused && repeatable;
+    return isStale || lease.requester.refused ? (await attempt(true)).result : result;
   }
 
   /**

@@ -20,10 +20,10 @@ const ALPN_MS = 60_000;
 const FRESH_MS = 1_000;
 
 /**
- * Sessions that are waited for by one exchange while others are quicker. A new one takes at least 100 (its limit is not known
- * yet), so that 10,000 can begin in the same moment.
+ * Sessions that are waited for by one exchange while others are quicker. Each takes one exchange at least, so that a thousand
+ * can begin in the same moment whatever the target allows.
  */
-const MAX_TURNS = 100;
+const MAX_TURNS = 1_000;
 
 /** For which exchange a connection is wanted. */
 export interface RequesterWish {
@@ -129,6 +129,7 @@ export class TargetConnections {
 
   /** Finds out which protocol the target chooses. */
   async #choose(options: OpenOptions): Promise<Chosen> {
+    const expires = performance.now() + options.timeoutMs;
     if (performance.now() - this.#protocolsSince > ALPN_MS) {
       this.#protocols.clear();
       this.#protocolsSince = performance.now();
@@ -146,8 +147,7 @@ export class TargetConnections {
       this.#protocols.clear();
       return new Chosen(false, socket);
     }
-    this.#sessions.adopt(socket);
-    if (this.#closed) this.#sessions.close();
+    await this.#sessions.adopt(socket, Math.max(1, Math.ceil(expires - performance.now())));
     return new Chosen(true, null);
   }
 

@@ -46,6 +46,11 @@ export class Http2Upstream implements Requester {
     this.#onOver = onOver;
   }
 
+  /** REFUSED_STREAM; a GOAWAY that does not count the stream ends it so, too. */
+  get refused(): boolean {
+    return this.#stream?.rstCode === constants.NGHTTP2_REFUSED_STREAM;
+  }
+
   start(request: UpstreamRequest, handler: UpstreamHandler, readMs: number, writeMs: number): void {
     const { framing, method } = request;
     this.#handler = handler;

@@ -43,6 +43,8 @@ export interface Requester {
   resume(): void;
   /** Cuts the exchange: the target sees a reset. The handler is not told. */
   fail(error: Error): void;
+  /** After a failure: the target says that it did nothing with the request (RFC 9113, section 8.7), so that any can be sent again. */
+  readonly refused: boolean;
   /** Hands the connection over after a 101, paused; what came behind the 101 is in front of what it will give. */
   release(): Duplex;
 }

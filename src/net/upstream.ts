@@ -64,6 +64,10 @@ export class Upstream implements ResponseSink, Requester {
     return this.#parser.reusable && !this.#ended;
   }
 
+  get refused(): boolean {
+    return false;
+  }
+
   start(request: UpstreamRequest, handler: UpstreamHandler, readMs: number, writeMs: number): void {
     this.requests += 1;
     if (this.#state !== 'free' || this.#stream.destroyed) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import * as http from 'node:http';
 import * as http2 from 'node:http2';
 import { describe, it, mock } from 'node:test';
+import * as tls from 'node:tls';
 import type { ResolvedTarget } from '../../src/agent/resolve-routes.ts';
 import { type RequesterWish, TargetConnections } from '../../src/agent/target-connections.ts';
 import type { Requester } from '../../src/net/upstream-handler.ts';
@@ -45,16 +46,17 @@ function ask(requester: Requester): Promise<number> {
   return within('an answer', answer);
 }
 
-/** A target that counts its connections and answers 204; `h2` speaks HTTP/2 alone, https with ALPN, 100 streams a session. */
+/** A target that counts its connections and answers 204; `h2` speaks HTTP/2 alone, https with ALPN, `streams` a session. */
 async function withTarget(
   kind: 'http' | 'h2',
   body: (connections: TargetConnections, accepted: () => number) => Promise<void>,
+  streams = 100,
 ): Promise<void> {
   const { cert, key } = testCertificate();
   const server =
     kind === 'http'
       ? http.createServer((_request, response) => response.writeHead(204).end())
-      : http2.createSecureServer({ cert, key, settings: { maxConcurrentStreams: 100 } });
+      : http2.createSecureServer({ cert, key, settings: { maxConcurrentStreams: streams } });
   let accepted = 0;
   server.on('connection', () => {
     accepted += 1;
@@ -167,6 +169,50 @@ describe('the connections to a target that chooses HTTP/2', () => {
       await Promise.all(Array.from({ length: 620 }, () => connections.lease(WISH, OPEN)));
       assert.equal(accepted(), 7);
     }));
+
+  it('are as many as it takes where the target allows few at a time: it has to refuse none', () =>
+    withTarget(
+      'h2',
+      async (connections, accepted) => {
+        const asked = Array.from({ length: 20 }, async () => ask((await connections.lease(WISH, OPEN)).requester));
+        assert.deepEqual(new Set(await Promise.all(asked)), new Set([204]));
+        assert.ok(accepted() <= 10, `${accepted()} sessions`);
+      },
+      2,
+    ));
+
+  it('are not tried again and again where the target allows none at all', () =>
+    withTarget(
+      'h2',
+      async (connections, accepted) => {
+        const waiting = [connections.lease(WISH, OPEN), connections.lease(WISH, OPEN)];
+        for (const lease of waiting) await assert.rejects(lease, { code: 'target-invalid' });
+        assert.equal(accepted(), 1);
+      },
+      0,
+    ));
+
+  it('serve who waits for one when no further are wanted, and end with them', () =>
+    withTarget('h2', async (connections, accepted) => {
+      const waiting = connections.lease(WISH, OPEN);
+      connections.close();
+      assert.equal(await ask((await waiting).requester), 204);
+      assert.equal(accepted(), 1);
+    }));
+
+  it('fail in time where the target chose HTTP/2 and says nothing in it', async () => {
+    const silent = tls.createServer({ ...testCertificate(), ALPNProtocols: ['h2'] }, (socket) => {
+      socket.on('error', () => {});
+      socket.resume();
+    });
+    const close = closerOf(silent);
+    const connections = new TargetConnections(https(await listenOn(silent)), null);
+    try {
+      await assert.rejects(connections.lease(WISH, { timeoutMs: 300 }), { code: 'target-timeout' });
+    } finally {
+      await close();
+    }
+  });
 
   it('are given up with the last who waits, and one who leaves costs no other', async () => {
     const silent = await startRawTarget();

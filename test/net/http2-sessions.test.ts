@@ -47,7 +47,7 @@ test('exchanges that are given up just as the target answers them, however many,
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
     sockets.push(socket);
-    sessions.adopt(socket);
+    await sessions.adopt(socket, 2_000);
   };
   try {
     await adopt();
@@ -94,7 +94,7 @@ test('a session whose target is silent takes no other exchange', async () => {
   const socket = connect((target.address() as AddressInfo).port, '127.0.0.1');
   await once(socket, 'connect');
   const sessions = new Http2Sessions(RULES);
-  sessions.adopt(socket);
+  await sessions.adopt(socket, 2_000);
   try {
     const closed = once(socket, 'close');
     const upstreamFailed = Promise.withResolvers<BackdialError>();
@@ -116,7 +116,7 @@ test('any number of exchanges that are answered go through one session', async (
   const socket = connect((target.address() as AddressInfo).port, '127.0.0.1');
   await once(socket, 'connect');
   const sessions = new Http2Sessions(RULES);
-  sessions.adopt(socket);
+  await sessions.adopt(socket, 2_000);
   try {
     // More than may be given up unanswered.
     for (let asked = 0; asked < 8_000; asked += AT_ONCE) {
