@@ -12,10 +12,10 @@ interface OpenGrant {
 
 /** Streams that were opened under grants: when a grant goes, so do they. */
 export class OpenGrants {
-  readonly #users: ProxyUsers;
+  readonly #users: Pick<ProxyUsers, 'isCurrent' | 'identify'>;
   readonly #open = new Map<AbortController, OpenGrant>();
 
-  constructor(users: ProxyUsers) {
+  constructor(users: Pick<ProxyUsers, 'isCurrent' | 'identify'>) {
     this.#users = users;
   }
 

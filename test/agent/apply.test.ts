@@ -53,9 +53,12 @@ describe('an agent goes over to other options', () => {
         await within('ready', agent.ready);
         await events.until('tunnel-opened', 1);
         assert.equal(await reached(server), 'one');
+        const [tunnel] = server.live;
+        const epoch = tunnel?.epoch ?? assert.fail();
         const { changes } = await agent.apply({ domains: [at(two.port)] });
         assert.deepEqual(changes, [{ what: 'domain', action: 'changed', name: 'www.test', keys: ['targets'] }]);
         assert.equal(await reached(server), 'two');
+        assert.equal(tunnel?.epoch, epoch + 1, 'no kept stream leads to the former one');
         assert.equal(server.handshakes.length, 1);
         assert.equal(events.of('tunnel-closed').length, 0);
       });

@@ -68,9 +68,16 @@ describe('an explanation of who may claim and reach a name', () => {
       '  identity ops: "*"  (server.json5:8:60)',
       '  whoever serves www.test: "db.test"  (domains/www.test.json5:5:14)',
     ]);
-    assert.deepEqual((await explained('one.db.test', 22)).slice(0, 2), [
+    assert.deepEqual(await explained('one.db.test', 5_432), [
       'one.db.test: ruled by domains/db.test.json5',
       '  an instance of db.test',
+      'db.test may be claimed by',
+      '  whoever shows the secret of db.test  (domains/db.test.json5:1:25)',
+      'one.db.test:5432 may be reached by',
+      '  programs of this machine, by the proxy  (server.json5:3:10)',
+      '  identity ci: "db.test:5432"  (server.json5:7:17)',
+      '  identity ops: "*"  (server.json5:8:60)',
+      '  whoever serves www.test: "db.test"  (domains/www.test.json5:5:14)',
     ]);
     assert.deepEqual((await explained('any.wild.test')).slice(0, 3), [
       'any.wild.test: ruled by domains/_.wild.test.json5',

@@ -37,9 +37,9 @@ async function holding() {
   const { domain, instance, port } = CLAIM;
   const headersDistinct = { 'backdial-domain': [domain], 'backdial-instance': [instance] };
   const request = { headersDistinct, socket: null } as unknown as IncomingMessage;
-  const answer = await service.answer({ method: 'PUT', port }, request, '127.0.0.1:1');
-  assert.equal(answer?.status, 201);
-  return { service, says, revoked, claims, asked: () => asked };
+  const ask = (method: 'PUT' | 'DELETE') => service.answer({ method, port }, request, '127.0.0.1:1');
+  assert.equal((await ask('PUT'))?.status, 201);
+  return { service, says, revoked, claims, asked: () => asked, release: () => ask('DELETE') };
 }
 
 test('a port stays open while too many secrets wait to be checked, and until it is known that it may', async () => {
@@ -71,3 +71,17 @@ for (const other of [{ instance: 'two' }, { domain: 'other.test' }]) {
     assert.equal(asked(), 1, 'whoever held it is not asked about');
   });
 }
+
+test('a port that was given up is judged no more', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { service, says, revoked, asked, release } = await holding();
+  says.push('connection-limit', 'granted', 'denied');
+  service.recheck();
+  assert.equal((await release())?.status, 200);
+  for (let passed = 0; passed < 5_000; passed += 100) {
+    t.mock.timers.tick(100);
+    await new Promise(setImmediate);
+  }
+  assert.equal(asked(), 3, 'opened, judged once, given up');
+  assert.deepEqual(revoked, []);
+});

@@ -29,7 +29,7 @@ test('what cannot be judged, for too many checks wait, is asked again and ended 
   });
   await pass(3_900);
   assert.deepEqual(told, []);
-  assert.ok(asked >= 30, `${asked} times`);
+  assert.ok(asked >= 30 && asked <= 40, `${asked} times`);
   await pass(100);
   assert.deepEqual(told, [null]);
   state.isOpen = false;

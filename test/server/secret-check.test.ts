@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Hmac } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -125,6 +126,26 @@ describe('secret check', () => {
       [false, false, 'connection-limit'],
     );
     assert.equal(await check(HASHED, [HASH]), true);
+  });
+
+  it('lets a hundred wait unless it is told otherwise', async () => {
+    const closing = checker();
+    const asked = Array.from({ length: 101 }, (_, n) => closing.check(`wrong secret number ${n}`, [HASH]));
+    const results = Promise.allSettled(asked);
+    closing.close();
+    const codes = (await results).map((result) => (result.status === 'rejected' ? result.reason.code : result.value));
+    assert.deepEqual(codes, [...Array(100).fill('internal'), 'connection-limit']);
+  });
+
+  it('looks as long for what was verified where there is no hash', (t) => {
+    const { recalls } = checker();
+    const update = t.mock.method(Hmac.prototype, 'update');
+    const looks = [[HASH], [PLAIN], []].map((list) => {
+      const before = update.mock.callCount();
+      recalls('a secret that is wrong', list);
+      return update.mock.callCount() - before;
+    });
+    assert.deepEqual(looks, [1, 1, 1]);
   });
 
   it('rejects what waits when it is closed', async () => {
