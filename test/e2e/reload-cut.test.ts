@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import {
   type AgentDomainOptions,
+  BackdialError,
   createAgent,
   type DomainOptions,
   Secret,
@@ -87,6 +88,10 @@ const domain = (name: string, given: Partial<DomainOptions> = {}): DomainOptions
   ...given,
 });
 
+function codeOf(error: Error | null): string | null {
+  return error instanceof BackdialError ? error.code : null;
+}
+
 /** The tunnel of the domain was cut in time, and nothing else was. */
 async function assertOnlyCut({ events, agentEvents }: Scene, name: string): Promise<void> {
   const closed = await events.wait('tunnel-closed', () => true, { deadlineMs: CUT_MS });
@@ -105,6 +110,7 @@ describe('what let a tunnel in is taken away', () => {
       const [gone, kept] = [await scene.open('gone.test'), await scene.open('kept.test')];
       await scene.apply([domain('kept.test')]);
       await eventually('the cut of the stream', () => gone.errored !== null, 1_000);
+      assert.equal(codeOf(gone.errored), 'domain-unknown');
       await assertOnlyCut(scene, 'gone.test');
       kept.write('still there?');
       assert.equal(await greetingOf(kept), 'still there?');
@@ -112,8 +118,11 @@ describe('what let a tunnel in is taken away', () => {
 
   test('its secret: the tunnel is cut, the other domain is not touched', () =>
     withScene([domain('gone.test'), domain('kept.test')], async (scene) => {
+      const stream = await scene.open('gone.test');
       await scene.apply([domain('gone.test', { secrets: [TWO] }), domain('kept.test')]);
       await assertOnlyCut(scene, 'gone.test');
+      await eventually('the cut of the stream', () => stream.errored !== null);
+      assert.equal(codeOf(stream.errored), 'agent-lost');
     }));
 
   test('its secret, where a hash that fits no more has to be computed', () =>
@@ -148,13 +157,15 @@ describe('what let a tunnel in is still good', { concurrency: true }, () => {
   ];
   for (const [what, after] of stays) {
     test(`${what}: no tunnel is touched`, () =>
-      withScene([domain('kept.test')], async (scene) => {
+      withScene([domain('kept.test'), domain('gone.test')], async (scene) => {
         const stream = await scene.open('kept.test');
-        await scene.apply([domain('kept.test', after)]);
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        await scene.apply([domain('kept.test', after), domain('gone.test')]);
+        // Judged one after the other: once this one is cut, the other was judged.
+        await scene.apply([domain('kept.test', after), domain('gone.test', { secrets: [HASH_OF_NONE] })]);
+        await scene.events.wait('tunnel-closed');
         stream.write('still there?');
         assert.equal(await greetingOf(stream), 'still there?');
-        assert.equal(scene.events.of('tunnel-closed').length, 0);
+        await assertOnlyCut(scene, 'gone.test');
       }));
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
-import test from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { Secret } from '../../src/core/secret.ts';
 import { TunnelRegistry } from '../../src/registry/registry.ts';
@@ -13,18 +13,31 @@ import { AccessControl } from '../../src/server/visitor-access.ts';
 import { MemoryBudget } from '../../src/tunnel/memory-budget.ts';
 import { SERVER_LIVENESS } from '../../src/tunnel/types.ts';
 import { testCertificate } from '../support/certificates.ts';
+import { EventLog } from '../support/event-log.ts';
+import { tlsPair } from '../support/turned-pair.ts';
 
 const SECRET = new Secret('a secret of enough bytes');
+
+/** What an agent with `SECRET` sends. */
+const HANDSHAKE = {
+  method: 'GET',
+  headers: { upgrade: 'ptth' },
+  headersDistinct: { authorization: [`Bearer ${SECRET.reveal()}`], 'backdial-domain': ['www.test'] },
+} as unknown as IncomingMessage;
 
 /** A gate before one domain. */
 function startGate(secrets: SecretCheck) {
   const { cert, key } = testCertificate();
-  const options = resolveServerOptions({
-    listen: [{ host: '127.0.0.1', port: 0 }],
-    certificates: [{ hosts: ['*'], cert, key }],
-    domains: [{ name: 'www.test', secrets: [SECRET] }],
-  });
-  const table = new DomainTable(options.domains);
+  const events = new EventLog();
+  const resolve = (secret: Secret) =>
+    resolveServerOptions({
+      listen: [{ host: '127.0.0.1', port: 0 }],
+      certificates: [{ hosts: ['*'], cert, key }],
+      domains: [{ name: 'www.test', secrets: [secret] }],
+      observer: events.observer,
+    });
+  const options = resolve(SECRET);
+  let table = new DomainTable(options.domains);
   const registry = new TunnelRegistry();
   const gate = new TunnelGate({
     options,
@@ -35,17 +48,40 @@ function startGate(secrets: SecretCheck) {
     liveness: SERVER_LIVENESS,
     budget: new MemoryBudget(options),
   });
-  return { gate, registry };
+  /** Another secret, or the same as another one. */
+  const change = (secret: Secret) => {
+    table = new DomainTable(resolve(secret).domains);
+  };
+  return { gate, registry, events, change };
+}
+
+/** The server's end of a connection with an agent. */
+async function agentSocket(t: TestContext): Promise<TLSSocket> {
+  const { serverTls, agentTls } = await tlsPair();
+  t.after(() => {
+    agentTls.destroy();
+    serverTls.destroy();
+  });
+  agentTls.resume();
+  return serverTls;
+}
+
+/** Checks secrets without hashing, and counts. */
+function countingCheck() {
+  const counted = { checks: 0 };
+  const secrets: SecretCheck = {
+    async check(candidate, list) {
+      counted.checks += 1;
+      return list.some((secret) => secret.equals(candidate));
+    },
+    recalls: () => false,
+  };
+  return { counted, secrets };
 }
 
 test('a handshake that is judged when the server begins to drain leaves no tunnel behind', async () => {
   const checked = Promise.withResolvers<boolean>();
   const { gate, registry } = startGate({ check: () => checked.promise, recalls: () => false });
-  const request = {
-    method: 'GET',
-    headers: { upgrade: 'ptth' },
-    headersDistinct: { authorization: ['Bearer a secret of enough bytes'], 'backdial-domain': ['www.test'] },
-  } as unknown as IncomingMessage;
   const written: string[] = [];
   const socket = new Duplex({
     read() {},
@@ -54,7 +90,7 @@ test('a handshake that is judged when the server begins to drain leaves no tunne
       callback();
     },
   });
-  const admitted = gate.admit(request, socket as unknown as TLSSocket, Buffer.alloc(0), '127.0.0.1:1');
+  const admitted = gate.admit(HANDSHAKE, socket as unknown as TLSSocket, Buffer.alloc(0), '127.0.0.1:1');
   await gate.drain(10_000);
   checked.resolve(true);
   assert.equal(await admitted, true, 'it is not told that it was refused');
@@ -158,4 +194,30 @@ test('guesses of one address are counted by /64', async () => {
   for (let i = 0; i < 10; i += 1)
     await assert.rejects(gate.authorise(asker, `[2001:db8::${i}]:1`), { code: 'secret-wrong' });
   await assert.rejects(gate.authorise(asker, '[2001:db8::ff]:1'), { code: 'credentials-limit' });
+});
+
+test('a tunnel whose secret goes while its 101 is written is cut as soon as it is there', async (t) => {
+  const { gate, events, change } = startGate(countingCheck().secrets);
+  const socket = await agentSocket(t);
+  assert.equal(await gate.admit(HANDSHAKE, socket, Buffer.alloc(0), '127.0.0.1:1'), true);
+  assert.equal(events.of('tunnel-opened').length, 0, 'it is judged, and not there yet');
+  change(new Secret('another secret of enough bytes'));
+  const closed = await events.wait('tunnel-closed');
+  assert.equal(closed.reason, 'removed');
+});
+
+test('a tunnel that was judged again is judged once a change, not at each change to come', async (t) => {
+  const { counted, secrets } = countingCheck();
+  const { gate, events, change } = startGate(secrets);
+  await gate.admit(HANDSHAKE, await agentSocket(t), Buffer.alloc(0), '127.0.0.1:1');
+  await events.wait('tunnel-opened');
+  change(SECRET);
+  for (let i = 0; i < 3; i += 1) {
+    gate.recheck();
+    await new Promise(setImmediate);
+  }
+  assert.equal(counted.checks, 2);
+  assert.equal(events.of('tunnel-closed').length, 0);
+  gate.close();
+  await events.wait('tunnel-closed');
 });

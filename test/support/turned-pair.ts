@@ -30,23 +30,7 @@ export async function turnedPair(
     through?: (port: number) => Promise<number>;
   } = {},
 ): Promise<TurnedPair> {
-  const { cert, key } = testCertificate();
-  const listener = createServer();
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address() as { port: number };
-  const agentRaw = netConnect((await options.through?.(port)) ?? port, '127.0.0.1');
-  agentRaw.on('error', () => {});
-  const [serverRaw] = (await once(listener, 'connection')) as [Socket];
-  serverRaw.on('error', () => {});
-  listener.close();
-  const tlsServer = createTlsServer({ cert, key });
-  tlsServer.emit('connection', serverRaw);
-  const agentTls = tlsConnect({ socket: agentRaw, ca: testAuthority().cert, servername: 'localhost' });
-  agentTls.on('error', () => {});
-  const [secured] = await Promise.all([once(tlsServer, 'secureConnection'), once(agentTls, 'secureConnect')]);
-  const serverTls = secured[0] as TLSSocket;
-  serverTls.on('error', () => {});
+  const { serverRaw, agentRaw, serverTls, agentTls } = await tlsPair(options.through);
   const liveness = options.liveness ?? SERVER_LIVENESS;
   const limits = { tunnelMemoryBytes: options.memoryBytes ?? 67_108_864, memoryBytes: 536_870_912 };
   const budget = options.budget ?? new MemoryBudget(limits);
@@ -73,4 +57,26 @@ export async function turnedPair(
       agentRaw.destroy();
     },
   };
+}
+
+/** Both ends of one TLS connection on loopback. `through`: the port of what leads to another. */
+export async function tlsPair(through?: (port: number) => Promise<number>) {
+  const { cert, key } = testCertificate();
+  const listener = createServer();
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as { port: number };
+  const agentRaw = netConnect((await through?.(port)) ?? port, '127.0.0.1');
+  agentRaw.on('error', () => {});
+  const [serverRaw] = (await once(listener, 'connection')) as [Socket];
+  serverRaw.on('error', () => {});
+  listener.close();
+  const tlsServer = createTlsServer({ cert, key });
+  tlsServer.emit('connection', serverRaw);
+  const agentTls = tlsConnect({ socket: agentRaw, ca: testAuthority().cert, servername: 'localhost' });
+  agentTls.on('error', () => {});
+  const [secured] = await Promise.all([once(tlsServer, 'secureConnection'), once(agentTls, 'secureConnect')]);
+  const serverTls = secured[0] as TLSSocket;
+  serverTls.on('error', () => {});
+  return { serverRaw, agentRaw, serverTls, agentTls };
 }
