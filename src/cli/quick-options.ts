@@ -1,6 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { AgentDomainOptions, TargetAddress } from '../agent/options.ts';
 import { parseRemote } from '../config/addresses.ts';
+import { withAdvice } from '../config/advice.ts';
+import { unusable } from '../config/read-file.ts';
 import { BackdialError } from '../core/errors.ts';
 import { isCanonicalName, toDomain } from '../core/host-name.ts';
 import { Secret } from '../core/secret.ts';
@@ -62,7 +64,7 @@ export function serverFlags(flags: QuickArguments, env: Environment): ServerFlag
   const more = {
     ...(flags.identity === undefined ? {} : { identity: flags.identity }),
     ...(flags.insecure === true ? { insecure: true } : {}),
-    ...(flags.ca === undefined ? {} : { ca: readText(flags.ca, '--ca') }),
+    ...(flags.ca === undefined ? {} : { ca: readText(flags.ca, '--ca', 'is its path right?') }),
     ...(pin === undefined ? {} : { pin }),
     ...(instance === undefined ? {} : { instance }),
   };
@@ -110,17 +112,20 @@ function readSecret(flags: QuickArguments, env: Environment, warnings: string[])
 }
 
 function readSecretFile(file: string, warnings: string[]): string {
-  const text = readText(file, '--secret-file').replace(/\r?\n$/, '');
+  const text = readText(
+    file,
+    '--secret-file',
+    'write the secret to it (`backdial domain add NAME` on the server prints one)',
+  ).replace(/\r?\n$/, '');
   if ((statSync(file).mode & 0o007) !== 0) warnings.push(`${file}: others may read it (chmod 600)`);
   return text;
 }
 
-function readText(file: string, flag: string): string {
+function readText(file: string, flag: string, otherwise: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new BackdialError('input-invalid', `${flag}: cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, {
-      cause: error,
-    });
+    const fault = withAdvice(file, unusable(error), otherwise);
+    throw new BackdialError('input-invalid', `${flag}: the file ${file} ${fault}`, { cause: error });
   }
 }

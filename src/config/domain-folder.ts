@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { toDomain } from '../core/host-name.ts';
+import { withAdvice } from './advice.ts';
 import type { Findings } from './findings.ts';
-import { faultOf } from './read-file.ts';
+import { unusable } from './read-file.ts';
 import type { Section } from './section.ts';
 
 const DEFAULT_FOLDER = 'domains';
@@ -37,7 +38,8 @@ export async function listDomainFiles(folder: string, main: Section, findings: F
     names = all.filter(isDomainFileName).toSorted();
     warnOfOthers(folder, all, main);
   } catch (error) {
-    main.problem(`the folder of domains ${folder} ${faultOf(error)}`, ['domains']);
+    const fault = withAdvice(folder, unusable(error), 'make it, or name another with `domains`');
+    main.problem(`the folder of domains ${folder} ${fault}`, ['domains']);
     return [];
   }
   if (names.length > MAX_FILES) {

@@ -61,6 +61,9 @@ export function renamed<T extends object, N extends Readonly<Record<string, keyo
 /** What is said where no domain is active. */
 export function noneActive(inactive: readonly string[]): string {
   const [first] = inactive;
-  const what = first === undefined ? '' : `; set \`active: true\` in the file of one, such as ${first}`;
-  return `no domain is active: nothing is served${what}`;
+  const what =
+    first === undefined
+      ? 'the folder of domains has no file such as www.example.com.json5'
+      : `set \`active: true\` in the file of one, such as ${first}`;
+  return `no domain is active: nothing is served; ${what}`;
 }

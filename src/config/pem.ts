@@ -28,7 +28,7 @@ export async function readAuthorityFile(section: Section, folder: string): Promi
   if (pem === null) return null;
   const listFile = join(dirname(resolve(folder, String(section.value))), 'crl.pem');
   const read = await section.readFile(listFile);
-  if (!read.ok && read.fault !== 'does not exist') {
+  if (!read.ok && !read.missing) {
     section.problem(`the revocation list ${listFile} ${read.fault}`);
     return null;
   }
@@ -92,7 +92,8 @@ async function readNamed(section: Section, folder: string, what: string) {
   const file = resolve(folder, section.value);
   const read = await section.readFile(file);
   if (read.ok) return { file, text: read.text, open: read.open };
-  section.problem(`the ${what} ${file} ${read.fault}`);
+  const more = read.missing ? '; is its path right, from the folder of this file?' : '';
+  section.problem(`the ${what} ${file} ${read.fault}${more}`);
   return null;
 }
 

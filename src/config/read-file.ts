@@ -1,4 +1,5 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import type { Unusable } from './advice.ts';
 
 /** What came of reading a file. */
 export type FileRead =
@@ -8,11 +9,7 @@ export type FileRead =
       /** Whether users other than owner and group may read it. */
       readonly open: boolean;
     }
-  | {
-      readonly ok: false;
-      /** The end of a sentence that begins with the file: `does not exist`. */
-      readonly fault: string;
-    };
+  | ({ readonly ok: false } & Unusable);
 
 /** What came of reading a file, and what tells that it did not change since. */
 export interface FileState {
@@ -31,7 +28,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   ENOTDIR: 'does not exist: a part of its path is no folder',
   EACCES: 'may not be read by this user',
   EPERM: 'may not be read by this user',
-  EISDIR: 'is a folder',
+  EISDIR: 'is a folder; name the file in it',
   ELOOP: 'is a loop of links',
 };
 
@@ -47,7 +44,7 @@ export function readTextFile(path: string): FileState {
     const stats = fstatSync(file, { bigint: true });
     return { read: readOpen(file, stats), signature: signatureOf(stats) };
   } catch (error) {
-    return { read: { ok: false, fault: faultOf(error) }, signature: null };
+    return { read: { ok: false, ...unusable(error) }, signature: null };
   } finally {
     if (file !== null) closeSync(file);
   }
@@ -62,6 +59,11 @@ export function fileSignature(path: string): string | null {
   }
 }
 
+/** Why a file or folder cannot be used. */
+export function unusable(error: unknown): Unusable {
+  return { fault: faultOf(error), missing: (error as NodeJS.ErrnoException).code === 'ENOENT' };
+}
+
 /** Why a file or folder cannot be used, as the end of a sentence. */
 export function faultOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
@@ -74,8 +76,8 @@ function signatureOf({ dev, ino, mode, size, mtimeNs, ctimeNs, ctimeMs }: BigInt
 }
 
 function readOpen(file: number, stats: BigIntStats): FileRead {
-  if (stats.isDirectory()) return { ok: false, fault: 'is a folder' };
-  if (!stats.isFile()) return { ok: false, fault: 'is not a regular file' };
+  if (stats.isDirectory()) return { ok: false, fault: 'is a folder; name the file in it', missing: false };
+  if (!stats.isFile()) return { ok: false, fault: 'is not a regular file', missing: false };
   const buffer = Buffer.alloc(Math.min(Number(stats.size), MAX_FILE_BYTES) + 1);
   let length = 0;
   for (;;) {
@@ -84,7 +86,7 @@ function readOpen(file: number, stats: BigIntStats): FileRead {
     // What was all there was a moment ago is all: a file that grows meanwhile is read again.
     if (bytesRead === 0 || length === buffer.length || (length > 0 && length === Number(stats.size))) break;
   }
-  if (length > MAX_FILE_BYTES) return { ok: false, fault: `has more than ${MAX_FILE_BYTES} bytes` };
+  if (length > MAX_FILE_BYTES) return { ok: false, fault: `has more than ${MAX_FILE_BYTES} bytes`, missing: false };
   return decode(buffer.subarray(0, length), (Number(stats.mode) & 0o004) !== 0);
 }
 
@@ -94,6 +96,6 @@ function decode(bytes: Buffer, open: boolean): FileRead {
   try {
     return { ok: true, text: utf8.decode(bytes), open };
   } catch {
-    return { ok: false, fault: 'is not UTF-8 text' };
+    return { ok: false, fault: 'is not UTF-8 text', missing: false };
   }
 }

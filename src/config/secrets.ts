@@ -9,6 +9,7 @@ import {
   parseSecretHash,
   secretFault,
 } from '../core/secret-rules.ts';
+import { withAdvice } from './advice.ts';
 import type { Section } from './section.ts';
 
 /** Secrets that may let agents into one domain; each hash among them costs CPU at every refusal. */
@@ -81,7 +82,7 @@ export async function readGiven(
   const file = resolve(folder, name);
   const read = await section.readFile(file);
   if (!read.ok) {
-    section.problem(`${what}'s file ${file} ${read.fault}`);
+    section.problem(`${what}'s file ${file} ${withAdvice(file, read, 'write it there, and nothing else')}`);
     return null;
   }
   if (read.open) section.warn(`others may read ${what}'s file ${file}; chmod 600 it`);

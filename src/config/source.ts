@@ -1,4 +1,5 @@
 import JSON5 from 'json5';
+import { withAdvice } from './advice.ts';
 import type { Findings } from './findings.ts';
 import { countKeys, countMembers } from './members.ts';
 import { withKeysInFile, withNamesForNumbers } from './number-keys.ts';
@@ -13,11 +14,13 @@ export interface Source {
   locate(path: KeyPath, what: 'key' | 'value'): ReturnType<Places['locate']>;
 }
 
+const MAKE_ONE = 'give the path of one (`-c FILE`), or make it: README and conf/ have examples';
+
 /** Reads a JSON5 file. A file that cannot be read or parsed, or a key that is there twice, is a problem; null for the first two. */
 export async function openSource(file: string, findings: Findings): Promise<Source | null> {
   const read = await findings.read(file);
   if (!read.ok) {
-    findings.problem({ file, line: 1, column: 1, key: '', message: `the file ${read.fault}` });
+    findings.problem({ file, line: 1, column: 1, key: '', message: `the file ${withAdvice(file, read, MAKE_ONE)}` });
     return null;
   }
   return parseSource(file, read.text, findings);

@@ -91,11 +91,15 @@ describe('the options of a quick agent', () => {
     fails('input-invalid', { ...GIVEN, instance: 'a.b' }, /one label/);
     fails('input-invalid', { ...GIVEN, secret: `${SECRET}\n${SECRET}` }, /cannot be printed/);
     fails('input-invalid', { ...GIVEN, secret: SECRET.repeat(6) }, /at most 128/);
-    fails('input-invalid', { ...GIVEN, ca: join(folder, 'none') }, /--ca: cannot read .*none: ENOENT/);
+    fails(
+      'input-invalid',
+      { ...GIVEN, ca: join(folder, 'none') },
+      /--ca: the file .*none does not exist; is its path right\?/,
+    );
     fails(
       'input-invalid',
       { server: 'a', domain: 'b.test', secretFile: folder },
-      /--secret-file: cannot read .*EISDIR/,
+      /--secret-file: the file .* is a folder; name the file in it/,
     );
   });
 

@@ -114,11 +114,11 @@ clients: {
       'a.example.json5:6:40: clients.credentials[2]: the password of the entry is empty',
       `a.example.json5:6:49: clients.credentials[3]: found a list; ${kinds}`,
       'a.example.json5:6:64: clients.credentials[4]: the password of the entry is not a SHA-512-crypt hash that can be checked; allowed: $6$salt$digest or $6$rounds=N$salt$digest, with a salt of 8 to 16 characters and 1000 to 100000 rounds (`backdial password` makes one)',
-      "a.example.json5:6:83: clients.credentials[5]: the entry's file missing does not exist",
+      "a.example.json5:6:83: clients.credentials[5]: the entry's file missing does not exist; write it there, and nothing else",
       'a.example.json5:6:95: clients.credentials[6]: the password of the entry begins or ends with a blank',
       `a.example.json5:6:112: clients.credentials[7]: ${noLogin}`,
       'a.example.json5:7:11: clients.banner: found "Büro"; allowed: at most 200 characters of printable ASCII, or null',
-      'a.example.json5:8:17: clients.certificates: the certificate file missing.pem does not exist',
+      'a.example.json5:8:17: clients.certificates: the certificate file missing.pem does not exist; is its path right, from the folder of this file?',
       'a.example.json5:9:3: clients.credential: unknown key; did you mean `credentials`?; allowed: networks, ranges, credentials, banner, certificates',
     ]);
     assert.ok(!problems.join('\n').includes('hunter2'));

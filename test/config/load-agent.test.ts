@@ -258,7 +258,7 @@ describe("an agent's configuration", () => {
     const none = await load({ 'domains/www.example.com': '{}', 'domains/www.example.com.json5~': '{}' });
     assert.deepEqual(none.warnings, [
       `agent.json5:1:1: domains: no file in domains ends in .json5 or .json, as those of domains do (there is www.example.com)`,
-      'agent.json5:1:1: domains: no domain is active: nothing is served',
+      'agent.json5:1:1: domains: no domain is active: nothing is served; the folder of domains has no file such as www.example.com.json5',
     ]);
     const inactive = await load({ 'domains/www.example.com.json5': '{}', 'domains/readme.txt': '' });
     assert.deepEqual(inactive.warnings, [

@@ -116,9 +116,9 @@ describe("a server's configuration", () => {
       'server.json5:8:45: log.access[0]: found "syslog"; allowed: "console", { file: "..." }, { syslog: "..." }, a list of these, or null for nowhere',
       'server.json5:9:17: certificates.key: found nothing; the key is needed',
       'server.json5:9:32: certificates.hosts[1]: found "a b"; allowed: an exact name, "*.suffix", "/regex/" or "*"',
-      'server.json5:9:46: certificates.cert: the certificate file missing.pem does not exist',
+      'server.json5:9:46: certificates.cert: the certificate file missing.pem does not exist; is its path right, from the folder of this file?',
       'domains/a.example.json5:2:11: active: found "yes"; allowed: true or false',
-      "domains/a.example.json5:3:12: secret[0]: the secret's file domains/missing does not exist",
+      "domains/a.example.json5:3:12: secret[0]: the secret's file domains/missing does not exist; write it there, and nothing else",
       'domains/a.example.json5:3:24: secret[1]: found a value of type number; allowed: a text, a "$6$..." hash or "@file"',
       'domains/a.example.json5:3:27: secret[2]: the secret is empty',
       'domains/b.example.json5:1:15: not valid JSON5: invalid end of input',
@@ -201,7 +201,9 @@ describe('the folder of domains', () => {
 
   it('that is not there, or is no folder, is a problem', async () => {
     const { problems } = await load({ 'server.json5': '{\n  domains: "missing",\n}' });
-    assert.deepEqual(problems, ['server.json5:2:12: domains: the folder of domains missing does not exist']);
+    assert.deepEqual(problems, [
+      'server.json5:2:12: domains: the folder of domains missing does not exist; make it, or name another with `domains`',
+    ]);
     const other = await load({ 'server.json5': '{ domains: "server.json5" }' });
     assert.match(other.problems[0] ?? '', /^server\.json5:1:12: domains: the folder of domains server\.json5 /);
   });
@@ -305,7 +307,7 @@ describe('certificates', () => {
   });
 
   const wrongs: readonly (readonly [title: string, files: FolderFiles, problem: RegExp])[] = [
-    ['a key that is not there', { 'c.pem': cert }, /key: the key file k\.pem does not exist$/],
+    ['a key that is not there', { 'c.pem': cert }, /key: the key file k\.pem does not exist; is its path right/],
     [
       'a key of another certificate',
       { 'c.pem': cert, 'k.pem': other.key },
