@@ -13,10 +13,14 @@ type WatchOptions = LivenessOptions & { readonly onSilent: () => void };
 
 /** A tunnel is pinged in one of so many turns of the interval, together with others: alone each would wake the process. */
 const TURNS = 10;
-/** The silence that counts is as long as so many looks. */
-const LOOKS = 5;
+/** A tunnel whose silence is waited for is looked at so often in the interval. */
+const LOOKS = 10;
+/** Looks that saw nothing new and count as silence: the peer's PING may come late by the last of them. */
+const QUIET_LOOKS = LOOKS + 1;
 /** How often a side that need not send any PING does so all the same, for the round trip, ms. */
-const ROUND_TRIP_INTERVAL_MS = 60_000;
+const ROUND_TRIP_INTERVAL_MS = 300_000;
+/** The first time sooner: all may have been busy when the tunnel was opened, ms. */
+const FIRST_ROUND_TRIP_MS = 60_000;
 
 /**
  * Watches the far end of a tunnel by an HTTP/2 PING each `pingIntervalMs` and calls `onSilent`, once, when a PING went unanswered
@@ -33,8 +37,9 @@ export function watchLiveness(session: Http2Session, socket: Socket, options: Wa
 
 /**
  * As {@link watchLiveness}, for a side whose peer sends a PING that often: what arrives is life, so that one goes out only where
- * nothing arrived for `pingIntervalMs`. It costs a server of thousands of idle tunnels more to answer single PINGs than
- * to send them in turns. Worst case from the freeze to the call: 6/5 of `pingIntervalMs` + `pingTimeoutMs`.
+ * nothing arrived for `pingIntervalMs` and a tenth: the peer's next PING is due by then. It costs a server of thousands of idle
+ * tunnels more to answer single PINGs than to send them in turns. Worst case from the freeze to the call: 6/5 of
+ * `pingIntervalMs` + `pingTimeoutMs`.
  */
 export function watchSilence(session: Http2Session, socket: Socket, options: WatchOptions): Liveness {
   const pinger = new Pinger(session, socket, options);
@@ -42,13 +47,13 @@ export function watchSilence(session: Http2Session, socket: Socket, options: Wat
   const mostLooks = ROUND_TRIP_INTERVAL_MS / lookMs;
   let seenBytes = 0;
   let quietLooks = 0;
-  let looks = 0;
+  let looks = mostLooks - FIRST_ROUND_TRIP_MS / lookMs;
   const look = (): void => {
     const bytes = socket.bytesRead;
     quietLooks = bytes === seenBytes ? quietLooks + 1 : 0;
     seenBytes = bytes;
     looks += 1;
-    if (quietLooks < LOOKS && looks < mostLooks) return;
+    if (quietLooks < QUIET_LOOKS && looks < mostLooks) return;
     quietLooks = 0;
     looks = 0;
     pinger.send();
@@ -75,9 +80,11 @@ class Pinger {
   readonly #session: Http2Session;
   readonly #socket: Socket;
   readonly #options: WatchOptions;
-  #waiting: NodeJS.Timeout | null = null;
   #answered = true;
   #stopped = false;
+  /** Which wait counts; earlier ones are over. */
+  #wait = 0;
+  #bytesBefore = 0;
 
   constructor(session: Http2Session, socket: Socket, options: WatchOptions) {
     this.#session = session;
@@ -94,32 +101,49 @@ class Pinger {
 
   stop(): void {
     this.#stopped = true;
-    if (this.#waiting !== null) clearTimeout(this.#waiting);
   }
 
   /** Also that of a SETTINGS, which measures nothing. */
   readonly #sessionOnAnswer = (error?: Error | null, roundTripMs?: number): void => {
     this.#answered = true;
-    if (this.#waiting !== null) clearTimeout(this.#waiting);
-    this.#waiting = null;
     if (error === null && roundTripMs !== undefined) this.rttMs = roundTripMs;
   };
 
   #awaitByte(bytesBefore: number): void {
-    this.#waiting = setTimeout(() => {
-      this.#waiting = null;
-      // A process that stood still runs its timers first, and reads what waits for it afterwards.
-      setImmediate(() => this.#judge(bytesBefore));
-    }, this.#options.pingTimeoutMs);
-    this.#waiting.unref();
+    this.#bytesBefore = bytesBefore;
+    this.#wait += 1;
+    waitTogether(this, this.#wait, this.#options.pingTimeoutMs);
   }
 
-  #judge(bytesBefore: number): void {
-    if (this.#answered || this.#stopped) return;
+  /** To be called once a wait has had its time. */
+  judge(wait: number): void {
+    if (this.#answered || this.#stopped || wait !== this.#wait) return;
     const bytesNow = this.#socket.bytesRead;
-    if (bytesNow !== bytesBefore) this.#awaitByte(bytesNow);
+    if (bytesNow !== this.#bytesBefore) this.#awaitByte(bytesNow);
     else this.#options.onSilent();
   }
+}
+
+/** Those that wait from this turn of the event loop on, by how long. */
+const waiting = new Map<number, { readonly pinger: Pinger; readonly wait: number }[]>();
+
+/** Has it judged after so long. PINGs go out together: one timer for all of them. */
+function waitTogether(pinger: Pinger, wait: number, ms: number): void {
+  const others = waiting.get(ms);
+  if (others !== undefined) {
+    others.push({ pinger, wait });
+    return;
+  }
+  const all = [{ pinger, wait }];
+  waiting.set(ms, all);
+  queueMicrotask(() => waiting.delete(ms));
+  const timer = setTimeout(() => {
+    // A process that stood still runs its timers first, and reads what waits for it afterwards.
+    setImmediate(() => {
+      for (const each of all) each.pinger.judge(each.wait);
+    });
+  }, ms);
+  timer.unref();
 }
 
 /** False when nothing was sent. */

@@ -31,7 +31,7 @@ export interface LivenessOptions {
 /** 5 s until the PING, 4.5 s for its answer, the rest for a busy machine. */
 export const SERVER_LIVENESS: LivenessOptions = { pingIntervalMs: 5_000, pingTimeoutMs: 4_500 };
 
-/** The server's PING mostly comes first. 5 s of silence, up to 1 s until it is seen, 3.5 s for the answer. */
+/** The server's PING mostly comes first. 5.5 s of silence, up to 0.5 s until it is seen, 3.5 s for the answer. */
 export const AGENT_LIVENESS: LivenessOptions = { pingIntervalMs: 5_000, pingTimeoutMs: 3_500 };
 
 /**

@@ -87,7 +87,7 @@ test('traffic counts as life while a PING is still on its way', async () => {
 const CALM = { pingIntervalMs: 5_000, pingTimeoutMs: 3_500 };
 
 /** What a watch sees of a tunnel whose far end answers and sends when the test says so. */
-function fakePeer() {
+function fakePeer(options = CALM) {
   let pings = 0;
   const peer = {
     pings: () => pings,
@@ -96,7 +96,7 @@ function fakePeer() {
     answer: (): void => {},
     watch: (watch: typeof watchLiveness) =>
       watch(session as unknown as Http2Session, peer.socket as Socket, {
-        ...CALM,
+        ...options,
         onSilent() {
           peer.isDead = true;
         },
@@ -171,28 +171,88 @@ for (const watch of [watchLiveness, watchSilence]) {
   });
 }
 
-test('a side that is pinged sends no PING of its own: only after a silence, and once a minute for the round trip', (t) => {
-  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'setImmediate'] });
+test('a side that is pinged sends no PING of its own: only after a silence, and now and then for the round trip', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   const peer = fakePeer();
   const liveness = peer.watch(watchSilence);
-  const pass = (seconds: number, isHeard: boolean): void => {
+  const passSeconds = async (seconds: number, isHeard: boolean): Promise<void> => {
     for (let second = 1; second <= seconds; second += 1) {
       if (isHeard && second % 5 === 0) peer.socket.bytesRead += 17;
-      t.mock.timers.tick(1_000);
+      await pass(t, 1_000);
     }
   };
   assert.equal(peer.pings(), 1);
   peer.answer();
   assert.equal(liveness.rttMs, 7);
-  pass(55, true);
+  await passSeconds(55, true);
   assert.equal(peer.pings(), 1, 'what arrives is life');
-  pass(5, true);
-  assert.equal(peer.pings(), 2, 'once a minute');
+  await passSeconds(5, true);
+  assert.equal(peer.pings(), 2, 'after a minute');
   peer.answer();
-  pass(6, false);
-  assert.equal(peer.pings(), 3, 'after a silence');
+  await passSeconds(295, true);
+  assert.equal(peer.pings(), 2);
+  await passSeconds(5, true);
+  assert.equal(peer.pings(), 3, 'and then every five');
+  peer.answer();
+  await passSeconds(6, false);
+  assert.equal(peer.pings(), 4, 'after a silence');
   assert.equal(peer.isDead, false);
-  pass(4, false);
+  await passSeconds(4, false);
   assert.equal(peer.isDead, true, 'within 10 s of the last byte');
+  liveness.stop();
+});
+
+test('a PING that comes late by less than half a second is waited for', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'setImmediate'] });
+  const peer = fakePeer();
+  const liveness = peer.watch(watchSilence);
+  peer.answer();
+  for (let turn = 0; turn < 10; turn += 1) {
+    // Just before a look, and then just after the one that would have to see it.
+    t.mock.timers.tick(turn % 2 === 0 ? 5_499 : 5_000);
+    peer.socket.bytesRead += 17;
+  }
+  assert.equal(peer.pings(), 1, 'that of the start');
+  liveness.stop();
+});
+
+test('tunnels that are pinged together are judged each by its own answer', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  const peers = [fakePeer(), fakePeer(), fakePeer()];
+  const all = peers.map((peer) => peer.watch(watchLiveness));
+  const [answering, chatting] = peers;
+  answering?.answer();
+  await pass(t, CALM.pingTimeoutMs - 1);
+  if (chatting !== undefined) chatting.socket.bytesRead += 1;
+  await pass(t, 1);
+  assert.deepEqual(
+    peers.map(({ isDead }) => isDead),
+    [false, false, true],
+  );
+  // Its time has begun anew with the byte; the first one was pinged again and answered.
+  answering?.answer();
+  await pass(t, CALM.pingTimeoutMs - 1);
+  answering?.answer();
+  assert.equal(chatting?.isDead, false);
+  await pass(t, 1);
+  assert.deepEqual(
+    peers.map(({ isDead }) => isDead),
+    [false, true, true],
+  );
+  for (const liveness of all) liveness.stop();
+});
+
+test('the time of an answered PING is over, also where the next one goes out before its end', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  const peer = fakePeer({ pingIntervalMs: 1_000, pingTimeoutMs: 4_500 });
+  const liveness = peer.watch(watchLiveness);
+  await pass(t, 10);
+  peer.answer();
+  await pass(t, 990);
+  assert.equal(peer.pings(), 2);
+  await pass(t, 4_400);
+  assert.equal(peer.isDead, false);
+  await pass(t, 100);
+  assert.equal(peer.isDead, true);
   liveness.stop();
 });
