@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pinOf } from '../../src/net/pin.ts';
+import { SERVER_LIVENESS } from '../../src/tunnel/types.ts';
 import { testCertificate } from '../support/certificates.ts';
 import { within } from '../support/within.ts';
+import type { BareOrder } from './bare-tunnels.ts';
 import { type Bench, type Figure, figure } from './bench.ts';
 import { readHeap } from './heap.ts';
 import { cpuSecondsOf } from './process-figures.ts';
@@ -13,6 +15,7 @@ import { settledBytes } from './settle.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const AGENTS = fileURLToPath(new URL('./many-agents.ts', import.meta.url));
+const BARE = fileURLToPath(new URL('./bare-tunnels.ts', import.meta.url));
 const MEMORY_PROBE = fileURLToPath(new URL('./memory-probe.ts', import.meta.url));
 
 const TUNNELS = 2_000;
@@ -20,6 +23,8 @@ const TUNNELS = 2_000;
 const CONNECTIONS = 2;
 const DOMAINS = TUNNELS / CONNECTIONS;
 const PROCESSES = 4;
+/** Until V8 has done with what the opening left; of other garbage there is little. */
+const SETTLE_SECONDS = 45;
 /** Long enough for every tunnel to have been looked at several times. */
 const IDLE_SECONDS = 30;
 const SECRET = 'a secret of the benches';
@@ -35,10 +40,10 @@ export interface AgentsOrder {
   readonly connections: number;
 }
 
-/** A server with metrics and 2,000 tunnels of 1,000 agents in which nothing happens. */
+/** A server with metrics and 2,000 tunnels of 1,000 agents in which nothing happens; beside it, in the same seconds, bare Node. */
 export const idleTunnels: Bench = {
   name: 'idle-tunnels',
-  title: `${TUNNELS} tunnels of ${DOMAINS} agents, idle for ${IDLE_SECONDS} s; the server counts metrics`,
+  title: `${TUNNELS} tunnels of ${DOMAINS} agents, idle for ${IDLE_SECONDS} s; the server counts metrics. Bare Node: as many TLS connections, as many PINGs`,
   tools: ['openssl'],
   async run({ rounds }) {
     const all: Idle[] = [];
@@ -49,6 +54,18 @@ export const idleTunnels: Bench = {
       each('resident a tunnel', 'kB', all, ({ serverBytes }) => serverBytes / 1_000, { atMost: 110 }),
       figure('backdial server', 'of it on the heap', 'kB', [heap.heapBytes / 1_000]),
       each('CPU', '% of a core', all, ({ serverCpu }) => 100 * serverCpu, { atMost: 1 }),
+      figure(
+        'backdial server',
+        'CPU, to that of bare Node',
+        'ratio',
+        all.map(({ serverCpu, bareCpu }) => serverCpu / bareCpu),
+      ),
+      figure(
+        'bare Node',
+        'CPU of the side that pings',
+        '% of a core',
+        all.map(({ bareCpu }) => 100 * bareCpu),
+      ),
       figure(
         'agents',
         'resident a tunnel',
@@ -71,6 +88,7 @@ interface Idle {
   readonly agentBytes: number;
   readonly heapBytes: number;
   readonly serverCpu: number;
+  readonly bareCpu: number;
   readonly agentCpu: number;
 }
 
@@ -103,9 +121,31 @@ async function idle(probe: readonly string[]): Promise<Idle> {
   const before = await bytes();
   await Promise.all(agents.map((program, index) => openAll(program, port, shareOf(names, index))));
   const after = await bytes();
-  const [serverCpu, agentCpu] = probe.length > 0 ? [0, 0] : await shareOfCore([server.pid], pids);
   const [serverBytes, agentBytes, heapBytes] = after.map((now, index) => (now - (before[index] ?? 0)) / TUNNELS);
-  return { serverBytes, agentBytes, heapBytes, serverCpu, agentCpu } as Idle;
+  const cpu = probe.length > 0 ? [0, 0, 0] : await cpuBesideBare([server.pid], pids);
+  const [serverCpu, agentCpu, bareCpu] = cpu;
+  return { serverBytes, agentBytes, heapBytes, serverCpu, agentCpu, bareCpu } as Idle;
+}
+
+/** The share of a core of each group, once all is settled, and that of a bare server of as many tunnels. */
+async function cpuBesideBare(...groups: readonly (readonly number[])[]): Promise<number[]> {
+  await using stack = new AsyncDisposableStack();
+  const start = () => stack.use(startProgram('bare Node', process.execPath, [BARE], { ipc: true }));
+  const { cert, key } = testCertificate();
+  const bare = start();
+  const port = await told<number>(bare, { role: 'server', cert, key, pingIntervalMs: SERVER_LIVENESS.pingIntervalMs });
+  const tunnels = TUNNELS / PROCESSES;
+  await Promise.all(Array.from({ length: PROCESSES }, () => told(start(), { role: 'agents', port, tunnels })));
+  await new Promise((resolve) => setTimeout(resolve, 1_000 * SETTLE_SECONDS));
+  return await shareOfCore(...groups, [bare.pid]);
+}
+
+/** What a program answers to its order. */
+async function told<Answer>(program: Program, order: BareOrder | AgentsOrder): Promise<Answer> {
+  const answer = once(program.child, 'message');
+  program.child.send(order);
+  const [word] = await within(`the word of ${program.name}`, answer, OPENING_MS);
+  return word as Answer;
 }
 
 function serverFile(port: number, names: readonly string[]): string {
@@ -128,10 +168,7 @@ function shareOf(names: readonly string[], index: number): readonly string[] {
 }
 
 async function openAll(program: Program, port: number, names: readonly string[]): Promise<void> {
-  const told = once(program.child, 'message');
-  const pin = pinOf(testCertificate().cert);
-  program.child.send({ port, pin, names, secret: SECRET, connections: CONNECTIONS } satisfies AgentsOrder);
-  await within('all tunnels', told, OPENING_MS);
+  await told(program, { port, pin: pinOf(testCertificate().cert), names, secret: SECRET, connections: CONNECTIONS });
 }
 
 /** CPU of each group of processes, as a share of one core, over the whole of the idle time. */
