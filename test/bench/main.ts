@@ -15,6 +15,7 @@ import { loginStorm } from './login-storm.ts';
 import { longPath } from './long-path.ts';
 import { manyDomains } from './many-domains.ts';
 import { metricsCpu } from './metrics-cpu.ts';
+import { page } from './page.ts';
 import { peek } from './peek.ts';
 import { lookForRathole } from './rathole.ts';
 import { type BenchReport, describeMachine, formatMarkdown, formatTable } from './report.ts';
@@ -45,6 +46,7 @@ const BENCHES: readonly Bench[] = [
   stealth,
   exposures,
   cliStart,
+  page,
 ];
 
 const USAGE = `npm run bench -- [name...] [--rounds N] [--seconds N] [--bytes N] [--json FILE] [--markdown FILE]
