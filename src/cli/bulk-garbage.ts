@@ -30,8 +30,17 @@ const ROOM_BYTES = 64 * 1024 * 1024;
 /** Of a large heap this share of it is room, percent of what is alive. */
 const LEAST_ROOM_PERCENT = 100;
 
-/** `last-resort`: gives memory back to the system, too. */
 type CollectGarbage = (options: { type: 'minor' | 'major'; flavor?: 'last-resort' }) => void;
+
+const COLLECTIONS = {
+  /** The young generation alone. */
+  minor: { type: 'minor' },
+  major: { type: 'major' },
+  /** Gives memory back to the system, too. */
+  lastResort: { type: 'major', flavor: 'last-resort' },
+} as const satisfies Record<string, Parameters<CollectGarbage>[0]>;
+
+type Collection = keyof typeof COLLECTIONS;
 
 /** Node's `gc`, without its flag. */
 export function garbageCollector(): CollectGarbage {
@@ -52,32 +61,59 @@ export function collectBulkGarbage(): void {
   const roomPercent = Math.round((ROOM_BYTES / getHeapStatistics().used_heap_size) * 100);
   setFlagsFromString(`--heap-growing-percent=${Math.max(LEAST_ROOM_PERCENT, roomPercent)}`);
   const collect = garbageCollector();
-  // A collection gives memory back a moment after it returned: what it left is the least of what is seen until the next one.
-  let afterYoung = outsideHeap();
-  let afterFull = afterYoung;
-  let last = afterYoung;
-  let quietLooks = 0;
-  let lastCpu = 0;
-  let cpuAfterBurst = 0;
+  const watch = new GarbageWatch(outsideHeap());
   const look = (): void => {
-    const bytes = outsideHeap();
-    const cpu = cpuMicros();
-    quietLooks = cpu - lastCpu < QUIET_CPU_US ? quietLooks + 1 : 0;
-    lastCpu = cpu;
-    const isLeft = quietLooks >= QUIET_LOOKS && bytes >= BURST_BYTES && cpu - cpuAfterBurst >= BURST_CPU_US;
-    setTimeout(look, Math.abs(bytes - last) < IDLE_BYTES ? IDLE_LOOK_INTERVAL_MS : LOOK_INTERVAL_MS).unref();
-    last = bytes;
-    afterYoung = Math.min(afterYoung, bytes);
-    afterFull = Math.min(afterFull, bytes);
-    if (!isLeft && bytes - afterYoung < YOUNG_STEP_BYTES) return;
-    const full = isLeft || afterYoung - afterFull >= FULL_STEP_BYTES;
-    if (isLeft) collect({ type: 'major', flavor: 'last-resort' });
-    else collect({ type: full ? 'major' : 'minor' });
-    afterYoung = outsideHeap();
-    if (full) afterFull = afterYoung;
-    if (isLeft) cpuAfterBurst = cpuMicros();
+    const collection = watch.look(outsideHeap(), cpuMicros());
+    setTimeout(look, watch.nextLookMs).unref();
+    if (collection === null) return;
+    collect(COLLECTIONS[collection]);
+    watch.collected(collection, outsideHeap(), cpuMicros());
   };
   setTimeout(look, LOOK_INTERVAL_MS).unref();
+}
+
+/** When what is collected. Bytes are those outside the heap, CPU is what the process took so far, us. */
+export class GarbageWatch {
+  // A collection gives memory back a moment after it returned: what it left is the least of what is seen until the next one.
+  #afterYoung: number;
+  #afterFull: number;
+  #last: number;
+  #nextLookMs = LOOK_INTERVAL_MS;
+  #quietLooks = 0;
+  #lastCpu = 0;
+  #cpuAfterBurst = 0;
+
+  constructor(bytes: number) {
+    this.#afterYoung = bytes;
+    this.#afterFull = bytes;
+    this.#last = bytes;
+  }
+
+  /** In how many ms to look again. */
+  get nextLookMs(): number {
+    return this.#nextLookMs;
+  }
+
+  /** What is to be collected now; {@link collected} follows. */
+  look(bytes: number, cpu: number): Collection | null {
+    this.#quietLooks = cpu - this.#lastCpu < QUIET_CPU_US ? this.#quietLooks + 1 : 0;
+    this.#lastCpu = cpu;
+    this.#nextLookMs = Math.abs(bytes - this.#last) < IDLE_BYTES ? IDLE_LOOK_INTERVAL_MS : LOOK_INTERVAL_MS;
+    this.#last = bytes;
+    this.#afterYoung = Math.min(this.#afterYoung, bytes);
+    this.#afterFull = Math.min(this.#afterFull, bytes);
+    const isBurst = bytes >= BURST_BYTES && cpu - this.#cpuAfterBurst >= BURST_CPU_US;
+    if (isBurst && this.#quietLooks >= QUIET_LOOKS) return 'lastResort';
+    if (bytes - this.#afterYoung < YOUNG_STEP_BYTES) return null;
+    return this.#afterYoung - this.#afterFull >= FULL_STEP_BYTES ? 'major' : 'minor';
+  }
+
+  /** What was collected, and what is left. */
+  collected(collection: Collection, bytes: number, cpu: number): void {
+    this.#afterYoung = bytes;
+    if (collection !== 'minor') this.#afterFull = bytes;
+    if (collection === 'lastResort') this.#cpuAfterBurst = cpu;
+  }
 }
 
 function cpuMicros(): number {

@@ -1,23 +1,101 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { GarbageWatch } from '../../src/cli/bulk-garbage.ts';
 
 const MODULE = JSON.stringify(fileURLToPath(new URL('../../src/cli/bulk-garbage.ts', import.meta.url)));
 const MEGABYTE = 1024 * 1024;
 
-test('the buffers of bytes that went through are collected long before V8 would do it', async () => {
-  const { most: alone } = await transfer('');
-  const { most: looked } = await transfer(`(await import(${MODULE})).collectBulkGarbage();`);
-  assert.ok(looked < 48 && looked < 0.85 * alone, `${looked} MB instead of ${alone} MB`);
+describe('when what is collected', () => {
+  const MB = MEGABYTE;
+  const BUSY_US = 10_000;
+
+  test('each 16 MB the young generation, counted from what the last collection left', () => {
+    const watch = new GarbageWatch(4 * MB);
+    assert.equal(watch.look(19 * MB, 0), null);
+    assert.equal(watch.look(20 * MB, BUSY_US), 'minor');
+    watch.collected('minor', 10 * MB, BUSY_US);
+    assert.equal(watch.look(25 * MB, 2 * BUSY_US), null);
+    assert.equal(watch.look(26 * MB, 3 * BUSY_US), 'minor');
+  });
+
+  test('what is given back a moment after a collection counts as collected by it', () => {
+    const watch = new GarbageWatch(0);
+    assert.equal(watch.look(16 * MB, 0), 'minor');
+    watch.collected('minor', 15 * MB, 0);
+    assert.equal(watch.look(2 * MB, BUSY_US), null);
+    assert.equal(watch.look(18 * MB, 2 * BUSY_US), 'minor');
+  });
+
+  test('everything where young collections left 32 MB, and from then on counted from what that left', () => {
+    const watch = new GarbageWatch(0);
+    let bytes = 0;
+    for (const [left, collection] of [
+      [20, 'minor'],
+      [40, 'minor'],
+      [38, 'major'],
+      [50, 'minor'],
+    ] as const) {
+      bytes += 20 * MB;
+      assert.equal(watch.look(bytes, 0), collection);
+      bytes = left * MB;
+      watch.collected(collection, bytes, 0);
+    }
+  });
+
+  test('everything, once, after a burst that left 64 MB: when six looks in a row saw the process quiet', () => {
+    const watch = new GarbageWatch(0);
+    assert.equal(watch.look(70 * MB, 200_000), 'minor');
+    watch.collected('minor', 70 * MB, 200_000);
+    const quiet = Array.from({ length: 6 }, (_, n) => watch.look(70 * MB, 200_000 + n));
+    assert.deepEqual(quiet, [null, null, null, null, null, 'lastResort']);
+    watch.collected('lastResort', 66 * MB, 205_000);
+    for (let n = 0; n < 10; n += 1) assert.equal(watch.look(66 * MB, 205_000 + n), null);
+    // The next burst.
+    for (let n = 0; n < 5; n += 1) watch.look(66 * MB, 405_000);
+    assert.equal(watch.look(66 * MB, 405_000 + BUSY_US), null);
+    for (let n = 0; n < 5; n += 1) assert.equal(watch.look(66 * MB, 405_000 + BUSY_US), null);
+    assert.equal(watch.look(66 * MB, 405_000 + BUSY_US), 'lastResort');
+  });
+
+  test('a burst that took little CPU, or left little, is none', () => {
+    for (const [bytes, cpu] of [
+      [70 * MB, 199_999],
+      [63 * MB, 200_000],
+    ] as const) {
+      const watch = new GarbageWatch(bytes);
+      for (let n = 0; n < 10; n += 1) assert.equal(watch.look(bytes, cpu), null);
+    }
+  });
+
+  test('looks are frequent only where something passes', () => {
+    const watch = new GarbageWatch(0);
+    const after = (bytes: number) => {
+      watch.look(bytes, 0);
+      return watch.nextLookMs;
+    };
+    assert.deepEqual([watch.nextLookMs, after(0), after(MB), after(MB + 1), after(1)], [50, 200, 50, 200, 50]);
+  });
 });
 
-test('a bulk transfer does not make V8 collect all of a heap that is hardly in use, again and again', async () => {
-  const alone = await transfer('');
-  const looked = await transfer(`(await import(${MODULE})).collectBulkGarbage();`);
-  const figures = `${looked.full} full collections instead of ${alone.full}`;
-  assert.ok(alone.full >= 3 && looked.full <= 1, figures);
+describe('a bulk transfer', () => {
+  let alone: Transferred;
+  let looked: Transferred;
+  before(async () => {
+    alone = await transfer('');
+    looked = await transfer(`(await import(${MODULE})).collectBulkGarbage();`);
+  });
+
+  test('has the buffers of bytes that went through collected long before V8 would do it', () => {
+    assert.ok(looked.most < 48 && looked.most < 0.85 * alone.most, `${looked.most} MB instead of ${alone.most} MB`);
+  });
+
+  test('does not make V8 collect all of a heap that is hardly in use, again and again', () => {
+    const figures = `${looked.full} full collections instead of ${alone.full}`;
+    assert.ok(alone.full >= 3 && looked.full <= 1, figures);
+  });
 });
 
 test('what a burst leaves behind is collected once the process is quiet', async () => {
@@ -92,11 +170,13 @@ async function transfer(first: string): Promise<Transferred> {
     const chunk = Buffer.alloc(${MEGABYTE});
     const server = createServer((socket) => {
       let left = 300;
-      // At a pace: between two looks no more than some MB may pass.
-      const timer = setInterval(() => {
-        if (left-- > 0) socket.write(chunk);
-        else { clearInterval(timer); socket.end(); }
-      }, 4);
+      // At a pace: between two looks no more than some MB may pass, and they are rare until something does.
+      const next = () => {
+        if (left-- === 0) return socket.end();
+        socket.write(chunk);
+        setTimeout(next, left > 285 ? 20 : 4);
+      };
+      next();
     });
     server.listen(0, '127.0.0.1', () => {
       const client = connect(server.address().port, '127.0.0.1');
