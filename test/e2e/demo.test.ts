@@ -34,22 +34,24 @@ describe('the demo', () => {
     }
   });
 
-  it('takes another port when its usual one is taken', async () => {
+  it('takes another port when its usual one is taken, and with -q shows no requests', async () => {
     const blocker = net.createServer();
     // Whoever has the port already, this test or another program: it is taken.
     await new Promise<void>((resolve) => {
       blocker.once('error', () => resolve());
       blocker.listen(8443, '127.0.0.1', resolve);
     });
-    const demo = startCli(['demo']);
+    const demo = startCli(['demo', '-q']);
     try {
       const [, port] = await demo.see(/URL {3}https:\/\/demo\.localhost:(\d+)\//);
       assert.notEqual(port, '8443');
       const [, line = ''] = await demo.see(/^ {2}(curl .+)$/m);
       assert.match(await paste(line), /^Hello/);
+      const { stdout } = await demo.end('SIGTERM');
+      assert.doesNotMatch(stdout, /GET \/ 200/);
     } finally {
       blocker.close();
-      await demo.end('SIGTERM');
+      demo.child.kill('SIGKILL');
     }
   });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { startCli } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
@@ -95,15 +95,20 @@ describe('under a service manager', () => {
     });
   });
 
-  it('an agent that ends at once says so all the same, behind what is still being said', async () => {
+  it('a program that ends at once says so all the same, behind what is still being said', async () => {
     await withFolder(FILES, async (folder) => {
-      const told = `${folder}/told`;
-      writeFileSync(`${folder}/systemd-notify`, `#!/bin/sh\necho "$*" >> ${told}; sleep 0.5\n`, { mode: 0o755 });
-      const env = { NOTIFY_SOCKET: `${folder}/none`, PATH: `${folder}:${process.env.PATH}` };
-      const agent = startCli(['agent', '-c', `${folder}/agent/agent.json5`], { env });
-      await eventually('READY=1', () => existsSync(told));
-      assert.equal((await agent.end('SIGTERM')).code, 0);
-      assert.equal(readFileSync(told, 'utf8'), 'READY=1 STATUS=serving\nSTOPPING=1 STATUS=draining\n');
+      const endsAtOnce = async (kind: string, file: string): Promise<void> => {
+        const tools = `${folder}/${kind}-tools`;
+        mkdirSync(tools);
+        const told = `${tools}/told`;
+        writeFileSync(`${tools}/systemd-notify`, `#!/bin/sh\necho "$*" >> ${told}; sleep 0.5\n`, { mode: 0o755 });
+        const env = { NOTIFY_SOCKET: `${folder}/none`, PATH: `${tools}:${process.env.PATH}` };
+        const program = startCli([kind, '-c', `${folder}/${file}`], { env });
+        await eventually('READY=1', () => existsSync(told));
+        assert.equal((await program.end('SIGTERM')).code, 0);
+        assert.equal(readFileSync(told, 'utf8'), 'READY=1 STATUS=serving\nSTOPPING=1 STATUS=draining\n');
+      };
+      await Promise.all([endsAtOnce('agent', 'agent/agent.json5'), endsAtOnce('server', 'server.json5')]);
     });
   });
 

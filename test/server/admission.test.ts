@@ -190,3 +190,21 @@ test('a server that closes tells what was only counted so far', async (t) => {
   await close();
   assert.match(log.of('warning').at(-1)?.message ?? '', /^3 times in the last 10 s/);
 });
+
+test('far from the limit of descriptors the system is not asked how many are left', () => {
+  const { log } = makeAdmission();
+  let asked = 0;
+  const options = { maxConnections: 0, maxConnectionsPerAddress: 0, observer: log.observer };
+  const left = () => {
+    asked += 1;
+    return 1_000;
+  };
+  // A sixteenth of the limit: 2.
+  const admission = new Admission(options, { limit: () => 32, left });
+  const counts = Array.from({ length: 4 }, () => {
+    assert.equal(admission.admit(new net.Socket()), 'unix');
+    return asked;
+  });
+  assert.deepEqual(counts, [0, 0, 0, 1]);
+  admission.close();
+});

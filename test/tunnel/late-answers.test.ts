@@ -33,6 +33,8 @@ test('dials that are given up just as the agent answers them, however many, do n
     const stream = await within('a dial after them', pair.server.open('www.test', DIAL));
     stream.destroy();
     while (pair.server.streamCount > 0) await new Promise(setImmediate);
+    const timers = process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
+    assert.ok(timers < 100, `${timers} timers are left`);
   } finally {
     pair.close();
   }
