@@ -46,6 +46,18 @@ export async function lookupAddresses(host: string): Promise<readonly string[]> 
   return answers.map(({ address }) => address);
 }
 
+/** One look-up, and what ends it. */
+export interface LookupOptions {
+  readonly lookup: typeof lookupAddresses;
+  readonly signal: AbortSignal;
+}
+
+/** A look-up within the time that an agent gives each of its own; rejects with the signal's reason once that is aborted. */
+export async function lookupInTime(host: string, { lookup, signal }: LookupOptions): Promise<readonly string[]> {
+  signal.throwIfAborted();
+  return withTimeout(lookup(host), LOOKUP_TIMEOUT_MS, signal);
+}
+
 /** As the system resolves names, and for how long: getaddrinfo says which addresses count, the DNS itself how long they do. */
 export const systemLookup: Lookup = (host, signal) => ({
   addresses: lookupAddresses(host),
@@ -177,13 +189,16 @@ class WatchedName {
   }
 }
 
-/** getaddrinfo cannot be cancelled: after the deadline its answer is ignored. */
-async function withTimeout<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+/** getaddrinfo cannot be cancelled: after the deadline, or an abort, its answer is ignored. */
+async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, signal?: AbortSignal): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const deadline = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  const signalOnAbort = (): void => reject(signal?.reason);
+  signal?.addEventListener('abort', signalOnAbort);
   try {
     return await Promise.race([promise, late]);
   } finally {
     clearTimeout(deadline);
+    signal?.removeEventListener('abort', signalOnAbort);
   }
 }

@@ -3,14 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectThrough } from '../agent/connect-through.ts';
 import type { ServerRoute } from '../agent/dial-server.ts';
 import { type ResolvedAgentDomain, resolveAgentOptions } from '../agent/resolve-options.ts';
-import { lookupAddresses } from '../agent/resolver.ts';
+import { type LookupOptions, lookupAddresses, lookupInTime } from '../agent/resolver.ts';
 import { Backoff } from '../core/backoff.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { proxyFor } from '../net/http-proxy.ts';
 import type { QuickArguments } from './quick-flags.ts';
 import { serverFlags } from './quick-options.ts';
 
-/** Starts with one attempt; ends when the stream is open. Above what a server gives its agent. */
+/** Starts with the dial of one address; ends when the stream is open. Above what a server gives its agent. */
 const DIAL_TIMEOUT_MS = 15_000;
 const BACKOFF = { baseMs: 100, capMs: 2_000 };
 
@@ -28,8 +28,19 @@ export interface ConnectDialer {
   dial(options: { readonly patienceMs: number; readonly signal: AbortSignal }): Promise<Socket>;
 }
 
+/** What this machine gives. */
+export interface ConnectSurroundings {
+  readonly env: NodeJS.ProcessEnv;
+  /** Default: {@link lookupAddresses}. */
+  readonly lookup?: LookupOptions['lookup'];
+}
+
 /** From the command line and the environment. Fails with `usage` or `input-invalid`. */
-export function connectDialer(authority: string, flags: QuickArguments, env: NodeJS.ProcessEnv): ConnectDialer {
+export function connectDialer(
+  authority: string,
+  flags: QuickArguments,
+  { env, lookup = lookupAddresses }: ConnectSurroundings,
+): ConnectDialer {
   const { server, name, secret, more, warnings } = serverFlags(flags, env);
   if (secret === null) {
     throw new BackdialError('usage', '--secret-file is missing (or BACKDIAL_SECRET_FILE, BACKDIAL_SECRET)');
@@ -50,7 +61,7 @@ export function connectDialer(authority: string, flags: QuickArguments, env: Nod
       const backoff = new Backoff(BACKOFF);
       for (;;) {
         try {
-          const routes = await routesTo(resolved, env);
+          const routes = await routesTo(resolved, env, { signal, lookup });
           return await connectThrough(routes, resolved, authority, { timeoutMs: DIAL_TIMEOUT_MS, signal });
         } catch (thrown) {
           signal.throwIfAborted();
@@ -67,13 +78,17 @@ export function connectDialer(authority: string, flags: QuickArguments, env: Nod
 const NOWHERE = { kind: 'unix', path: '/' } as const;
 
 /** Every address of the server; through a proxy its name, which is resolved there. */
-async function routesTo({ remotes }: ResolvedAgentDomain, env: NodeJS.ProcessEnv): Promise<ServerRoute[]> {
+async function routesTo(
+  { remotes }: ResolvedAgentDomain,
+  env: NodeJS.ProcessEnv,
+  options: LookupOptions,
+): Promise<ServerRoute[]> {
   const [remote] = remotes;
   if (remote === undefined) return [];
   const proxy = proxyFor(env, remote.host, remote.port);
   if (proxy !== null) return [{ remote, address: null, proxy }];
   try {
-    const addresses = isIP(remote.host) === 0 ? await lookupAddresses(remote.host) : [remote.host];
+    const addresses = isIP(remote.host) === 0 ? await lookupInTime(remote.host, options) : [remote.host];
     return addresses.map((address) => ({ remote, address, proxy: null }));
   } catch (error) {
     throw new BackdialError('server-unresolved', `${remote.host}: ${(error as Error).message}`, { cause: error });

@@ -28,7 +28,7 @@ export interface ConnectArguments extends QuickArguments {
 export async function runConnect(flags: ConnectArguments): Promise<void> {
   const { authority } = parseConnectName(flags.name ?? '');
   const at = flags.listen === undefined ? null : parseAddress(flags.listen);
-  const dialer = connectDialer(authority, flags, process.env);
+  const dialer = connectDialer(authority, flags, { env: process.env });
   const say = (text: string) => {
     if ((flags.quiet ?? 0) === 0) process.stderr.write(`backdial: ${text}\n`);
   };

@@ -30,8 +30,9 @@ describe('when what is collected', () => {
   });
 
   test('everything where young collections left 32 MB, and from then on counted from what that left', () => {
-    const watch = new GarbageWatch(0);
+    const watch = new GarbageWatch(30 * MB);
     let bytes = 0;
+    assert.equal(watch.look(bytes, 0), null);
     for (const [left, collection] of [
       [20, 'minor'],
       [40, 'minor'],
