@@ -35,6 +35,7 @@ const DOMAIN = `groom {
     active = on
     secret = "super # secret, 16+"
     networks = [ "190.27.3.0/24", "4.3.0.0/18" ]
+    forward = [ "10.0.0.0/8" ]
     clients {
         networks = [ "174.17.24.0/24" ]
         ranges = [ "2019-10-01-2019-10-31 tue-fri 08:00-19:00", "2020-01-01 sat- 13:00-17:00" ]
@@ -50,12 +51,16 @@ const AGENT_DOMAIN = `groom
     remote = "vps.example.com:8443"
     targets
     {
-        active = [ static, default, gone ]
+        active = [ static, api, moved, shared, whole, default, gone ]
         static {
             method = "^(options|HEAD|GET)$"
             path   = "^/static/.+$"
             target = "https://localhost:9443/"
         }
+        api { path = "^/api", target = "http://localhost:8001" }
+        moved { path = "^/v(?P<n>\\\\d+)/(.*)$", target = "http://localhost:8002/x/\${n}/\${2}$$" }
+        shared { path = "^/shared/.*$", target = "http://3@one:80|two:8080" }
+        whole { path = "^/whole$", host = Remote, target = "http://localhost:8003?a=b" }
         default { host = forwarded, target = "http://localhost:8000/?debug=&who=me" }
     }
 }
@@ -88,7 +93,7 @@ describe('backdial import groom', () => {
       assert.deepEqual(server.listen, ['10.11.12.13:8443', '0.0.0.0:8444', '[::]:8444']);
       assert.deepEqual(
         (server.certificates as { hosts: string }[]).map(({ hosts }) => hosts),
-        ['/^.+\\.dev\\.example\\.com$/', '*', '*'],
+        ['/^.+\\.dev\\.example\\.com$/', '*'],
       );
       assert.deepEqual(
         [server.idleTimeout, server.bodySize, server.unavailable, 'service' in server],
@@ -101,6 +106,7 @@ describe('backdial import groom', () => {
       assert.equal(domain?.name, 'www.example.com');
       assert.equal(domain?.secrets?.[0]?.reveal(), 'super # secret, 16+');
       assert.equal(domain?.concurrency, 20);
+      assert.equal(domain?.forward?.length, 1);
       assert.equal(domain?.clients?.banner, 'groom');
       assert.equal(domain?.clients?.ranges?.length, 2);
     });
@@ -117,11 +123,38 @@ describe('backdial import groom', () => {
           name: 'static',
           method: '^(OPTIONS|HEAD|GET)$',
           path: '^/static/.+$',
+          rewrite: '/',
           target: 'https://localhost:9443',
           host: 'target',
           tls: { verify: false },
         },
-        { name: 'default', target: 'http://localhost:8000', query: { debug: null, who: 'me' }, host: 'forwarded' },
+        // What is left of the path when groom puts nothing in the place of the prefix.
+        { name: 'api', path: '^/api', rewrite: '', target: 'http://localhost:8001', host: 'target' },
+        {
+          name: 'moved',
+          path: '^/v(?<n>\\d+)/(.*)$',
+          rewrite: '/x/$<n>/$2$$',
+          target: 'http://localhost:8002',
+          host: 'target',
+        },
+        {
+          name: 'shared',
+          path: '^/shared/.*$',
+          target: [
+            { url: 'http://one', weight: 3 },
+            { url: 'http://two:8080', weight: 1 },
+          ],
+          host: 'target',
+        },
+        { name: 'whole', path: '^/whole$', target: 'http://localhost:8003', query: { a: 'b' }, host: 'forwarded' },
+        {
+          name: 'default',
+          path: '^.*$',
+          rewrite: '/',
+          target: 'http://localhost:8000',
+          query: { debug: null, who: 'me' },
+          host: 'forwarded',
+        },
       ]);
       const loaded = await loadAgent(`${folder}/out/agent.json5`);
       assert.deepEqual(loaded.ok ? [] : loaded.problems, []);

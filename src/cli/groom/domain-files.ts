@@ -1,4 +1,5 @@
 import { type GroomSection, isSection } from './parse.ts';
+import { convertRoute } from './route.ts';
 import {
   type Converted,
   compact,
@@ -20,7 +21,7 @@ export function convertServerDomain(name: string, groom: GroomSection, notes: No
   const clients = isSection(groom.clients) ? groom.clients : {};
   noteOthers(
     groom,
-    ['active', 'secret', 'concurrency', 'body_size', 'transaction', 'networks', 'clients'],
+    ['active', 'secret', 'concurrency', 'body_size', 'transaction', 'forward', 'networks', 'clients'],
     name,
     notes,
   );
@@ -40,6 +41,7 @@ export function convertServerDomain(name: string, groom: GroomSection, notes: No
     concurrency: numberOf(groom, 'concurrency') ?? OLD_CONCURRENCY,
     bodySize: sizeOf(groom, 'body_size'),
     transaction: flagOf(groom, 'transaction'),
+    forward: some(textsOf(groom.forward)),
     clients: Object.keys(who).length === 0 ? undefined : who,
   });
 }
@@ -62,34 +64,5 @@ export function convertAgentDomain(name: string, groom: GroomSection, notes: Not
     insecure: flagOf(groom, 'insecure'),
     concurrency: numberOf(groom, 'concurrency') ?? OLD_CONCURRENCY,
     targets: routes.length === 0 ? undefined : routes,
-  });
-}
-
-function convertRoute(
-  route: string,
-  section: GroomSection,
-  { name, notes }: { readonly name: string; readonly notes: Notes },
-): Converted | null {
-  const url = URL.parse(textOf(section, 'target') ?? '');
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return null;
-  if (url.pathname !== '/') {
-    notes.push(
-      `${name}: the path ${url.pathname} of the target \`${route}\` was left out; \`path\` and \`rewrite\` can do it`,
-    );
-  }
-  const query = Object.fromEntries(Array.from(url.searchParams, ([key, value]) => [key, value === '' ? null : value]));
-  const [method, path] = [textOf(section, 'method'), textOf(section, 'path')];
-  const host = textOf(section, 'host') ?? 'target';
-  // groom never looks at a target's certificate.
-  const secure = url.protocol === 'https:';
-  if (secure) notes.push(`${name}: the certificate of ${url.origin} is not verified, as with groom; see \`tls\` there`);
-  return compact({
-    name: route,
-    method: method === undefined || method === '' ? undefined : method.toUpperCase(),
-    path: path === undefined || path === '' ? undefined : path,
-    target: url.origin,
-    query: Object.keys(query).length === 0 ? undefined : query,
-    host: host === 'remote' ? 'forwarded' : host,
-    tls: secure ? { verify: false } : undefined,
   });
 }

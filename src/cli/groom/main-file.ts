@@ -24,7 +24,7 @@ function convertServer(groom: GroomSection, notes: Notes): Converted {
   const known = ['mode', 'listen', 'log', 'headers_size', 'idle_timeout', 'read_timeout', 'write_timeout', 'body_size'];
   noteOthers(groom, [...known, 'service', 'domains', 'unavailable', 'transaction', ...used], 'server', notes);
   return compact({
-    listen,
+    listen: listen.length === 0 ? undefined : listen,
     certificates: certificates.length === 0 ? undefined : certificates,
     headersSize: sizeOf(groom, 'headers_size'),
     bodySize: sizeOf(groom, 'body_size') ?? '8MB',
@@ -65,6 +65,7 @@ function readListen(groom: GroomSection, notes: Notes) {
     if (key === undefined) used.push(first.replace(/^groom\./, '').split('.')[0] ?? '');
     lists.add(`${first},${key ?? ''}`);
   }
+  if (listen.length === 0) notes.push('server: it has no `listen`; here that is port 443 of all addresses');
   if (lists.size > 1) {
     notes.push(
       'server: its addresses had certificates of their own; here the list is one for all, and the first that fits wins',
@@ -72,7 +73,8 @@ function readListen(groom: GroomSection, notes: Notes) {
     // A certificate for every name would hide those behind it.
     certificates.sort((a, b) => Number(a.hosts === '*') - Number(b.hosts === '*'));
   }
-  return { listen: [...new Set(listen)], certificates, used };
+  const different = new Map(certificates.map((entry) => [JSON.stringify(entry), entry]));
+  return { listen: [...new Set(listen)], certificates: [...different.values()], used };
 }
 
 function readCertificates(groom: GroomSection, path: string, notes: Notes) {
