@@ -1,6 +1,6 @@
 # Build: docker build -t backdial .
 # Compose files: conf/compose. The runtime is the pinned one of package.json (a test holds the two together).
-# Agent: docker run -e BACKDIAL_SERVER -e BACKDIAL_DOMAIN -e BACKDIAL_SECRET -e BACKDIAL_PIN backdial http app:3000
+# Agent: docker run --no-healthcheck -e BACKDIAL_SERVER -e BACKDIAL_DOMAIN -e BACKDIAL_SECRET -e BACKDIAL_PIN backdial http app:3000
 # Server: docker run -p 443:443 -v ./conf:/etc/backdial:ro -v backdial:/var/lib/backdial backdial server
 FROM node:26.10.0-slim AS build
 WORKDIR /build

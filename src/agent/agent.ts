@@ -214,12 +214,11 @@ class DiallingAgent implements Agent {
   }
 
   #warnInsecure({ name, trust }: ResolvedAgentDomain): void {
-    if (!trust.insecure) return;
-    const pinned = trust.pin === null ? '' : ' beyond its pin';
+    if (!trust.insecure || trust.pin !== null) return;
     this.#options.observer({
       type: 'warning',
       code: 'insecure',
-      message: `${name}: \`insecure\` is set, the server's certificate is not verified${pinned}; whoever answers gets the secret`,
+      message: `${name}: \`insecure\` is set, the server's certificate is not verified; whoever answers gets the secret`,
     });
   }
 }

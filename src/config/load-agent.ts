@@ -133,7 +133,8 @@ async function readDomain(
   if (active && fields.remote === undefined && name.startsWith('*.')) {
     section.problem('found nothing; a wildcard domain needs the server to dial', ['remote']);
   }
-  if (active && fields.insecure === true) {
+  // With a pin it opens nothing.
+  if (active && fields.insecure === true && (fields.pin ?? null) === null) {
     section.warn('any certificate of the server is accepted, so who sits between can read the secret; use `pin`', [
       'insecure',
     ]);

@@ -107,5 +107,7 @@ describe('an agent proves the server before it sends anything', () => {
     const { outcome, warnings } = await firstDial({ insecure: true });
     assert.equal(outcome, 'open');
     assert.deepEqual(warnings, ['insecure']);
+    const pinned = await firstDial({ insecure: true, pin: PIN });
+    assert.deepEqual([pinned.outcome, pinned.warnings], ['open', []]);
   });
 });

@@ -274,6 +274,11 @@ describe("an agent's configuration", () => {
     assert.equal(warnings.length, 2);
     assert.match(warnings[0] ?? '', /insecure: any certificate of the server is accepted/);
     assert.match(warnings[1] ?? '', /targets\.tls\.verify: any certificate of the target is accepted/);
+    const pin = `sha256/${'A'.repeat(43)}=`;
+    const pinned = await load({
+      'domains/x.json5': domain(`insecure: true, pin: "${pin}", targets: { target: 3000 }`),
+    });
+    assert.deepEqual([pinned.problems, pinned.warnings], [[], []]);
   });
 
   it('is not that of a server', async () => {

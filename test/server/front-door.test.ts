@@ -209,6 +209,12 @@ describe('the handshake', () => {
     assert.equal((await connectTls(t, port)).getCipher().name, 'TLS_AES_128_GCM_SHA256');
   });
 
+  test('agrees on keys in a way that quantum computers do not undo, where the visitor can', async (t) => {
+    const { port } = await startFrontDoor(t);
+    const { name } = (await connectTls(t, port)).getEphemeralKeyInfo() as { name?: string };
+    assert.equal(name, 'X25519MLKEM768');
+  });
+
   test('cannot be repeated on an open connection', { skip: missingTools('openssl') }, async (t) => {
     const { port } = await startFrontDoor(t);
     const where = ['-connect', `127.0.0.1:${port}`, '-servername', 'a.example.com'];
