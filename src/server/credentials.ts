@@ -39,8 +39,9 @@ export class CredentialTable {
     this.#rounds = Array.from(this.#passwords.values(), roundsOf).reduce((most, rounds) => Math.max(most, rounds), 0);
   }
 
-  /** True for a login with one of its passwords. An unknown login takes as long as any wrong password. Rejects as the check does. */
-  check({ login, password }: Login): Promise<boolean> {
-    return this.#secrets.check(password, this.#passwords.get(login) ?? this.#unknown, this.#rounds);
+  /** True for a login with one of its passwords. An unknown login takes as long as any wrong password. `from`: the visitor's address. Rejects as the check does. */
+  check({ login, password }: Login, from: string | null): Promise<boolean> {
+    const passwords = this.#passwords.get(login) ?? this.#unknown;
+    return this.#secrets.check(password, passwords, { refusalRounds: this.#rounds, from });
   }
 }

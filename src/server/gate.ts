@@ -4,7 +4,6 @@ import type { TLSSocket } from 'node:tls';
 import { peerAddress } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
-import type { Secret } from '../core/secret.ts';
 import type { TunnelRegistry } from '../registry/registry.ts';
 import type { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { answerHandshake, type HandshakeRequest, readHandshake } from '../tunnel/server-handshake.ts';
@@ -18,18 +17,14 @@ import type { Holder } from './holder.ts';
 import { identify } from './identify.ts';
 import { recheck } from './recheck.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
+import type { SecretChecker } from './secret-check.ts';
 import type { AccessControl } from './visitor-access.ts';
 
 /** Starts with `open` on a tunnel; above an agent's default budget for its target (5 s), which answers better. */
 const DIAL_TIMEOUT_MS = 10_000;
 
 /** Verifies what an agent showed; takes the same time whether or not there is anything to compare with. */
-export interface SecretCheck {
-  /** `refusalRounds`: see {@link SecretChecker}; 0 where nobody waits for the answer. */
-  check(candidate: string, secrets: readonly Secret[], refusalRounds?: number): Promise<boolean>;
-  /** See {@link SecretChecker}: for who was wrong too often lately. */
-  recalls(candidate: string, secrets: readonly Secret[]): boolean;
-}
+export type SecretCheck = Pick<SecretChecker, 'check' | 'recalls'>;
 
 export interface GateOptions {
   readonly options: ResolvedServerOptions;
@@ -156,7 +151,7 @@ export class TunnelGate {
 
   /**
    * Finds out who asks and whether it may serve the domain that it names. Fails with the reason, which only the log may tell
-   * (design 6.5). `refusalRounds`: see {@link SecretCheck}; given where somebody is judged again, who guesses nothing. Of an address
+   * (design 6.5). `refusalRounds`: see `CheckOptions`; given where somebody is judged again, who guesses nothing. Of an address
    * that was wrong ten times lately no secret is hashed, but for one every 6 s: what was let in before goes on.
    */
   async authorise(asker: Asker, remote: string, refusalRounds?: number): Promise<Grounds> {
@@ -166,6 +161,7 @@ export class TunnelGate {
     const isLimited = isGuess && this.#guesses.waitMs(address, performance.now()) > 0;
     const secrets = isLimited ? this.#remembered : this.#gate.secrets;
     const deps = { domains, secrets, identities: () => options.grants };
+    const about = { refusalRounds, from: address };
     const { domain, credentials } = asker;
     const proof = () => proofOf(asker, domains().find(domain));
     let proven = proof();
@@ -176,11 +172,11 @@ export class TunnelGate {
       domain,
     });
     // Before anything else is looked at, so that the time of a refusal does not tell whether the domain exists.
-    let holder = await identify(deps, shown(), refusalRounds);
+    let holder = await identify(deps, shown(), about);
     // The configuration may have changed meanwhile.
     while (typeof holder !== 'string' && !holder.isCurrent(options.grants)) {
       proven = proof();
-      holder = await identify(deps, shown(), refusalRounds);
+      holder = await identify(deps, shown(), about);
     }
     if (holder === 'secret-wrong' && isGuess) {
       if (isLimited) throw new BackdialError('credentials-limit', domain);

@@ -3,7 +3,7 @@ import type { Credentials } from '../tunnel/server-handshake.ts';
 import type { DomainTable } from './domain-table.ts';
 import { type GrantOwner, Holder } from './holder.ts';
 import type { ResolvedIdentity } from './resolve-grants.ts';
-import type { SecretChecker } from './secret-check.ts';
+import type { CheckOptions, SecretChecker } from './secret-check.ts';
 
 /** What somebody showed to prove who asks. */
 export interface Shown {
@@ -36,7 +36,7 @@ export type Identified = Holder | 'secret-missing' | 'secret-wrong';
 export async function identify(
   { domains, identities, secrets }: IdentifyDeps,
   { credentials, certificateNames, certifiesDomain = false, domain }: Shown,
-  refusalRounds?: number,
+  about: CheckOptions = {},
 ): Promise<Identified> {
   const named = credentials?.identity ?? null;
   const all = identities();
@@ -44,7 +44,7 @@ export async function identify(
   const owner = named === null ? domain : domainOf(named);
   const policy = owner === null || identity !== undefined ? null : domains().find(owner);
   const candidate = credentials?.secret.reveal() ?? '';
-  const known = await secrets.check(candidate, identity?.secrets ?? policy?.secrets ?? [], refusalRounds);
+  const known = await secrets.check(candidate, identity?.secrets ?? policy?.secrets ?? [], about);
   const owners: GrantOwner[] = [];
   if (known && identity !== undefined) owners.push({ kind: 'identity', identity });
   if (known && policy !== null) owners.push({ kind: 'domain', policy });

@@ -50,7 +50,7 @@ export class OpenGrants {
     void recheck({
       isOpen: () => this.#open.has(controller) && !controller.signal.aborted,
       judge: async () => {
-        const holder = await this.#users.identify(grant.shown, 0);
+        const holder = await this.#users.identify(grant.shown, { refusalRounds: 0 });
         if (typeof holder === 'string' || !grant.isGranted(holder)) controller.abort();
         else grant.holder = holder;
       },

@@ -12,7 +12,7 @@ import type { Holder } from './holder.ts';
 import { type Identified, identify, type Shown } from './identify.ts';
 import type { CredentialOptions } from './options.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
-import type { SecretChecker } from './secret-check.ts';
+import type { CheckOptions, SecretChecker } from './secret-check.ts';
 import { type AccessDeps, createDomainAccess, type DomainAccess, type LoginRefusal } from './visitor-access.ts';
 
 export interface ProxyUsersOptions {
@@ -60,10 +60,10 @@ export class ProxyUsers {
   }
 
   /** Who showed it, as of the configuration in force. Rejects as {@link identify} does. */
-  async identify(proof: ProxyProof, refusalRounds?: number): Promise<Identified> {
+  async identify(proof: ProxyProof, about: CheckOptions = {}): Promise<Identified> {
     const { options, domains, secrets } = this.#users;
     const deps = { domains, secrets, identities: () => options.grants };
-    const look = () => identify(deps, this.#shownBy(proof), refusalRounds);
+    const look = () => identify(deps, this.#shownBy(proof), about);
     let found = await look();
     while (typeof found !== 'string' && !this.isCurrent(found)) found = await look();
     return found;
@@ -85,7 +85,7 @@ export class ProxyUsers {
   async #identifyUnlessLimited(remote: string, proof: ProxyProof): Promise<Identified | 'credentials-limit'> {
     const { limiter } = this.#users.logins;
     const isLimited = proof.credentials !== null && limiter.waitMs(peerAddress(remote), performance.now()) > 0;
-    return isLimited ? 'credentials-limit' : this.identify(proof);
+    return isLimited ? 'credentials-limit' : this.identify(proof, { from: peerAddress(remote) });
   }
 
   /**

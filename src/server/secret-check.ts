@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { BackdialError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import { isSecretHash, MIN_ROUNDS, parseSecretHash, secretFault } from '../core/secret-rules.ts';
+import { neighbourhoodOf } from './fair-queue.ts';
 import { HashVerifier } from './hash-verifier.ts';
 
 /** Verified pairs of secret and hash that are remembered; the least recently used one goes first. */
@@ -16,18 +17,27 @@ export interface SecretChecker {
    * refused like any other: a refusal takes as long as checking the costliest list of hashes seen so far, whichever list was
    * asked about, and no time worth speaking of while no list has a hash. A hash that was verified once costs nothing.
    *
-   * `refusalRounds` is how long a refusal takes instead, in rounds of SHA-512-crypt: for who may know which list is asked
-   * about, but not which of some lists.
-   *
-   * Rejects with `connection-limit` when too many checks wait already, with `internal` after `close()`.
+   * Rejects with `connection-limit` when too many checks wait already, most of them of the same neighbourhood; with `internal`
+   * after `close()`.
    */
-  check(candidate: string, secrets: readonly Secret[], refusalRounds?: number): Promise<boolean>;
+  check(candidate: string, secrets: readonly Secret[], about?: CheckOptions): Promise<boolean>;
   /** As {@link check}, but hashes nothing: a secret whose hash was not verified before is refused, whether or not it fits. */
   recalls(candidate: string, secrets: readonly Secret[]): boolean;
   /** Tells of lists that it will be asked about, so that refusals take as long as theirs from now on. */
   expect(lists: Iterable<readonly Secret[]>): void;
   /** Ends the worker thread; what still waits is rejected. */
   close(): void;
+}
+
+/** What is known of one check. */
+export interface CheckOptions {
+  /**
+   * How long a refusal takes instead, in rounds of SHA-512-crypt: for who may know which list is asked about, but not which of
+   * some lists.
+   */
+  readonly refusalRounds?: number | undefined;
+  /** Address of who shows the secret: those of one neighbourhood share a turn. Default: of nobody in particular. */
+  readonly from?: string | null;
 }
 
 /** What is compared with where there is no hash: it takes the time of one. */
@@ -68,11 +78,11 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
     if (remembered.size > MAX_REMEMBERED && oldest !== undefined) remembered.delete(oldest);
   };
 
-  const verify = (candidate: string, hashes: readonly string[]): Promise<string | null> => {
+  const verify = (candidate: string, hashes: readonly string[], sender: string): Promise<string | null> => {
     const flight = digest(candidate, ...hashes);
     const running = underWay.get(flight);
     if (running !== undefined) return running;
-    const started = verifier.verify(candidate, hashes).finally(() => underWay.delete(flight));
+    const started = verifier.verify(candidate, hashes, sender).finally(() => underWay.delete(flight));
     underWay.set(flight, started);
     return started;
   };
@@ -85,7 +95,7 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
   };
 
   return {
-    async check(candidate, secrets, refusalRounds) {
+    async check(candidate, secrets, { refusalRounds, from = null } = {}) {
       const hashes = hashesOf(secrets);
       const rounds = roundsOf(secrets);
       if (refusalRounds === undefined) costliest = Math.max(costliest, rounds);
@@ -96,7 +106,7 @@ export function createSecretChecker(options: SecretCheckerOptions = {}): SecretC
       if (wanted === 0 && hashes.length === 0) return false;
       const missing = wanted - rounds;
       const work = missing >= MIN_ROUNDS ? [...hashes, `$6$rounds=${missing}${PADDING_TAIL}`] : hashes;
-      const match = await verify(candidate, work);
+      const match = await verify(candidate, work, neighbourhoodOf(from));
       if (match === null) return false;
       remember(digest(candidate, match));
       return true;

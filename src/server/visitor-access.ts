@@ -146,7 +146,7 @@ class CheckedAccess implements DomainAccess {
       return { error: new BackdialError('credentials-limit'), headers };
     }
     try {
-      if (!(await this.#credentials.check(login))) return this.#ask('credentials-wrong');
+      if (!(await this.#credentials.check(login, address))) return this.#ask('credentials-wrong');
     } catch (thrown) {
       limiter.giveBack(address);
       return { error: asBackdialError(thrown, 'internal'), headers: [] };

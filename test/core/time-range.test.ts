@@ -169,6 +169,22 @@ describe('a range of times', () => {
   });
 });
 
+describe('an entry', () => {
+  it('is in UTC, whatever the zone of the machine', () => {
+    const { TZ } = process.env;
+    try {
+      for (const zone of ['America/Los_Angeles', 'Asia/Kathmandu']) {
+        process.env.TZ = zone;
+        assert.notEqual(new Date(0).getTimezoneOffset(), 0);
+        expectAt('2020-02-29 sat 23:00-', ['-2020-02-29T22:59:59', '+2020-02-29T23:00:00', '-2020-03-01T00:00:00']);
+      }
+    } finally {
+      if (TZ === undefined) delete process.env.TZ;
+      else process.env.TZ = TZ;
+    }
+  });
+});
+
 describe('an entry of several tokens', () => {
   it('holds when all of them do', () => {
     expectAt('2019-10-01-2019-10-31 tue-fri 08:00-19:00', [

@@ -101,9 +101,11 @@ test('a handshake that is judged when the server begins to drain leaves no tunne
 
 test('of an address whose secrets were wrong ten times no other is hashed for a while; what is known comes in, and so do others', async () => {
   let hashed = 0;
+  const from = new Set<unknown>();
   const { gate } = startGate({
-    async check(candidate) {
+    async check(candidate, _secrets, about) {
       hashed += 1;
+      from.add(about?.from);
       return SECRET.equals(candidate);
     },
     recalls: (candidate) => SECRET.equals(candidate),
@@ -127,6 +129,7 @@ test('of an address whose secrets were wrong ten times no other is hashed for a 
   await assert.rejects(authorise('a wrong secret of another', '192.0.2.2:1000'), { code: 'secret-wrong' });
   await authorise(SECRET.reveal(), '192.0.2.2:2000');
   assert.equal(hashed, 12);
+  assert.deepEqual([...from], ['192.0.2.1', '192.0.2.2'], 'they take turns by address');
 });
 
 test('many guesses at once are one burst: a while later none of as many again is hashed', async (context) => {

@@ -6,17 +6,20 @@ import { FailureLimiter } from '../../src/server/failure-limiter.ts';
 import type { CredentialOptions, IdentityOptions } from '../../src/server/options.ts';
 import { ProxyUsers } from '../../src/server/proxy-users.ts';
 import { resolveIdentity } from '../../src/server/resolve-grants.ts';
+import type { CheckOptions } from '../../src/server/secret-check.ts';
 
-/** `checked`: gets what is compared with secrets. */
+/** `checked`: gets what is compared with secrets; `from`: of whom it was. */
 function users(
   credentials: readonly CredentialOptions[],
   grants: readonly IdentityOptions[] = [],
   checked: string[] = [],
+  from = new Set<unknown>(),
 ): ProxyUsers {
   const table = new DomainTable([]);
   const secrets = {
-    async check(text: string, list: readonly Secret[]) {
+    async check(text: string, list: readonly Secret[], about?: CheckOptions) {
       checked.push(text);
+      from.add(about?.from);
       return list.some((each) => each.equals(text));
     },
   };
@@ -76,7 +79,8 @@ test('guesses at the secret of an identity are counted also where the proxy asks
 
 test('guesses at the front door are counted by address, and the eleventh is not even compared', async () => {
   const checked: string[] = [];
-  const proxy = users([], [CI], checked);
+  const from = new Set<unknown>();
+  const proxy = users([], [CI], checked, from);
   const identify = async (remote: string, login: string) => {
     const shown = proxy.shown(basic(login), [], 'www.test');
     assert.ok(shown);
@@ -89,6 +93,7 @@ test('guesses at the front door are counted by address, and the eleventh is not 
   assert.equal(await identify('192.0.2.1:1', 'ci:the secret of ci'), 'credentials-limit');
   assert.equal(checked.length, before);
   assert.equal(await identify('192.0.2.2:1', 'ci:the secret of ci'), 'ci');
+  assert.deepEqual([...from], ['192.0.2.1', '192.0.2.2'], 'they take turns by address');
 });
 
 test('any number of right secrets from one address at once is none too many', async () => {

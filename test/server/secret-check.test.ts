@@ -128,6 +128,22 @@ describe('secret check', () => {
     assert.equal(await check(HASHED, [HASH]), true);
   });
 
+  it('lets a storm from one neighbourhood keep nobody else out, and each wait no longer than a turn', async () => {
+    const { check } = checker();
+    const done: string[] = [];
+    const storm = Array.from({ length: 300 }, (_, n) =>
+      check(`wrong secret number ${n}`, [HASH], { from: `2001:db8:1:${n}::1` }).then(() => done.push('wrong')),
+    );
+    const right = check(HASHED, [HASH], { from: '192.0.2.1' }).then((isRight) => done.push(`right: ${isRight}`));
+    const codes = (await Promise.allSettled(storm)).flatMap((end) =>
+      end.status === 'rejected' ? [end.reason.code] : [],
+    );
+    await right;
+    assert.deepEqual(new Set(codes), new Set(['connection-limit']));
+    assert.equal(codes.length, 201);
+    assert.ok(done.indexOf('right: true') <= 4, `${done.indexOf('right: true')} were before it`);
+  });
+
   it('lets a hundred wait unless it is told otherwise', async () => {
     const closing = checker();
     const asked = Array.from({ length: 101 }, (_, n) => closing.check(`wrong secret number ${n}`, [HASH]));

@@ -28,11 +28,14 @@ describe('access to a domain', () => {
     checkers.push(secrets);
     const clock = { now: Date.parse('2024-02-29T12:00:00Z') };
     const checks: string[] = [];
+    /** Of whom they were. */
+    const from: unknown[] = [];
     const access = createDomainAccess(domain(clients, more), {
       secrets: {
-        check(candidate, list, rounds) {
+        check(candidate, list, about) {
           checks.push(candidate);
-          return secrets.check(candidate, list, rounds);
+          from.push(about?.from);
+          return secrets.check(candidate, list, about);
         },
       },
       limiter: new FailureLimiter(),
@@ -42,7 +45,7 @@ describe('access to a domain', () => {
       const refusal = await access.login(remote, [authorization].flat());
       return refusal === null ? 'in' : refusal.error.code;
     };
-    return { access, clock, checks, login };
+    return { access, clock, checks, from, login };
   }
 
   it("is everyone's, at any time, where nothing is configured", () => {
@@ -191,11 +194,12 @@ describe('access to a domain', () => {
     });
 
     it('cannot be guessed at faster by asking many times at once', async () => {
-      const { login, checks } = control({ credentials });
+      const { login, checks, from } = control({ credentials });
       const guesses = Array.from({ length: 50 }, (_, i) => login(basic(`user3:guess ${i}`)));
       const answers = await Promise.all(guesses);
       assert.equal(answers.filter((answer) => answer === 'credentials-wrong').length, 10);
       assert.equal(checks.length, 10);
+      assert.deepEqual(new Set(from), new Set(['192.0.2.1']), 'they take turns with those of other addresses');
     });
 
     it('is checked once for a browser that asks for many things at once, and never limits it', async () => {
