@@ -39,6 +39,8 @@ export class Reloader<Config> {
   #secondLook: NodeJS.Timeout | undefined;
   /** What was said last of problems and warnings, so that it is said once. */
   #said = '';
+  /** Whether the last word was that what was in force before stays. */
+  #stays = false;
   #closed = false;
 
   constructor(options: ReloadOptions<Config>) {
@@ -101,6 +103,8 @@ export class Reloader<Config> {
           this.#warn(loaded.warnings);
           const result = await apply(loaded.config);
           this.#options.record?.applied(result);
+          if (this.#stays) logs.system.info({ event: 'config-valid' }, 'the configuration has no problem any more');
+          this.#stays = false;
           logApplied(logs.system, result, { keyOf, tookMs: Math.round(performance.now() - began) });
         }
       } finally {
@@ -110,6 +114,7 @@ export class Reloader<Config> {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.#options.record?.refused();
+      this.#stays = true;
       logs.system.error({ event: 'config-refused' }, `${visible(message)}; what was in force before stays`);
     }
   }
@@ -124,6 +129,7 @@ export class Reloader<Config> {
     const text = textOf(problems);
     if (cause !== 'signal' && text === this.#said) return;
     this.#said = text;
+    this.#stays = true;
     const { system } = this.#options.logs;
     for (const problem of problems) {
       system.error({ event: 'config-problem', ...placeOf(problem) }, visible(formatProblem(problem)));

@@ -11,6 +11,8 @@ const MODE = 0o640;
 const BATCH_BYTES = 256 * 1024;
 /** After a rotation that failed, how long the file grows on before the next attempt, ms. */
 const ROTATION_RETRY_MS = 60_000;
+/** Between two looks at whether the path still means the file that is open, ms. */
+const LOOK_MS = 1_000;
 const LINE_FEED = 10;
 
 /** What a {@link FileSink} needs beside its settings. */
@@ -32,6 +34,8 @@ interface Current {
   size: number;
   /** When the last line was written, epoch ms. */
   touchedMs: number;
+  /** When it was last seen under its path, epoch ms. */
+  seenMs: number;
 }
 
 /**
@@ -112,7 +116,8 @@ export class FileSink implements Sink {
       if (file.path !== this.#name.at(nowMs)) {
         this.#untidy = true;
         await this.#leave();
-      } else if (!this.#isDue(file, line, nowMs) || !(await this.#putAside(file, nowMs))) return file;
+      } else if (await this.#isElsewhere(file, nowMs)) await this.#leave();
+      else if (!this.#isDue(file, line, nowMs) || !(await this.#putAside(file, nowMs))) return file;
     }
   }
 
@@ -121,6 +126,21 @@ export class FileSink implements Sink {
     const { daily, maxBytes } = this.#settings;
     if (daily && day(file.touchedMs) !== day(nowMs)) return true;
     return maxBytes > 0 && file.size + Buffer.byteLength(line) > maxBytes;
+  }
+
+  /** Whether somebody removed or renamed it, and told nobody. Looks now and then. */
+  async #isElsewhere(file: Current, nowMs: number): Promise<boolean> {
+    if (!file.regular || Math.abs(nowMs - file.seenMs) < LOOK_MS) return false;
+    file.seenMs = nowMs;
+    try {
+      const stats = await stat(file.path);
+      // Somebody may have cut it short (`copytruncate` of logrotate).
+      if (identify(stats) === file.identity) file.size = Math.min(file.size, stats.size);
+      return identify(stats) !== file.identity;
+    } catch (error) {
+      // What cannot be looked at can still be written to.
+      return (error as NodeJS.ErrnoException).code === 'ENOENT';
+    }
   }
 
   /** True when another file has to be opened; false when this one grows on. */
@@ -153,7 +173,9 @@ export class FileSink implements Sink {
     try {
       const stats = await handle.stat();
       const { size } = stats;
-      const file = { handle, path, identity: identify(stats), regular: stats.isFile(), size, touchedMs: stats.mtimeMs };
+      const identity = identify(stats);
+      const regular = stats.isFile();
+      const file = { handle, path, identity, regular, size, touchedMs: stats.mtimeMs, seenMs: this.#now() };
       const resumes = this.#torn > 0 && file.identity === this.#last.identity && size === this.#last.size;
       if (!resumes) {
         this.#torn = 0;

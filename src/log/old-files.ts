@@ -74,12 +74,13 @@ export class OldFiles {
       const signal = this.#closed.signal;
       await pipeline(createReadStream(path), createGzip(), createWriteStream(unfinished, { mode }), { signal });
       // Another process may still write to it, as one that drains does.
-      if ((await stat(path)).size !== size) throw new Error(`${path} still grows; it is compressed later`);
+      if ((await stat(path)).size !== size) throw new Error('it still grows; it is compressed later');
       await rename(unfinished, `${path}.gz`);
       await rm(path);
     } catch (error) {
       await rm(unfinished, { force: true });
-      throw error;
+      if (this.#closed.signal.aborted) throw error;
+      throw new Error(`${path} is not compressed: ${(error as Error).message}`, { cause: error });
     }
   }
 }

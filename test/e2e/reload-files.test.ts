@@ -74,6 +74,7 @@ describe('a program follows its files', { concurrency: 3 }, () => {
         events(server, 'config-changed').map(({ msg }) => msg),
         ['configuration: unavailable changed', 'configuration: domain www.example.com changed: concurrency'],
       );
+      assert.equal(events(server, 'config-valid').length, 1);
       assert.equal(await status(deployment), '200');
     }));
 
