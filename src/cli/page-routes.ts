@@ -16,13 +16,19 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+const SCRIPT = 'text/javascript; charset=utf-8';
+
 const FILES: readonly (readonly [path: string, type: string, url: () => string])[] = [
   ['/', 'text/html; charset=utf-8', () => import.meta.resolve('./page/index.html')],
-  ['/page.js', 'text/javascript; charset=utf-8', () => import.meta.resolve('./page/page.js')],
+  ['/page.js', SCRIPT, () => import.meta.resolve('./page/page.js')],
+  ['/known.js', SCRIPT, () => import.meta.resolve('./page/known.js')],
+  ['/domains.js', SCRIPT, () => import.meta.resolve('./page/domains.js')],
+  ['/details.js', SCRIPT, () => import.meta.resolve('./page/details.js')],
+  ['/text.js', SCRIPT, () => import.meta.resolve('./page/text.js')],
   ['/page.css', 'text/css; charset=utf-8', () => import.meta.resolve('./page/page.css')],
   ['/icon.svg', 'image/svg+xml', () => import.meta.resolve('./page/icon.svg')],
   // preact and htm in one file, as the package has it for browsers.
-  ['/preact.js', 'text/javascript; charset=utf-8', () => import.meta.resolve('htm/preact/standalone')],
+  ['/preact.js', SCRIPT, () => import.meta.resolve('htm/preact/standalone')],
 ];
 
 /** The files of the status page. They hold no data, so that they are shown to whoever may still have to give the token. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -55,10 +55,8 @@ export async function buildExecutable({ architecture, work, output }: Executable
 
 /** The files of the status page, under the names by which they are asked for. */
 function pageAssets(): Record<string, string> {
-  const page = ['index.html', 'page.js', 'page.css', 'icon.svg'].map((name) => [
-    `page/${name}`,
-    join(ROOT, 'src/cli/page', name),
-  ]);
+  const folder = join(ROOT, 'src/cli/page');
+  const page = readdirSync(folder).map((name) => [`page/${name}`, join(folder, name)]);
   const preact = fileURLToPath(import.meta.resolve('htm/preact/standalone'));
   return Object.fromEntries([...page, ['page/preact.js', preact]]);
 }
