@@ -61,6 +61,14 @@ describe('when what is collected', () => {
     assert.equal(watch.look(66 * MB, 405_000 + BUSY_US), 'lastResort');
   });
 
+  test('a process that bytes pass through is not quiet, however little CPU that takes', () => {
+    const watch = new GarbageWatch(70 * MB);
+    watch.look(70 * MB, 200_000);
+    for (let n = 0; n < 10; n += 1) assert.equal(watch.look((70 + 2 * (n % 2)) * MB, 200_000), null);
+    for (let n = 0; n < 5; n += 1) watch.look(72 * MB, 200_000);
+    assert.equal(watch.look(72 * MB, 200_000), 'lastResort');
+  });
+
   test('a burst that took little CPU, or left little, is none', () => {
     for (const [bytes, cpu] of [
       [70 * MB, 199_999],
@@ -77,7 +85,7 @@ describe('when what is collected', () => {
       watch.look(bytes, 0);
       return watch.nextLookMs;
     };
-    assert.deepEqual([watch.nextLookMs, after(0), after(MB), after(MB + 1), after(1)], [50, 200, 50, 200, 50]);
+    assert.deepEqual([watch.nextLookMs, after(0), after(MB), after(MB + 1), after(1)], [20, 200, 20, 200, 20]);
   });
 });
 
