@@ -5,6 +5,13 @@ import { atTurnEnd } from './turn-end.ts';
 /** What a socket may have that the kernel did not take yet, bytes, before the stream is paused. */
 const QUEUE_BYTES = 64 * 1024;
 /**
+ * What one turn may bring for a socket that takes everything: this part of what it took since the kernel last refused some of
+ * it, up to so many bytes. A busy tunnel's turn brings more than {@link QUEUE_BYTES} for one of few sockets, and what is left for the next
+ * turn is held, grows old, and is collected with everything.
+ */
+const TAKEN_PART = 1 / 16;
+const MOST_GATHERED_BYTES = 512 * 1024;
+/**
  * Above this sum of all sockets' queues, bytes, each may have as much as one DATA frame: a fast reader needs a queue to be kept
  * busy, and those of thousands that do not read would cost as much as their windows.
  */
@@ -13,8 +20,12 @@ const SHORT_QUEUE_BYTES = 16 * 1024;
 
 let inAllQueues = 0;
 
+function isCrowded(): boolean {
+  return inAllQueues >= ALL_QUEUES_BYTES;
+}
+
 function queueLimit(): number {
-  return inAllQueues < ALL_QUEUES_BYTES ? QUEUE_BYTES : SHORT_QUEUE_BYTES;
+  return isCrowded() ? SHORT_QUEUE_BYTES : QUEUE_BYTES;
 }
 
 /**
@@ -30,6 +41,8 @@ export class TurnWriter {
   #first: Buffer | null = null;
   readonly #more: Buffer[] = [];
   #bytes = 0;
+  /** What the kernel took at once since it last did not take all. */
+  #taken = 0;
   /** Of {@link inAllQueues}. */
   #queued = 0;
 
@@ -46,12 +59,18 @@ export class TurnWriter {
       this.#more.push(chunk);
     }
     this.#bytes += chunk.length;
-    if (this.#bytes + this.#to.writableLength >= queueLimit()) this.#from.pause();
+    if (this.#bytes + this.#to.writableLength >= this.#gatherLimit()) this.#from.pause();
+  }
+
+  #gatherLimit(): number {
+    const most = isCrowded() ? QUEUE_BYTES : MOST_GATHERED_BYTES;
+    return Math.max(queueLimit(), Math.min(most, this.#taken * TAKEN_PART));
   }
 
   readonly flush = (): void => {
     const first = this.#first;
     if (first === null) return;
+    const bytes = this.#bytes;
     this.#first = null;
     this.#bytes = 0;
     const to = this.#to;
@@ -70,6 +89,7 @@ export class TurnWriter {
       this.#more.length = 0;
     }
     this.queueOnMove();
+    this.#taken = this.#queued === 0 ? this.#taken + bytes : 0;
     // What the kernel took at once is no reason to wait, however much it was; without `room` there will be a `drain`.
     if (!room && this.#queued >= queueLimit()) this.#from.pause();
     // It took what waited before in the meantime: no `drain` is going to come.

@@ -48,6 +48,37 @@ test('a stream is paused while the socket has enough, until its `drain`', async 
   await drained;
 });
 
+test('a turn may bring more for a socket that takes everything, until it does not', async () => {
+  await using pair = await connectedPair();
+  pair.far.resume();
+  const from = new PassThrough();
+  const writer = new TurnWriter(from, pair.near);
+  // As if the kernel took whatever it is given.
+  pair.near._write = (_chunk, _encoding, callback) => callback();
+  pair.near._writev = (_chunks, callback) => callback();
+  const turn = (): number => {
+    let bytes = 0;
+    for (; !from.isPaused(); bytes += frame.length) writer.write(frame);
+    writer.flush();
+    return bytes;
+  };
+  assert.equal(turn(), 64 * 1024);
+  for (let taken = 64 * 1024; taken < 2 ** 23; ) taken += turn();
+  assert.equal(turn(), 512 * 1024);
+  let refused: (() => void) | undefined;
+  pair.near._writev = (_chunks, callback) => {
+    refused = callback;
+  };
+  turn();
+  assert.equal(from.isPaused(), true, 'what was refused is more than a queue');
+  const drained = once(pair.near, 'drain');
+  refused?.();
+  await drained;
+  from.resume();
+  pair.near._writev = (_chunks, callback) => callback();
+  assert.equal(turn(), 64 * 1024);
+});
+
 test('while many sockets have a queue, each may have a short one', async () => {
   const pairs = await Promise.all(Array.from({ length: 70 }, connectedPair));
   const writers = pairs.map(({ near }) => new TurnWriter(new PassThrough(), near));
