@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type Figure, figure, passes } from './bench.ts';
 import { ratios } from './compare-loads.ts';
 import { parseH2load, parseWrk } from './load.ts';
+import { pageWork } from './page-work.ts';
 import { formatMarkdown, formatTable } from './report.ts';
 import { spread, welchT } from './statistics.ts';
 
@@ -64,4 +65,20 @@ test('a report names what was missed and why a bench did not run', () => {
   const text = formatMarkdown('a machine', [report, { name: 'bulk', title: 'b', figures: [], skipped: 'no rathole' }]);
   assert.match(text, /a machine.*\| backdial \/ nginx \| CPU a request \| 4 x \| \(3 - 5\) \| at most 3\.5 \|/s);
   assert.match(text, /bulk.*not measured: no rathole/s);
+});
+
+test('of a trace of Chromium the thread of the page counts: a frame is its own task and the longest that it waited for', () => {
+  const [pid, ts] = [7, 0];
+  const thread = (tid: number, name: string) => ({ name: 'thread_name', ph: 'M', pid, tid, ts, args: { name } });
+  const task = (tid: number, at: number, cpuMs: number) => {
+    return { name: 'RunTask', ph: 'X', pid, tid, ts: at, dur: 2_000 * cpuMs, tdur: 1_000 * cpuMs };
+  };
+  const frame = (at: number) => ({ name: 'Commit', ph: 'X', pid, tid: 1, ts: at });
+  const read = (traceEvents: readonly object[]) => pageWork(Buffer.from(JSON.stringify({ traceEvents })));
+  const threads = [thread(1, 'CrRendererMain'), thread(2, 'CrRendererMain'), thread(3, 'Compositor')];
+  const before = [task(1, 0, 5), task(1, 20_000, 30), task(1, 90_000, 4), frame(91_000)];
+  const all = [...threads, task(2, 0, 1), task(3, 0, 500), task(1, 200_000, 20), frame(210_000), ...before];
+  assert.deepEqual(read(all), { longestTaskMs: 60, busiestFrameCpuMs: 34, frames: 2 });
+  assert.equal(read([...all, task(1, 900_000, 40)]).busiestFrameCpuMs, 40, 'without a frame after it');
+  assert.throws(() => read([thread(3, 'Compositor'), task(3, 0, 1)]), /no page/);
 });

@@ -23,8 +23,8 @@ const TUNNELS = 2_000;
 const CONNECTIONS = 2;
 const DOMAINS = TUNNELS / CONNECTIONS;
 const PROCESSES = 4;
-/** Until V8 has done with what the opening left; of other garbage there is little. */
-const SETTLE_SECONDS = 45;
+/** Until V8 has done with what the opening left, and each agent has measured its first round trip, which it does after a minute. */
+const SETTLE_SECONDS = 75;
 /** Long enough for every tunnel to have been looked at several times. */
 const IDLE_SECONDS = 30;
 const SECRET = 'a secret of the benches';

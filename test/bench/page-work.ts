@@ -15,7 +15,7 @@ interface TraceEvent {
 export interface PageWork {
   /** The longest time between two turns of its event loop, ms. */
   readonly longestTaskMs: number;
-  /** CPU of the busiest frame, ms: of all tasks since the frame before. */
+  /** CPU of the busiest frame, ms: of the task that ends in it, and of the longest since the frame before, which it had to wait for. */
   readonly busiestFrameCpuMs: number;
   readonly frames: number;
 }
@@ -32,19 +32,22 @@ export function pageWork(trace: Buffer): PageWork {
   const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: readonly TraceEvent[] };
   const thread = busiestPage(traceEvents);
   const own = traceEvents.filter(({ pid, tid }) => `${pid}/${tid}` === thread).toSorted((a, b) => a.ts - b.ts);
-  let [longest, busiest, frames, cpu] = [0, 0, 0, 0];
+  let [longest, busiest, frames, task, waitedFor] = [0, 0, 0, 0, 0];
   for (const { name, dur = 0, tdur = 0 } of own) {
     if (name === TASK) {
       longest = Math.max(longest, dur);
-      cpu += tdur;
+      waitedFor = Math.max(waitedFor, task);
+      task = tdur;
     }
-    busiest = Math.max(busiest, cpu);
-    // The task in which a frame ends began before it, and is counted with it.
+    // It lies within its task.
     if (name === FRAME) {
       frames += 1;
-      cpu = 0;
+      busiest = Math.max(busiest, task + waitedFor);
+      [task, waitedFor] = [0, 0];
     }
   }
+  // What came after the last frame would have been in the next one.
+  busiest = Math.max(busiest, task, waitedFor);
   return { longestTaskMs: longest / 1_000, busiestFrameCpuMs: busiest / 1_000, frames };
 }
 

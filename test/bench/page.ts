@@ -11,7 +11,6 @@ import { type Bench, type Figure, figure } from './bench.ts';
 import type { AgentsOrder } from './idle-tunnels.ts';
 import { startTarget } from './nginx.ts';
 import { CATEGORIES, type PageWork, pageWork } from './page-work.ts';
-import { cpuSeconds } from './process-figures.ts';
 import { freePort, startProgram } from './program.ts';
 
 const AGENTS = fileURLToPath(new URL('./many-agents.ts', import.meta.url));
@@ -72,7 +71,7 @@ export const page: Bench = {
     try {
       const shown: Shown[] = [];
       for (let round = 0; round < Math.min(3, rounds); round += 1) {
-        for (const scheme of SCHEMES) shown.push(await show(browser, { scheme, adminPort, backdial, seconds }));
+        for (const scheme of SCHEMES) shown.push(await show(browser, { scheme, adminPort, seconds }));
       }
       return figuresOf(shown);
     } finally {
@@ -115,24 +114,15 @@ interface Shown {
   readonly work: ReadonlyMap<string, PageWork>;
   readonly firstBytes: number;
   readonly laterBytes: number;
-  /** Of the server, for the page alone: a share of one core. */
-  readonly serverCpu: number;
 }
 
 interface Visit {
   readonly scheme: Shown['scheme'];
   readonly adminPort: number;
-  readonly backdial: Backdial;
   readonly seconds: number;
 }
 
-async function show(browser: Browser, { scheme, adminPort, backdial, seconds }: Visit): Promise<Shown> {
-  const cpuOver = async (body: () => Promise<void>): Promise<number> => {
-    const [began, before] = [performance.now(), cpuSeconds(backdial.server.pid)];
-    await body();
-    return (cpuSeconds(backdial.server.pid) - before) / ((performance.now() - began) / 1_000);
-  };
-  const without = await cpuOver(() => new Promise((resolve) => setTimeout(resolve, 1_000 * seconds)));
+async function show(browser: Browser, { scheme, adminPort, seconds }: Visit): Promise<Shown> {
   const context = await browser.newContext({ viewport: { width: 1_280, height: 900 }, colorScheme: scheme });
   const tab = await context.newPage();
   const sizes: number[] = [];
@@ -155,15 +145,10 @@ async function show(browser: Browser, { scheme, adminPort, backdial, seconds }: 
     await tab.waitForTimeout(500);
   };
   work.set('first load', await traced(load));
-  let serverCpu = 0;
-  for (const [name, act] of PHASES) {
-    const body = async (): Promise<void> => void work.set(name, await traced(() => act(tab, seconds)));
-    const during = await cpuOver(body);
-    if (name === 'updates') serverCpu = during - without;
-  }
+  for (const [name, act] of PHASES) work.set(name, await traced(() => act(tab, seconds)));
   await context.close();
   const [firstBytes = 0, ...later] = sizes;
-  return { scheme, work, firstBytes, laterBytes: Math.max(...later), serverCpu };
+  return { scheme, work, firstBytes, laterBytes: Math.max(...later) };
 }
 
 function figuresOf(shown: readonly Shown[]): Figure[] {
@@ -200,12 +185,6 @@ function figuresOf(shown: readonly Shown[]): Figure[] {
       'sent',
       'kB',
       all(({ laterBytes }) => laterBytes / 1_000),
-    ),
-    figure(
-      'server',
-      'CPU for the page',
-      '% of a core',
-      all(({ serverCpu }) => 100 * serverCpu),
     ),
   ];
 }
