@@ -94,7 +94,14 @@ describe('a domain that a visitor may not reach, and one that nobody serves', ()
       for (const sni of [(host: string) => host, () => null, () => 'open.example.com']) {
         const [unknown = '', ...others] = HIDDEN;
         const expected = await answers(kit, unknown, sni(unknown));
-        for (const text of expected) assert.match(text, /^HTTP\/1\.1 404 Not Found\r\n/);
+        for (const text of expected) {
+          assert.match(text, /^HTTP\/1\.1 404 Not Found\r\n/);
+          assert.doesNotMatch(
+            text,
+            /proxy-status|backdial|domain-|example\.com/i,
+            'nor does it tell that there is a tunnel',
+          );
+        }
         for (const host of others) {
           // A served domain's demand for a certificate has to be told, so that clients connect anew (design, section 8).
           if (host === 'certificate.example.com' && sni(host) !== host) continue;

@@ -119,9 +119,12 @@ describe('a request over HTTP/1.1', () => {
     const far = await target.next();
     const text = (await headAt(far)).join('\n').toLowerCase();
     for (const line of gone) assert.ok(!text.includes(`\n${line.slice(0, line.indexOf(':')).toLowerCase()}:`), line);
+    for (const line of forged)
+      assert.equal(text.split(`\n${line.slice(0, line.indexOf(':')).toLowerCase()}:`).length, 2, line);
     assert.ok(!text.includes('forged') && !text.includes('192.0.2.1') && !text.includes('gopher'));
     assert.match(text, /\nx-forwarded-for: 127\.0\.0\.1\n/);
     assert.match(text, /\nx-forwarded-proto: https(\n|$)/);
+    assert.match(text, /\nx-forwarded-port: 443(\n|$)/);
     assert.match(text, /\nx-forwarded-host: www\.example\.com(\n|$)/);
     assert.match(text, /\nx-transaction-id: [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\n|$)/);
     assert.match(text, /\nvia: 1\.1 /);

@@ -28,3 +28,18 @@ test('a limit that is lowered holds as soon as enough have left, also while othe
   gate.leave();
   assert.ok(gate.tryEnter(1));
 });
+
+test('a hundred may wait, and no more: the next is refused at once', async () => {
+  const gate = new StreamGate();
+  assert.ok(gate.tryEnter(1));
+  const stop = new AbortController();
+  const waiting = Array.from({ length: 100 }, () => gate.wait(stop.signal));
+  await assert.rejects(gate.wait(signal), { code: 'stream-limit', message: /100 are waiting already/ });
+  gate.leave();
+  await waiting.shift();
+  const last = gate.wait(signal);
+  stop.abort(new Error('they left'));
+  assert.ok((await Promise.allSettled(waiting)).every(({ status }) => status === 'rejected'));
+  gate.leave();
+  await last;
+});
