@@ -34,6 +34,10 @@ export const DOMAIN_SCHEMA = {
         properties: { name: TEXT, domain: { ...TEXT, description: 'as claimed' }, tunnels: COUNT, streams: COUNT },
       },
     },
+    hasTarget: {
+      type: 'boolean',
+      description: 'a `target` beside the server takes what comes while no agent serves it',
+    },
     active: { type: 'object', additionalProperties: COUNT, description: 'requests and byte streams, by way in' },
   },
 };

@@ -98,7 +98,7 @@ export class ServerOperation {
       name: this.#name,
       draining: this.#draining,
       domains: domains.length,
-      served: domains.filter(({ instances }) => instances.length > 0).length,
+      served: domains.filter(({ instances, hasTarget }) => instances.length > 0 || hasTarget).length,
       tunnels: this.#known.tunnels().length,
       active: domains.reduce((sum, { active }) => sum + Object.values(active).reduce((all, each) => all + each, 0), 0),
       memory: this.#known.memory(),

@@ -8,6 +8,8 @@ import type { RefusalList } from './refusal-list.ts';
 export interface FeedRow {
   readonly name: string;
   readonly instances: readonly string[];
+  /** Whether a `target` beside the server serves it where no instance does. */
+  readonly hasTarget: boolean;
   readonly tunnels: number;
   readonly active: number;
   /** Mean of its tunnels. */
@@ -124,17 +126,18 @@ export class StatusFeed {
   }
 }
 
-function rowOf({ name, instances, active }: DomainState, rttMs: number | null, traffic: Rates): FeedRow {
+function rowOf({ name, instances, hasTarget, active }: DomainState, rttMs: number | null, traffic: Rates): FeedRow {
   const { requests, receivedBytes, sentBytes } = rounded(traffic);
   let [tunnels, underWay] = [0, 0];
   for (const each of instances) tunnels += each.tunnels;
   for (const count of Object.values(active)) underWay += count;
   const named = instances.slice(0, MAX_INSTANCES).map((each) => each.name);
-  return { name, instances: named, tunnels, active: underWay, rttMs, requests, receivedBytes, sentBytes };
+  return { name, instances: named, hasTarget, tunnels, active: underWay, rttMs, requests, receivedBytes, sentBytes };
 }
 
 function isSame(a: FeedRow, b: FeedRow): boolean {
   return (
+    a.hasTarget === b.hasTarget &&
     a.tunnels === b.tunnels &&
     a.active === b.active &&
     a.rttMs === b.rttMs &&

@@ -85,10 +85,10 @@ function domainCells(domain: DomainRow): string[] {
     const state = failure ?? (live === domain.links.length && live > 0 ? 'up' : 'dialling');
     return [domain.name, domain.instance, `${live} of ${domain.links.length}`, '', state];
   }
-  const { name, instances, active } = domain;
+  const { name, instances, hasTarget, active } = domain;
   const tunnels = instances.reduce((sum, each) => sum + each.tunnels, 0);
   const ways = Object.entries(active).map(([way, streams]) => `${way} ${streams}`);
-  const state = instances.length > 0 ? 'served' : 'nobody serves it';
+  const state = instances.length > 0 ? 'served' : hasTarget ? 'by its target' : 'nobody serves it';
   return [name, instances.map((each) => each.name).join(' ') || '-', String(tunnels), ways.join(', ') || '-', state];
 }
 

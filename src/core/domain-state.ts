@@ -13,8 +13,10 @@ export interface InstanceState {
 /** A configured domain at the moment of asking. */
 export interface DomainState {
   readonly name: string;
-  /** Those that serve it; none: nobody does. */
+  /** Agents that serve it. */
   readonly instances: readonly InstanceState[];
+  /** Whether a `target` beside the server takes what comes while no agent serves it. */
+  readonly hasTarget: boolean;
   /** Requests and byte streams under way, by way in; those without any are not there. */
   readonly active: Readonly<Partial<Record<Way, number>>>;
 }

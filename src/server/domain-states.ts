@@ -20,9 +20,10 @@ export function domainStates(table: DomainTable, registry: TunnelRegistry, strea
       streams: (before?.streams ?? 0) + tunnel.streamCount,
     });
   }
-  return Array.from(table.all(), ({ name }) => ({
+  return Array.from(table.all(), ({ name, target }) => ({
     name,
     instances: [...(instances.get(name)?.values() ?? [])],
+    hasTarget: target !== null,
     active: streams.activeOf(name),
   }));
 }

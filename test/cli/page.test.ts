@@ -21,10 +21,11 @@ async function startPage(t: TestContext, names: readonly string[], token: string
   const traffic = new Map<string, TrafficTotals>();
   const refusals = new RefusalList();
   const polls: number[] = [];
-  const serve = (name: string, instances: readonly string[]) =>
+  const serve = (name: string, instances: readonly string[], hasTarget = false) =>
     domains.set(name, {
       name,
       instances: instances.map((each) => ({ name: each, domain: name, tunnels: 2, streams: 1 })),
+      hasTarget,
       active: { https: 1 },
     });
   for (const name of names) serve(name, ['one']);
@@ -111,6 +112,7 @@ describe('the status page', { skip: missingTools('chromium') }, () => {
       // What changes comes by itself.
       visit('www.test', 500);
       serve('new.test', []);
+      serve('beside.test', [], true);
       domains.delete('api.test');
       refusals.observe({
         type: 'handshake-refused',
@@ -122,6 +124,7 @@ describe('the status page', { skip: missingTools('chromium') }, () => {
       });
       await row('new.test').waitFor();
       assert.match(await row('new.test').innerText(), /nobody/);
+      assert.match(await row('beside.test').innerText(), /its target/);
       await page.getByText('<img src=x onerror=alert(1)>').waitFor();
       assert.equal(await row('api.test').count(), 0);
       await page.waitForFunction(`/[1-9]/.test(document.querySelectorAll('.figures dd')[3].textContent)`);

@@ -19,7 +19,7 @@ function startFeed(t: TestContext, count: number) {
   const traffic = new Map<string, TrafficTotals>();
   const refusals = new RefusalList();
   const names = Array.from({ length: count }, (_, index) => `d${index}.test`);
-  for (const name of names) domains.set(name, { name, instances: [], active: {} });
+  for (const name of names) domains.set(name, { name, instances: [], hasTarget: false, active: {} });
   const feed = new StatusFeed({
     summary: () => ({}) as never,
     domains: () => [...domains.values()],
@@ -60,20 +60,26 @@ test('of 10,000 domains those are sent in which something changed, and no others
   assert.deepEqual(namesIn(calmer), visited.slice(100).toSorted());
   assert.ok(calmer.domains.every(({ requests }) => requests === 0));
   const served = { name: 'one', domain: 'd7.test', tunnels: 2, streams: 0 };
-  domains.set('d7.test', { name: 'd7.test', instances: [served], active: {} });
-  domains.set('d8.test', { name: 'd8.test', instances: [], active: { https: 1, tcp: 2 } });
+  domains.set('d7.test', { name: 'd7.test', instances: [served], hasTarget: false, active: {} });
+  domains.set('d8.test', { name: 'd8.test', instances: [], hasTarget: true, active: { https: 1, tcp: 2 } });
   domains.delete('d9.test');
   for (const name of visited.slice(0, 100)) visit(name, 1);
   const moved = ask(calmer.cursor);
   assert.deepEqual(
-    moved.domains.map(({ name, instances, tunnels, active }) => [name, instances, tunnels, active]),
+    moved.domains.map(({ name, instances, hasTarget, tunnels, active }) => [
+      name,
+      instances,
+      hasTarget,
+      tunnels,
+      active,
+    ]),
     [
-      ['d7.test', ['one'], 2, 0],
-      ['d8.test', [], 0, 3],
+      ['d7.test', ['one'], false, 2, 0],
+      ['d8.test', [], true, 0, 3],
     ],
   );
   assert.deepEqual(moved.gone, ['d9.test']);
-  domains.set('d7.test', { name: 'd7.test', instances: [{ ...served, name: 'two' }], active: {} });
+  domains.set('d7.test', { name: 'd7.test', instances: [{ ...served, name: 'two' }], hasTarget: false, active: {} });
   for (const name of visited.slice(0, 100)) visit(name, 1);
   const renamed = ask(moved.cursor);
   assert.deepEqual([namesIn(renamed), renamed.gone], [['d7.test'], []]);
@@ -95,7 +101,7 @@ test('domains that went are remembered up to a bound; who saw none of them go is
   const late = ask(first.cursor);
   assert.deepEqual([late.full, late.gone, late.domains.length], [true, [], 300]);
   // Those that come again are gone no more, and a page that never saw them leave is not told that they did.
-  for (const name of names.slice(0, 1_200)) domains.set(name, { name, instances: [], active: {} });
+  for (const name of names.slice(0, 1_200)) domains.set(name, { name, instances: [], hasTarget: false, active: {} });
   const again = ask(third.cursor);
   assert.deepEqual([again.full, again.gone, again.domains.length], [false, [], 1_200]);
 });

@@ -17,6 +17,10 @@ async function withStatus(body: (deployment: ConfigDeployment, url: string, file
       const port = await steadyPort();
       const admin = { listen: `127.0.0.1:${port}`, token: '@admin.token' };
       deployment.write('server/admin.token', `${TOKEN}\n`);
+      const beside = { active: true, target: `http://127.0.0.1:${target.port}` };
+      deployment.write('server/domains/beside.test.json5', JSON.stringify(beside));
+      const unserved = { active: true, secret: 'a secret that nobody has' };
+      deployment.write('server/domains/unserved.test.json5', JSON.stringify(unserved));
       await deployment.change('server/server.json5', deployment.serverFile({ admin }));
       await deployment.change('agent/agent.json5', { log: { level: 'debug' }, api: { listen: 'unix:api.sock' } });
       await body(deployment, `http://127.0.0.1:${port}`, join(deployment.folder, 'server/server.json5'));
@@ -31,11 +35,13 @@ describe('backdial status and drain', () => {
     withStatus(async ({ folder, server, events }, url, file) => {
       const table = await runCli(['status', '-c', file]);
       assert.equal(table.code, 0, table.stderr);
-      assert.match(table.stdout, /^server \S+, \d+\.\d+\.\d+: serving, up \d+ s; domains served: 1 of 1, tunnels: 2, /);
+      assert.match(table.stdout, /^server \S+, \d+\.\d+\.\d+: serving, up \d+ s; domains served: 2 of 3, tunnels: 2, /);
       assert.match(
         table.stdout,
         /^DOMAIN +INSTANCES +TUNNELS +UNDER WAY +STATE\nwww\.example\.com +one +2 +- +served$/m,
       );
+      assert.match(table.stdout, /^beside\.test +- +0 +- +by its target$/m);
+      assert.match(table.stdout, /^unserved\.test +- +0 +- +nobody serves it$/m);
       const [, id = ''] = /^(t\d+) +www\.example\.com +one\/\d +127\.0\.0\.1:\d+ /m.exec(table.stdout) ?? [];
       assert.ok(id !== '', table.stdout);
 

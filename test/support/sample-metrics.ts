@@ -34,6 +34,7 @@ export function sampleServerMetrics(given: Partial<ServerSource> = {}) {
       Array.from(names, (name) => ({
         name,
         instances: [{ name: 'one', domain: name, tunnels: 1, streams: 3 }],
+        hasTarget: false,
         active: { https: 2 },
       })),
     tunnels: () => [

@@ -69,10 +69,14 @@ export function Domains({ moves, turn }) {
 /** The names that are to be shown, in their order; `names` are in that of the alphabet. */
 function select(names, { wanted, onlyUnserved, sorting }) {
   const { value } = COLUMNS.find(({ key }) => key === sorting);
-  const isShown = (name) => name.includes(wanted) && !(onlyUnserved && known.domains.get(name).instances.length > 0);
+  const isShown = (name) => name.includes(wanted) && !(onlyUnserved && isServed(known.domains.get(name)));
   const shown = wanted === '' && !onlyUnserved ? names : names.filter(isShown);
   if (value === undefined) return shown;
   return shown.toSorted((a, b) => value(known.domains.get(b)) - value(known.domains.get(a)));
+}
+
+function isServed({ instances, hasTarget }) {
+  return instances.length > 0 || hasTarget;
 }
 
 function Title({ column: { key, title, wide, value }, isSorted, onSort }) {
@@ -92,7 +96,7 @@ class Row extends Component {
 
   render({ row, at, isChosen, onChoose }) {
     const { name, instances, tunnels, active, rttMs, requests, receivedBytes, sentBytes } = row;
-    const served = instances.join(' ');
+    const served = instances.length === 0 && row.hasTarget ? 'its target' : instances.join(' ');
     return html`
       <div class=${isChosen ? 'row chosen' : 'row'} role="row" aria-rowindex=${at + 2} style=${{ top: `${at * ROW_PX}px` }}>
         <span role="cell"><button type="button" aria-expanded=${isChosen} title=${name} onClick=${() => onChoose(name)}>${name}</button></span>
