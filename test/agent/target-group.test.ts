@@ -141,6 +141,9 @@ describe('a group of targets', () => {
     assert.deepEqual(tried.toSorted(), [1, 2, 3, 4, 5]);
     down.delete(4);
     assert.equal(await next(), 4);
+    tried.length = 0;
+    for (let i = 0; i < 3; i += 1) assert.equal(await next(), 4);
+    assert.deepEqual(tried, [4, 4, 4], 'the one that is well again is all that is tried');
   });
 
   it('does not blame a target for a visitor who went', async () => {
