@@ -64,7 +64,10 @@ describe('a program follows its files', { concurrency: 3 }, () => {
       await agent.see(/domains\/www\.example\.com\.json5:1:16: not valid JSON5/);
       // Another file changes while this one is still wrong: nothing is half applied.
       write(SERVER, deployment.serverFile({ unavailable: 410 }));
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      assert.equal(await status(deployment), '200');
+      // An agent looks at its files as a server does: it says what is new when the server, whose file was written before, said it.
+      write(AGENT_DOMAIN, '{\n  active: true,');
+      await agent.see(/domains\/www\.example\.com\.json5:2:16: not valid JSON5/);
       assert.equal(events(server, 'config-refused').length, 1);
       assert.equal(events(server, 'config-changed').length, 0);
       assert.equal(await status(deployment), '200');

@@ -128,7 +128,7 @@ test('a kept-alive stream that the target closed while it was idle costs no requ
   });
 });
 
-test('a request that may not be sent twice gets no stream that was free for long, and leaves none behind', async () => {
+test('a request that may not be sent twice gets no stream that was free for long, and leaves none behind', async (t) => {
   await withHttpsWay({}, async ({ visitor, target, record }) => {
     const from = await visitor();
     await from.send(`POST /1 HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`);
@@ -136,7 +136,8 @@ test('a request that may not be sent twice gets no stream that was free for long
     await old.receivedText('\r\n\r\n');
     await old.send(OK);
     await record(1);
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const now = performance.now.bind(performance);
+    t.mock.method(performance, 'now', () => now() + 1_001);
     await from.send(`POST /2 HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`);
     await (await target.next()).receivedText('POST /2');
     assert.equal((await old.ending).verdict, 'clean');

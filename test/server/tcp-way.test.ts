@@ -130,8 +130,6 @@ describe('a visitor of a TCP port', () => {
     const sent = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
     visitor.stream.end(sent);
     await eventually('the dial', () => dialer.calls.length === 1);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.equal(dialer.calls[0]?.options.signal?.aborted, false, 'a FIN is no reason to abort');
     gate.resolve();
     const peer = await target.next();
     assert.deepEqual(await within('the end', peer.ending), CLEAN);
@@ -140,6 +138,22 @@ describe('a visitor of a TCP port', () => {
     peer.fin();
     assert.deepEqual(await within('the end', visitor.ending), CLEAN);
     assert.equal(visitor.text, 'answer after the half-close');
+  });
+
+  test('is dialled for when it ends before its stream is open, and no more once it is gone', async (t) => {
+    const { port, dialer } = await startWay(t, () => new Promise(() => {}));
+    const visitor = await connectPeer(port);
+    visitor.fin();
+    await eventually('the FIN is sent', () => visitor.stream.writableFinished);
+    // Whoever comes later is seen later.
+    const later = await connectPeer(port);
+    await eventually('the dials', () => dialer.calls.length === 2);
+    const aborted = () => dialer.calls.map(({ options }) => options.signal?.aborted);
+    assert.deepEqual(aborted(), [false, false]);
+    later.reset();
+    await eventually('the dial of who is gone is given up', () => aborted()[1] === true);
+    assert.deepEqual(aborted(), [false, true]);
+    visitor.close();
   });
 
   test('is reset at once when the dial fails; the reason is recorded', async (t) => {

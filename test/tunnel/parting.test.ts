@@ -164,18 +164,29 @@ test('a peer that freezes in the moment of parting does not keep an empty tunnel
 
 test('a peer that leaves and lives on keeps its streams, however long they take', async () => {
   const { streams, onStream } = keeper();
-  const pair = await turnedPair(onStream, { liveness: { pingIntervalMs: 100, pingTimeoutMs: 500 } });
+  const liveness = { pingIntervalMs: 100, pingTimeoutMs: 500 };
+  const pair = await turnedPair(onStream, { liveness });
+  let link: FaultyLink | null = null;
+  const through = async (port: number): Promise<number> => {
+    link = await FaultyLink.to(port);
+    return link.port;
+  };
+  const beside = await turnedPair(onStream, { liveness, through });
   try {
-    const stream = await pair.server.open('www.test', DIAL);
-    pair.server.drain('drained', 60_000);
+    const [stream] = [await pair.server.open('www.test', DIAL), await beside.server.open('www.test', DIAL)];
+    for (const { server } of [pair, beside]) server.drain('drained', 60_000);
+    (link as FaultyLink | null)?.stall();
     const over = Promise.race([pair.server.closed, pair.agent.closed]);
-    const waited = new Promise((resolve) => setTimeout(resolve, 1_500, 'alive'));
-    assert.equal(await Promise.race([over, waited]), 'alive');
+    // By then one that does not live on was noticed, at both of its ends.
+    const noticed = Promise.all([beside.server.closed, beside.agent.closed]).then(() => 'alive');
+    assert.equal(await within('the end of the other one', Promise.race([over, noticed])), 'alive');
     streams[0]?.end('done');
     streams[0]?.resume();
     stream.end();
     assert.equal(await text(stream), 'done');
   } finally {
     pair.close();
+    beside.close();
+    await (link as FaultyLink | null)?.close();
   }
 });
