@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { access, chmod, chown, link, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
@@ -25,22 +25,42 @@ export function domainFileText(name: string, secret: Secret): string {
 }
 
 /**
- * Writes the file of a new domain (0600) into `folder`, which is made where it is missing, and gives its path. Fails with
- * `input-invalid` when the domain has a file already, or when it cannot be written.
+ * Writes the file of a new domain into `folder`, which is made where it is missing, and gives its path. The file is for its owner
+ * alone, and for the group that a folder of 0750 lets in: that of the service. Fails with `input-invalid` when the domain has a
+ * file already, or when it cannot be written.
  */
 export async function writeDomainFile(folder: string, name: string, text: string): Promise<string> {
   const file = join(folder, domainFileName(name));
   const sibling = file.replace(/5$/, '');
   if (await exists(sibling)) throw new BackdialError('input-invalid', `${sibling} has this domain already`);
+  // A server that watches the folder looks at no name that begins with a dot.
+  const draft = join(folder, `.${domainFileName(name)}.${process.pid}`);
   try {
     await mkdir(folder, { recursive: true, mode: 0o750 });
-    // wx: never over a secret that agents use.
-    await writeFile(file, text, { flag: 'wx', mode: 0o600 });
+    await writeFile(draft, text, { flag: 'wx', mode: 0o600 });
+    try {
+      await shareWithGroup(draft, folder);
+      // Never over a secret that agents use.
+      await link(draft, file);
+    } finally {
+      await rm(draft);
+    }
     return file;
   } catch (error) {
     const taken = (error as NodeJS.ErrnoException).code === 'EEXIST';
     const message = taken ? `${file} has this domain already` : `${file} ${faultOf(error)}`;
     throw new BackdialError('input-invalid', message, { cause: error });
+  }
+}
+
+async function shareWithGroup(file: string, folder: string): Promise<void> {
+  const [{ uid }, { gid, mode }] = await Promise.all([stat(file), stat(folder)]);
+  if (gid === process.getgid?.() || (mode & 0o057) !== 0o050) return;
+  try {
+    await chown(file, uid, gid);
+    await chmod(file, 0o640);
+  } catch {
+    // Not a member of that group: who is has to give it the file.
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { agentLine, domainFileText, makeSecret, writeDomainFile } from '../../src/config/domain-file.ts';
 import { loadServer } from '../../src/config/load-server.ts';
@@ -21,6 +21,22 @@ describe('a new domain file', () => {
         result.config.options.domains.map(({ name, secrets }) => [name, secrets[0]?.reveal()]),
         [['*.example.com', secret.reveal()]],
       );
+    });
+  });
+
+  it('is for the group, too, that the folder is shut for all others but', {
+    skip: process.getuid?.() !== 0,
+  }, async () => {
+    await withFolder({ 'x/keep': '', 'open/keep': '' }, async (folder) => {
+      const made = async (path: string, mode: number): Promise<string> => {
+        chownSync(`${folder}/${path}`, 0, 12_345);
+        chmodSync(`${folder}/${path}`, mode);
+        const { gid, mode: fileMode } = statSync(await writeDomainFile(`${folder}/${path}`, 'a.example', 'text'));
+        return `${gid} ${(fileMode & 0o777).toString(8)}`;
+      };
+      assert.equal(await made('x', 0o750), '12345 640');
+      assert.equal(await made('open', 0o755), `${process.getgid?.()} 600`);
+      assert.deepEqual(readdirSync(`${folder}/x`).toSorted(), ['a.example.json5', 'keep']);
     });
   });
 

@@ -47,8 +47,8 @@ export function buildDeb(options: DebOptions): void {
   for (const file of globSync('conf/**/*.json5', { cwd: ROOT })) {
     put(`/usr/share/doc/backdial/${file.replace(/^conf\/(?:examples\/)?/, 'examples/')}`, installed(source(file)));
   }
-  put('/etc/backdial/server.json5', installed(source('conf/server.json5')), 0o640);
-  put('/etc/backdial/agent.json5', installed(source('conf/agent/agent.json5')), 0o640);
+  put('/etc/backdial/server.json5', ofUnit('server', source('conf/server.json5')), 0o640);
+  put('/etc/backdial/agent.json5', ofUnit('agent', source('conf/agent/agent.json5')), 0o640);
   put('/usr/share/doc/backdial/copyright', source('LICENSE'));
   put('/usr/share/doc/backdial/changelog.gz', gzipSync(source('CHANGELOG.md'), { level: 9 }));
   put('/usr/share/doc/backdial/README.md.gz', gzipSync(source('README.md'), { level: 9 }));
@@ -78,6 +78,12 @@ function makeFolder(root: string, path: string): void {
 /** A file of conf/ with its schema where the package has it. */
 function installed(text: string): string {
   return text.replace(/"(?:\.\.\/)+dist\/schemas\//, `"${SCHEMAS}/`);
+}
+
+/** The same with the folder of its unit written out: who runs a command has no $STATE_DIRECTORY, and looks for the pin there. */
+function ofUnit(kind: 'server' | 'agent', text: string): string {
+  if (!text.includes('\n  state: null,\n')) throw new Error(`the ${kind}'s file has no \`state: null\``);
+  return installed(text).replace('\n  state: null,\n', `\n  state: "/var/lib/backdial-${kind}",\n`);
 }
 
 function control({ version, architecture }: DebOptions, bytes: number): string {

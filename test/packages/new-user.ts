@@ -49,9 +49,10 @@ export async function tryAsNewUser(system: RootSystem, upgrade: () => void, next
         `admin: { listen: "unix:/var/lib/backdial-server/admin.sock" }, listen: "127.0.0.1:${port}"`,
       );
     write(system, '/etc/backdial/server.json5', edited);
-    const secret = addDomain(system, port);
     let server = start('server', '/var/lib/backdial-server');
     const [, pin = ''] = await server.see(/agents need --pin (sha256\/[A-Za-z0-9+/]{43}=)/);
+    await server.see(/"msg":"ready;/);
+    const secret = await addDomain(system, { port, pin, server });
     write(system, '/etc/backdial/agent.json5', '{ domains: "agent-domains" }');
     system.run('install', '-d', '-o', 'root', '-g', 'backdial', '-m', '750', '/etc/backdial/agent-domains');
     const domain = {
@@ -102,19 +103,18 @@ export async function tryAsNewUser(system: RootSystem, upgrade: () => void, next
   }
 }
 
-/** `domain add`, and its secret as a hash in the server's file, so that the server's worker thread has to check it. */
-function addDomain(system: RootSystem, port: number): string {
-  const added = system.run(
-    'backdial',
-    'domain',
-    'add',
-    DOMAIN,
-    '-c',
-    '/etc/backdial/server.json5',
-    '--server',
-    `127.0.0.1:${port}`,
-  );
-  assert.match(added, /www\.example\.com/);
+/**
+ * `domain add`, whose file the server that runs reads at once, and its secret as a hash in the server's file, so that the server's worker
+ * thread has to check it.
+ */
+async function addDomain(
+  system: RootSystem,
+  { port, pin, server }: { readonly port: number; readonly pin: string; readonly server: RunningCli },
+): Promise<string> {
+  const added = system.run('backdial', 'domain', 'add', DOMAIN, '--server', `127.0.0.1:${port}`);
+  assert.ok(added.endsWith(` --domain ${DOMAIN} --pin ${pin}\n`), added);
+  await server.see(/configuration: domain www\.example\.com added/);
+  assert.doesNotMatch(server.output().stdout, /config-problem/);
   const file = `/etc/backdial/domains/${DOMAIN}.json5`;
   const text = readFileSync(system.path(file), 'utf8');
   const [, secret = ''] = /secret: "([^"]+)"/.exec(text) ?? [];
@@ -125,6 +125,7 @@ function addDomain(system: RootSystem, port: number): string {
     file,
     text.replace(secret, () => hash),
   );
+  await server.see(/configuration: domain www\.example\.com changed/);
   return secret;
 }
 
