@@ -134,6 +134,12 @@ export class TunnelRegistry {
   }
 }
 
+/**
+ * What one turn of the event loop brings for the streams of a tunnel is read, decrypted, encrypted and written in one piece, at
+ * each end: 64 kept-alive visitors on one tunnel cost a tenth less CPU than on two. So many fill each turn of a tunnel anyway.
+ */
+const GATHERED_STREAMS = 128;
+
 const NOTHING: ReadonlySet<Carrier> = new Set();
 
 /** The instances in the order in which they are to be asked. */
@@ -165,16 +171,21 @@ function wasTried(instance: Instance, except: ReadonlySet<Carrier>): boolean {
   return false;
 }
 
-/** Takes the slots of an instance in turn, so that its tunnels share the load. */
+/**
+ * Takes the first tunnel of an instance until it is worth a turn of the event loop of its own; from there on the slots in turn, so
+ * that its tunnels share the load.
+ */
 function pickSlot(instance: Instance, except: ReadonlySet<Carrier>): Picked {
   let full = false;
-  const tunnels = [...instance.slots.values()];
-  instance.turn = (instance.turn + 1) % tunnels.length;
-  for (let i = 0; i < tunnels.length; i += 1) {
-    const tunnel = tunnels[(instance.turn + i) % tunnels.length];
-    if (tunnel === undefined || !tunnel.usable || except.has(tunnel)) continue;
-    if (tunnel.streamCount < tunnel.streamLimit) return tunnel;
-    full = true;
+  const tunnels: RegisteredTunnel[] = [];
+  for (const tunnel of instance.slots.values()) {
+    if (!tunnel.usable || except.has(tunnel)) continue;
+    const { streamCount } = tunnel;
+    if (streamCount >= tunnel.streamLimit) full = true;
+    else if (streamCount < GATHERED_STREAMS) return tunnel;
+    else tunnels.push(tunnel);
   }
-  return full ? 'full' : 'none';
+  if (tunnels.length === 0) return full ? 'full' : 'none';
+  instance.turn = (instance.turn + 1) % tunnels.length;
+  return tunnels[instance.turn] as RegisteredTunnel;
 }

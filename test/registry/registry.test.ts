@@ -34,13 +34,36 @@ function pickIds(registry: TunnelRegistry, count: number, balance: Choice = 'rou
   });
 }
 
-test('round-robin gives each instance its turn, and each tunnel of an instance its own', () => {
+test('round-robin gives each instance its turn', () => {
   const registry = new TunnelRegistry();
   for (const instance of ['a', 'b']) for (const slot of [0, 1]) registry.add(tunnel('www.test', instance, slot));
-  const ids = pickIds(registry, 8);
-  assert.deepEqual(new Set(ids.slice(0, 4)).size, 4);
-  const instances = ids.map((id) => id[0]);
+  const instances = pickIds(registry, 8).map((id) => id[0]);
   for (let i = 1; i < instances.length; i += 1) assert.notEqual(instances[i], instances[i - 1]);
+});
+
+/** Picks so often, and keeps each stream: how many each slot has then. */
+function fill(slots: number, streamLimit: number, picks: number): number[] {
+  const registry = new TunnelRegistry();
+  const streams = Array.from({ length: slots }, () => 0);
+  for (const slot of streams.keys()) {
+    const count = (): number => streams[slot] ?? 0;
+    const full = tunnel('www.test', 'a', slot, { streamLimit });
+    registry.add(Object.defineProperty(full, 'streamCount', { get: count }));
+  }
+  for (let i = 0; i < picks; i += 1) {
+    const picked = registry.pick('www.test', { instance: null, balance: 'round-robin' });
+    if (typeof picked === 'string') break;
+    streams[picked.info.slot] = picked.streamCount + 1;
+  }
+  return streams;
+}
+
+test('few streams are gathered in one tunnel of an instance; many share all of its tunnels, up to the limit of each', () => {
+  assert.deepEqual(fill(2, 1_000, 128), [128, 0]);
+  assert.deepEqual(fill(2, 1_000, 256), [128, 128]);
+  assert.deepEqual(fill(3, 1_000, 3 * 128 + 30), [138, 138, 138]);
+  assert.deepEqual(fill(2, 100, 150), [100, 50]);
+  assert.deepEqual(fill(2, 150, 10_000), [150, 150]);
 });
 
 test('least-streams gives the instance with the fewest open streams', () => {
