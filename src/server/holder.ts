@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
-import { allowsConnection } from '../core/connect-grant.ts';
+import { allowsConnection, isInRange } from '../core/connect-grant.ts';
 import { covers } from '../core/host-name.ts';
 import { NetworkList } from '../net/networks.ts';
 import type { DomainTable } from './domain-table.ts';
-import type { DestinationGrant, PortRange } from './options.ts';
+import type { DestinationGrant } from './options.ts';
 import type { ResolvedGrants, ResolvedIdentity } from './resolve-grants.ts';
 import type { ResolvedDomain } from './resolve-options.ts';
 
@@ -64,7 +64,7 @@ export class Holder {
 
   /** May the server open this TCP port for it? */
   mayOpenPort(port: number): Verdict {
-    return this.#look('ports', `${port}`, ({ ports }) => ports.findIndex((range) => isIn(range, port)));
+    return this.#look('ports', `${port}`, ({ ports }) => ports.findIndex((range) => isInRange(range, port)));
   }
 
   /**
@@ -76,7 +76,7 @@ export class Holder {
     const asked = address === null || address === host ? `${host}:${port}` : `${host}:${port} (${address})`;
     return this.#look('destinations', asked, ({ destinations }) =>
       destinations.findIndex(
-        (grant) => (grant.ports === null || isIn(grant.ports, port)) && leads(grant, host, address),
+        (grant) => (grant.ports === null || isInRange(grant.ports, port)) && leads(grant, host, address),
       ),
     );
   }
@@ -101,10 +101,6 @@ export class Holder {
 
 function nameOf(owner: GrantOwner): string {
   return owner.kind === 'identity' ? `identity ${owner.identity.identity}` : `domain ${owner.policy.name}`;
-}
-
-function isIn({ first, last }: PortRange, port: number): boolean {
-  return port >= first && port <= last;
 }
 
 function leads({ host: granted }: DestinationGrant, host: string, address: string | null): boolean {

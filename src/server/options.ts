@@ -1,4 +1,5 @@
 import type { ListenAddress, Network, SocketAddress, SocketOwner } from '../core/address.ts';
+import type { PortRange } from '../core/connect-grant.ts';
 import type { Observer } from '../core/events.ts';
 import type { Secret } from '../core/secret.ts';
 
@@ -66,12 +67,6 @@ export interface ClientOptions {
   readonly banner?: string;
   /** PEM of the authorities, with their revocation lists, one of which must have issued the visitor's TLS certificate. Not with `listen` or `passthrough`. Default null: none is asked for. */
   readonly certificates?: string | null;
-}
-
-/** TCP ports from `first` to `last`, both included; 1 to 65,535. */
-export interface PortRange {
-  readonly first: number;
-  readonly last: number;
 }
 
 /** Somewhere that the server itself may dial to. */

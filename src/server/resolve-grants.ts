@@ -1,7 +1,8 @@
+import type { PortRange } from '../core/connect-grant.ts';
 import { isCanonicalName } from '../core/host-name.ts';
 import { isLogin, MAX_LOGIN_BYTES } from '../core/login-rules.ts';
 import { networkFault } from '../net/networks.ts';
-import type { GrantOptions, IdentityOptions, PortRange } from './options.ts';
+import type { GrantOptions, IdentityOptions } from './options.ts';
 
 /** Grants with every value decided. */
 export type ResolvedGrants = Readonly<Required<GrantOptions>>;

@@ -2,22 +2,12 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { describe, test } from 'node:test';
 import { Secret } from '../../src/core/secret.ts';
-import { FakeServer, type FakeServerOptions } from '../support/fake-server.ts';
+import { type FakeServer, type FakeServerOptions, withFakeServer } from '../support/fake-server.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
 import { testDomain, withAgent } from '../support/with-agent.ts';
 import { eventually, within } from '../support/within.ts';
 
 const NEW_SECRET = new Secret('a newer secret of enough bytes');
-
-async function withServer(options: FakeServerOptions, body: (server: FakeServer) => Promise<void>): Promise<void> {
-  const server = new FakeServer(options);
-  await server.listen();
-  try {
-    await body(server);
-  } finally {
-    server.close();
-  }
-}
 
 function remoteOf(server: FakeServer): string[] {
   return [`127.0.0.1:${server.port}`];
@@ -45,7 +35,7 @@ async function startTarget(answer: string) {
 
 describe('an agent goes over to other options', () => {
   test('another target is that of the streams to come, no tunnel is lost', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const [one, two] = [await startTarget('one'), await startTarget('two')];
       const at = (port: number) =>
         testDomain({ remote: remoteOf(server), target: { kind: 'tcp', host: '127.0.0.1', port } });
@@ -66,7 +56,7 @@ describe('an agent goes over to other options', () => {
     }));
 
   test('another secret makes new tunnels before the old ones go, under other slots', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const domain = testDomain({ remote: remoteOf(server), connections: 2 });
       await withAgent({ domains: [domain] }, {}, async (agent, events) => {
         await events.until('tunnel-opened', 2);
@@ -98,7 +88,7 @@ describe('an agent goes over to other options', () => {
     const refusing = new Set<string>();
     const answer: FakeServerOptions['answer'] = ({ credentials }) =>
       refusing.has(credentials?.secret.reveal() ?? '') ? 404 : 'accept';
-    await withServer({ answer }, async (server) => {
+    await withFakeServer({ answer }, async (server) => {
       const domain = testDomain({ remote: remoteOf(server) });
       refusing.add(NEW_SECRET.reveal());
       await withAgent({ domains: [domain] }, {}, async (agent, events) => {
@@ -115,7 +105,7 @@ describe('an agent goes over to other options', () => {
   });
 
   test('a secret that was wrong from the start is not dialled with any more', async () => {
-    await withServer({ answer: () => 404 }, async (server) => {
+    await withFakeServer({ answer: () => 404 }, async (server) => {
       const domain = testDomain({ remote: remoteOf(server) });
       await withAgent({ domains: [domain] }, {}, async (agent, events) => {
         await events.until('dial-failed', 2);
@@ -131,8 +121,8 @@ describe('an agent goes over to other options', () => {
   });
 
   test('an address that cannot be reached holds the old tunnels up for a handshake at most', () =>
-    withServer({}, (reachable) =>
-      withServer({ answer: () => 'hang' }, async (silent) => {
+    withFakeServer({}, (reachable) =>
+      withFakeServer({ answer: () => 'hang' }, async (silent) => {
         const domain = testDomain({ remote: remoteOf(reachable) });
         await withAgent({ domains: [domain] }, { handshakeTimeoutMs: 300 }, async (agent, events) => {
           await within('ready', agent.ready);
@@ -145,7 +135,7 @@ describe('an agent goes over to other options', () => {
     ));
 
   test('a domain that is gone drains, one that came is served, the others are not touched', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const [kept, gone, added] = ['kept.test', 'gone.test', 'added.test'].map((name) =>
         testDomain({ name, remote: remoteOf(server) }),
       );
@@ -170,7 +160,7 @@ describe('an agent goes over to other options', () => {
     }));
 
   test('no domain at all is possible, and one that is put back is served again', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const domain = testDomain({ remote: remoteOf(server) });
       await withAgent({ domains: [domain] }, {}, async (agent) => {
         await within('ready', agent.ready);
@@ -182,7 +172,7 @@ describe('an agent goes over to other options', () => {
     }));
 
   test('a domain that is gone before it had a tunnel keeps nobody waiting', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const good = testDomain({ remote: remoteOf(server) });
       const bad = testDomain({ name: 'bad.test', remote: ['127.0.0.1:1'] });
       await withAgent({ domains: [good, bad] }, {}, async (agent, events) => {
@@ -194,7 +184,7 @@ describe('an agent goes over to other options', () => {
     }));
 
   test('what is invalid changes nothing', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const domain = testDomain({ remote: remoteOf(server) });
       await withAgent({ domains: [domain] }, {}, async (agent) => {
         await within('ready', agent.ready);
@@ -206,7 +196,7 @@ describe('an agent goes over to other options', () => {
     }));
 
   test('the end is awaited of what was replaced and of what was taken away', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const domain = testDomain({ remote: remoteOf(server) });
       const gone = testDomain({ name: 'gone.test', remote: remoteOf(server) });
       await withAgent({ domains: [domain, gone] }, {}, async (agent, events) => {

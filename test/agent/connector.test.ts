@@ -2,23 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Secret } from '../../src/core/secret.ts';
 import { VERSION } from '../../src/core/version.ts';
-import { FakeServer, type FakeServerOptions } from '../support/fake-server.ts';
+import { withFakeServer } from '../support/fake-server.ts';
 import { testDomain, withAgent } from '../support/with-agent.ts';
 import { eventually, within } from '../support/within.ts';
 
-async function withServer(options: FakeServerOptions, body: (server: FakeServer) => Promise<void>): Promise<void> {
-  const server = new FakeServer(options);
-  await server.listen();
-  try {
-    await body(server);
-  } finally {
-    server.close();
-  }
-}
-
 describe('an agent connects', () => {
   test('it says who it is, and is ready when each domain has a tunnel', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const remote = [`localhost:${server.port}`];
       const one = testDomain({ remote, connections: 2 });
       const two = testDomain({ name: '*.dev.test', remote, identity: 'ci', secret: new Secret('pass:wörd') });
@@ -45,7 +35,7 @@ describe('an agent connects', () => {
     }));
 
   test('a server named by its IP address gets no SNI, one named by a host name does', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const domains = [
         testDomain({ remote: [`127.0.0.1:${server.port}`] }),
         testDomain({ name: 'b.test', remote: [`localhost:${server.port}`] }),
@@ -57,7 +47,7 @@ describe('an agent connects', () => {
     }));
 
   test('close before any tunnel rejects `ready` and leaves no connection', () =>
-    withServer({ answer: () => 'hang' }, async (server) => {
+    withFakeServer({ answer: () => 'hang' }, async (server) => {
       await withAgent({ domains: [testDomain({ remote: [`localhost:${server.port}`] })] }, {}, async (agent) => {
         await eventually('a handshake', () => server.handshakes.length === 1);
         await within('close', agent.close({ drainMs: 0 }), 1_000);
@@ -69,7 +59,7 @@ describe('an agent connects', () => {
 
 describe('an agent whose server fails', () => {
   test('is back at once after a loss, then backs off, and starts anew only after a tunnel that lived', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
       await withAgent({ domains }, { steadyAfterMs: 300 }, async (agent, events) => {
         await within('ready', agent.ready);
@@ -89,7 +79,7 @@ describe('an agent whose server fails', () => {
     }));
 
   test('tells each failed dial: attempt, reason and the wait, and takes refusals for refusals', () =>
-    withServer({ answer: (_handshake, count) => (count <= 12 ? 404 : 'accept') }, async (server) => {
+    withFakeServer({ answer: (_handshake, count) => (count <= 12 ? 404 : 'accept') }, async (server) => {
       const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
       await withAgent({ domains }, {}, async (agent, events) => {
         await within('ready', agent.ready);
@@ -107,7 +97,7 @@ describe('an agent whose server fails', () => {
     }));
 
   test('a server that never answers is given up after the deadline, and named', () =>
-    withServer({ answer: (_handshake, count) => (count === 1 ? 'hang' : 'accept') }, async (server) => {
+    withFakeServer({ answer: (_handshake, count) => (count === 1 ? 'hang' : 'accept') }, async (server) => {
       const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
       await withAgent({ domains }, { handshakeTimeoutMs: 300 }, async (agent, events) => {
         await within('ready', agent.ready);
@@ -118,7 +108,7 @@ describe('an agent whose server fails', () => {
     }));
 
   test('one link that fails holds up no other', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const remote = [`localhost:1`, `localhost:${server.port}`];
       await withAgent({ domains: [testDomain({ remote })] }, {}, async (agent, events) => {
         await within('ready', agent.ready);
@@ -133,7 +123,7 @@ describe('an agent whose server fails', () => {
 
 describe('an agent that is told to go', () => {
   test('a GOAWAY makes it dial again while the old tunnel drains', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
       await withAgent({ domains }, {}, async (agent, events) => {
         await within('ready', agent.ready);
@@ -146,7 +136,7 @@ describe('an agent that is told to go', () => {
     }));
 
   test('one that was replaced warns and waits the cap in full', () =>
-    withServer({}, async (server) => {
+    withFakeServer({}, async (server) => {
       const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
       await withAgent({ domains }, {}, async (agent, events) => {
         await within('ready', agent.ready);
@@ -167,7 +157,7 @@ describe('an agent that is told to go', () => {
 describe('a server of several processes', () => {
   test('is dialled until each process has a tunnel', () => {
     const order = ['n/1', 'n/1', 'n/1', 'n/2', 'n/1', 'n/3'];
-    return withServer({ workers: 3, node: (count) => order[count - 1] ?? 'n/1' }, async (server) => {
+    return withFakeServer({ workers: 3, node: (count) => order[count - 1] ?? 'n/1' }, async (server) => {
       const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
       await withAgent({ domains }, {}, async (agent) => {
         const nodes = () => agent.state().domains[0]?.links.map(({ node }) => node);
@@ -178,7 +168,7 @@ describe('a server of several processes', () => {
   });
 
   test('is not dialled for ever where one cannot be reached', () =>
-    withServer({ workers: 2, node: () => 'n/1' }, async (server) => {
+    withFakeServer({ workers: 2, node: () => 'n/1' }, async (server) => {
       const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
       await withAgent({ domains }, {}, async (_agent, events) => {
         await events.until('tunnel-opened', 18);

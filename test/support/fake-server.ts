@@ -121,3 +121,17 @@ export class FakeServer {
     });
   }
 }
+
+/** Runs a fake server while `body` does. */
+export async function withFakeServer(
+  options: FakeServerOptions,
+  body: (server: FakeServer) => Promise<void>,
+): Promise<void> {
+  const server = new FakeServer(options);
+  await server.listen();
+  try {
+    await body(server);
+  } finally {
+    server.close();
+  }
+}
