@@ -29,6 +29,14 @@ describe('the units of systemd', () => {
     }
   });
 
+  it('start again whatever ended, and never give up', () => {
+    for (const unit of ['server', 'agent']) {
+      const text = readFileSync(new URL(`../systemd/backdial-${unit}.service`, import.meta.url), 'utf8');
+      assert.match(text, /^Restart=always$/m);
+      assert.match(text, /^StartLimitIntervalSec=0$/m);
+    }
+  });
+
   it('wait for READY, are watched, and take messages from a process of its own', () => {
     for (const unit of Object.keys(EXPOSURE)) {
       const text = readFileSync(unit, 'utf8');

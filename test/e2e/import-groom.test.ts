@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import JSON5 from 'json5';
 import { loadAgent } from '../../src/config/load-agent.ts';
@@ -156,7 +156,10 @@ describe('backdial import groom', () => {
           host: 'forwarded',
         },
       ]);
-      const loaded = await loadAgent(`${folder}/out/agent.json5`);
+      const main = `${folder}/out/agent.json5`;
+      // groom's own, which is another one here; secrets are in such files.
+      assert.deepEqual([parse(main).readTimeout, statSync(main).mode & 0o777], ['20s', 0o600]);
+      const loaded = await loadAgent(main);
       assert.deepEqual(loaded.ok ? [] : loaded.problems, []);
       assert.equal(loaded.ok && loaded.config.options.connectTimeoutMs, 7_000);
       const again = await runCli(['import', 'groom', 'groom.conf', '--out', 'out'], { cwd: folder });
@@ -166,6 +169,28 @@ describe('backdial import groom', () => {
         (await runCli(['import', 'groom', 'groom.conf', '--out', 'out', '--force'], { cwd: folder })).code,
         0,
       );
+    });
+  });
+
+  it("writes groom's defaults out where a file says nothing, and leaves out the files that groom does", async () => {
+    const files = {
+      'groom.conf': 'groom { mode = server, service = "/knock", headers_size = 8192 }',
+      'domains/_old.example.com': 'x',
+      'domains/www.example.com.dpkg-old': 'x',
+      'domains/www.example.com': 'groom { active = on }',
+    };
+    await withFolder(files, async (folder) => {
+      const { code, stdout } = await runCli(['import', 'groom', 'groom.conf', '--out', 'out'], { cwd: folder });
+      assert.equal(code, 0);
+      assert.match(stdout, /^note: server: it has no `listen`; here that is port 443 of all addresses$/m);
+      assert.deepEqual(parse(`${folder}/out/server.json5`), {
+        headersSize: '8kB',
+        bodySize: '8MB',
+        idleTimeout: '15s',
+        service: '/knock',
+      });
+      assert.deepEqual(parse(`${folder}/out/domains/www.example.com.json5`), { active: true, concurrency: 20 });
+      assert.equal(stdout.match(/^wrote /gm)?.length, 2);
     });
   });
 

@@ -12,6 +12,7 @@ import { type Finding, isHealthy, type Step } from '../../../src/cli/doctor/find
 import { reportText } from '../../../src/cli/doctor/report.ts';
 import { subjectOfFlags } from '../../../src/cli/doctor/subject.ts';
 import { pinOf } from '../../../src/net/pin.ts';
+import { makeSelfSigned } from '../../../src/pki/self-signed.ts';
 import {
   issueCertificate,
   makeAuthority,
@@ -316,6 +317,40 @@ describe('backdial doctor', () => {
     });
   });
 
+  it('warns of a proxy that agents do not use, and of `insecure` without a pin', async () => {
+    await withServer({}, async ({ port }) => {
+      const proxied = findingOf(await diagnose(port, {}, { HTTP_PROXY: 'http://127.0.0.1:1' }), 'proxy');
+      assert.deepEqual(
+        [proxied.result, proxied.advice],
+        ['warning', 'if this network needs its proxy, set HTTPS_PROXY, too'],
+      );
+    });
+    const server = https.createServer(await lastingCertificate(), (_request, response) => response.end());
+    await withListener(server, async (port) => {
+      const unseen = findingOf(await diagnose(port, { ca: undefined, insecure: true }), 'certificate');
+      assert.deepEqual(
+        [unseen.result, unseen.advice],
+        ['warning', '`insecure` lets anyone in between read the secret: use `pin`'],
+      );
+    });
+  });
+
+  it('sees a server that has no version of TLS in common with agents', async () => {
+    const { cert, key } = testCertificate();
+    const old = { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' } as const;
+    await withListener(https.createServer({ cert, key, ...old }), async (port) => {
+      assertFault(await diagnose(port), 'tls', /protocol version/, /no TLS version or cipher in common/);
+    });
+  });
+
+  it('sees a server without a certificate for its name', async () => {
+    const { cert, key } = testCertificate();
+    await withServer({ certificates: [{ hosts: ['elsewhere.test'], cert, key }] }, async ({ port }) => {
+      const findings = await diagnose(0, { server: `localhost:${port}` });
+      assertFault(findings, 'tls', /unrecognized name/, /^the server has no certificate for this name/);
+    });
+  });
+
   it('sees a value of HTTPS_PROXY with which no agent starts', async () => {
     const findings = await diagnose(443, {}, { HTTPS_PROXY: 'socks5://127.0.0.1:1080' });
     assertFault(findings, 'proxy', /^HTTPS_PROXY must be http:/, /mend or unset the variable/);
@@ -353,6 +388,11 @@ describe('backdial doctor', () => {
     );
   });
 });
+
+/** Self-signed, for another year. */
+async function lastingCertificate(): Promise<{ cert: string; key: string }> {
+  return makeSelfSigned({ hosts: ['localhost'], days: 365 });
+}
 
 /** Self-signed, and over for years. */
 async function endedCertificate(): Promise<{ cert: string; key: string }> {

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { ProgramSummary } from '../../src/cli/program-summary.ts';
+import { type StatusReport, statusTable } from '../../src/cli/status-table.ts';
+
+const NOW = Date.UTC(2026, 0, 2);
+const DAY_MS = 86_400_000;
+
+const SUMMARY: ProgramSummary = {
+  kind: 'agent',
+  name: 'home',
+  version: '1.2.3',
+  startedAt: NOW - 3 * DAY_MS,
+  draining: false,
+  domains: 1,
+  served: 1,
+  tunnels: 1,
+  active: 0,
+  memory: { heldBytes: 0, budgetBytes: 100 },
+  config: { generation: 1, appliedAt: NOW, lastReloadOk: true },
+  certificates: [],
+};
+
+function table(given: Partial<StatusReport>, rows = Number.POSITIVE_INFINITY): string {
+  return statusTable({ summary: SUMMARY, domains: [], tunnels: [], ...given }, { now: NOW, colors: false, rows });
+}
+
+/** The lines that want attention, for a summary that differs so. */
+function warnings(differing: Partial<ProgramSummary>): string[] {
+  return table({ summary: { ...SUMMARY, ...differing } })
+    .split('\n')
+    .filter((line) => line.startsWith('! '));
+}
+
+describe('the table of `backdial status`', () => {
+  it('says what needs attention, and nothing where nothing does', () => {
+    assert.deepEqual(warnings({ certificates: [{ hosts: 'far', notAfter: NOW + 15 * DAY_MS }] }), []);
+    assert.deepEqual(warnings({ config: { ...SUMMARY.config, lastReloadOk: false } }), [
+      '! the configuration is invalid: what was in force before stays (see the log)',
+    ]);
+    const certificates = [
+      { hosts: 'soon', notAfter: NOW + 3 * DAY_MS },
+      { hosts: 'over\u001b[2J', notAfter: NOW - 1 },
+    ];
+    assert.deepEqual(warnings({ certificates }), [
+      '! the certificate for soon ends in 3 d',
+      '! the certificate for over\\x1b[2J has ended',
+    ]);
+    assert.deepEqual(warnings({ memory: { heldBytes: 51, budgetBytes: 100 } }), [
+      '! readers that do not read hold 51 % of `memory`',
+    ]);
+  });
+
+  it('counts the rows that it has no room for', () => {
+    const domains = Array.from({ length: 9 }, (_, i) => ({
+      name: `d${i}.test`,
+      instances: [],
+      active: {},
+      hasTarget: false,
+    }));
+    const text = table({ domains }, 4);
+    assert.match(text, /^d3\.test +- +0 +- +nobody serves it\n\.\.\. and 5 more \(--json has them all\)$/m);
+    assert.doesNotMatch(text, /d4\.test/);
+    assert.match(text, /\(none\)\n$/);
+  });
+});
