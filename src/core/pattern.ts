@@ -18,8 +18,16 @@ export interface PatternMatch {
   readonly groups: readonly (string | null)[];
 }
 
-/** What one match may cost, in instructions that are reached; each takes 20 to 50 ns: over well within 10 ms. */
+/** What one match may cost, in instructions that are reached; each takes 20 to 50 ns once V8 has compiled what takes them. */
 const MAX_STEPS = 100_000;
+/**
+ * The same in time, ms, looked at after each so many steps: until then a step takes ten times as long, and no text makes a match
+ * take 10 ms. What takes fewer steps is never judged by time, nor is a match that others held up: it must also have taken so
+ * much of this thread's own time, microseconds, which kernels tell in ticks of 4 ms.
+ */
+const MAX_MS = 4;
+const MIN_CPU_US = 2_000;
+const STEPS_A_LOOK = 2_048;
 /** Keeping the ends of so many groups for one character costs as much as an instruction. */
 const GROUPS_PER_STEP = 8;
 
@@ -93,6 +101,9 @@ class Simulation {
   #current: Threads;
   #next: Threads;
   #stepsLeft = MAX_STEPS;
+  #nextLook = MAX_STEPS - STEPS_A_LOOK;
+  /** Both clocks at the first look: most matches never come to one. */
+  #began: { readonly ms: number; readonly cpu: NodeJS.CpuUsage } | null = null;
 
   constructor(program: readonly Instruction[], text: string, slotCount: number) {
     this.#program = program;
@@ -120,12 +131,21 @@ class Simulation {
       }
       if (this.#current.count === 0 && (found !== null || this.#isAnchored)) break;
       this.#stepsLeft -= 1 + this.#current.count * stepsOfThread;
+      if (this.#stepsLeft < this.#nextLook) this.#giveUpLate();
       if (this.isExhausted) return null;
       found = this.#step(i) ?? found;
       [this.#current, this.#next] = [this.#next, this.#current];
       this.#next.count = 0;
     }
     return found;
+  }
+
+  #giveUpLate(): void {
+    this.#nextLook = this.#stepsLeft - STEPS_A_LOOK;
+    this.#began ??= { ms: performance.now(), cpu: process.threadCpuUsage() };
+    if (performance.now() - this.#began.ms < MAX_MS) return;
+    const { user, system } = process.threadCpuUsage(this.#began.cpu);
+    if (user + system >= MIN_CPU_US) this.#stepsLeft = -1;
   }
 
   /** The first instruction after the slot of the whole match. */
