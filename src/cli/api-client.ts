@@ -95,8 +95,8 @@ export class ApiClient {
 }
 
 /**
- * The API at a URL, or the one that a file configures; without either, that of the first of the usual files that has one. The token is that of the file, or
- * BACKDIAL_TOKEN. Fails with `input-invalid` and `config-invalid`.
+ * The API at a URL, or the one that a file configures; without either, that of the first of the usual files that has one. The
+ * token is that of the file, or BACKDIAL_TOKEN. Fails with `input-invalid` and `config-invalid`.
  */
 export async function openApiClient({ url, config }: ApiPlace): Promise<ApiClient> {
   const { BACKDIAL_TOKEN: text } = process.env;

@@ -66,6 +66,14 @@ test('few streams are gathered in one tunnel of an instance; many share all of i
   assert.deepEqual(fill(2, 150, 10_000), [150, 150]);
 });
 
+test('a tunnel that drains is given nothing, even where it is the only one', () => {
+  const registry = new TunnelRegistry();
+  registry.add(tunnel('www.test', 'a', 0, { usable: false }));
+  assert.equal(registry.pick('www.test', { instance: null, balance: 'round-robin' }), 'none');
+  registry.add(tunnel('www.test', 'a', 1));
+  assert.deepEqual(pickIds(registry, 3), ['a.www.test/1', 'a.www.test/1', 'a.www.test/1']);
+});
+
 test('least-streams gives the instance with the fewest open streams', () => {
   const registry = new TunnelRegistry();
   registry.add(tunnel('www.test', 'busy', 0, { streamCount: 5 }));
