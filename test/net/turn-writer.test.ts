@@ -51,17 +51,7 @@ test('a stream is paused while the socket has enough, until its `drain`', async 
 test('a turn may bring more for a socket that takes everything, until it does not', async () => {
   await using pair = await connectedPair();
   pair.far.resume();
-  const from = new PassThrough();
-  const writer = new TurnWriter(from, pair.near);
-  // As if the kernel took whatever it is given.
-  pair.near._write = (_chunk, _encoding, callback) => callback();
-  pair.near._writev = (_chunks, callback) => callback();
-  const turn = (): number => {
-    let bytes = 0;
-    for (; !from.isPaused(); bytes += frame.length) writer.write(frame);
-    writer.flush();
-    return bytes;
-  };
+  const { from, turn } = takingAll(pair.near);
   assert.equal(turn(), 64 * 1024);
   for (let taken = 64 * 1024; taken < 2 ** 23; ) taken += turn();
   assert.equal(turn(), 512 * 1024);
@@ -83,12 +73,16 @@ test('while many sockets have a queue, each may have a short one', async () => {
   const pairs = await Promise.all(Array.from({ length: 70 }, connectedPair));
   const writers = pairs.map(({ near }) => new TurnWriter(new PassThrough(), near));
   assert.equal(pausesAfter(), 4);
+  await using healthy = await connectedPair();
+  const { turn } = takingAll(healthy.near);
+  while (turn() < 512 * 1024);
   for (const [index, { near, far }] of pairs.entries()) {
     far.pause();
     for (near.cork(); near.writableLength < 64 * 1024; ) near.write(frame);
     writers[index]?.queueOnMove();
   }
   assert.equal(pausesAfter(), 1);
+  assert.equal(turn(), 64 * 1024, 'one that takes everything has a whole queue');
   for (const { near } of pairs) near.destroy();
   for (const writer of writers) writer.queueOnMove();
   assert.equal(pausesAfter(), 4, 'those that are gone do not count');
@@ -140,6 +134,21 @@ test('what a destroyed socket had not got is dropped', async () => {
 });
 
 const frame = Buffer.alloc(16 * 1024);
+
+/** A writer to a socket as if the kernel took whatever it is given; `turn` says how many bytes one turn brought. */
+function takingAll(to: net.Socket): { from: PassThrough; turn: () => number } {
+  const from = new PassThrough();
+  const writer = new TurnWriter(from, to);
+  to._write = (_chunk, _encoding, callback) => callback();
+  to._writev = (_chunks, callback) => callback();
+  const turn = (): number => {
+    let bytes = 0;
+    for (; !from.isPaused(); bytes += frame.length) writer.write(frame);
+    writer.flush();
+    return bytes;
+  };
+  return { from, turn };
+}
 
 /** How many frames of a stream fill an idle socket's queue at this moment. */
 function pausesAfter(): number {
