@@ -178,7 +178,7 @@ test('a visitor that takes nothing of the answer is cut after the write time-out
 });
 
 test('the time that a small answer has to be taken is none of the next request: that may take longer', async () => {
-  await withHttpsWay({ server: { writeTimeoutMs: 100 } }, async ({ visitor, target }) => {
+  await withHttpsWay({ server: { writeTimeoutMs: 100 } }, async ({ visitor, target, records }) => {
     const from = await visitor();
     await from.send(`GET /1 HTTP/1.1\r\n${HOST}\r\n`);
     const to = await target.next();
@@ -187,7 +187,16 @@ test('the time that a small answer has to be taken is none of the next request: 
     await from.receivedText('first');
     await from.send(`GET /2 HTTP/1.1\r\n${HOST}\r\n`);
     await to.receivedText('GET /2');
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    const stalled = await visitor();
+    await stalled.send(`GET /stalled HTTP/1.1\r\n${HOST}\r\n`);
+    const other = await target.next();
+    await other.receivedText('\r\n\r\n');
+    stalled.stream.pause();
+    other.stream.write('HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n');
+    other.stream.write(Buffer.alloc(20_000_000));
+    await eventually('one that began later had its time', () =>
+      records.some((each) => each.reason === 'visitor-stalled'),
+    );
     await to.send('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond');
     await from.receivedText('second');
   });
