@@ -27,10 +27,10 @@ export class FairQueue<T> {
       this.#size += 1;
       return null;
     }
-    const [most, longest] = this.#longest();
+    const longest = this.#longest();
+    // Who has most keeps some all the same.
     if (longest.length <= items.length + 1) return item;
     const dropped = longest.pop() ?? null;
-    if (longest.length === 0) this.#bySender.delete(most);
     this.#bySender.set(sender, items);
     items.push(item);
     return dropped;
@@ -47,9 +47,9 @@ export class FairQueue<T> {
     return items.shift();
   }
 
-  #longest(): readonly [sender: string, items: T[]] {
-    let longest: readonly [string, T[]] = ['', []];
-    for (const entry of this.#bySender) if (entry[1].length > longest[1].length) longest = entry;
+  #longest(): T[] {
+    let longest: T[] = [];
+    for (const items of this.#bySender.values()) if (items.length > longest.length) longest = items;
     return longest;
   }
 }
