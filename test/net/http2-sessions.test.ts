@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type ServerHttp2Stream } from 'node:http2';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { BackdialError } from '../../src/core/errors.ts';
 import { HeaderRules } from '../../src/net/header-rules.ts';
 import { Http2Sessions } from '../../src/net/http2-sessions.ts';
 import type { UpstreamHandler, UpstreamRequest } from '../../src/net/upstream-handler.ts';
+import { listenOn } from '../support/listen-on.ts';
 import { within } from '../support/within.ts';
 
 /** nghttp2 bears 10,000 answers to streams that were reset, and 330 more a second. */
@@ -31,25 +32,38 @@ const UNHEARD: UpstreamHandler = {
   upstreamFailed() {},
 };
 
-test('exchanges that are given up just as the target answers them, however many, fail no other in their session', async () => {
-  let targetOnStream = (_stream: ServerHttp2Stream): void => {};
+/** The sessions with a target in this process. */
+async function withSessions(
+  onStream: (stream: ServerHttp2Stream) => void,
+  body: (kit: { sessions: Http2Sessions; sockets: readonly Socket[]; adopt: () => Promise<Socket> }) => Promise<void>,
+): Promise<void> {
   const target = createServer({ streamResetBurst: 1e6, streamResetRate: 1e6 });
   target.on('stream', (stream: ServerHttp2Stream) => {
     stream.on('error', () => {});
-    targetOnStream(stream);
+    onStream(stream);
   });
-  target.listen(0, '127.0.0.1');
-  await once(target, 'listening');
-  const { port } = target.address() as AddressInfo;
+  const port = await listenOn(target);
   const sessions = new Http2Sessions(RULES);
   const sockets: Socket[] = [];
-  const adopt = async (): Promise<void> => {
+  const adopt = async (): Promise<Socket> => {
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
     sockets.push(socket);
     await sessions.adopt(socket, 2_000);
+    return socket;
   };
   try {
+    await body({ sessions, sockets, adopt });
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    target.close();
+  }
+}
+
+test('exchanges that are given up just as the target answers them, however many, fail no other in their session', async () => {
+  let targetOnStream = (_stream: ServerHttp2Stream): void => {};
+  const onStream = (stream: ServerHttp2Stream): void => targetOnStream(stream);
+  await withSessions(onStream, async ({ sessions, sockets, adopt }) => {
     await adopt();
     const longStream = new Promise<ServerHttp2Stream>((resolve) => {
       targetOnStream = resolve;
@@ -80,44 +94,28 @@ test('exchanges that are given up just as the target answers them, however many,
     heldUp.respond({ ':status': 201 }, { endStream: true });
     assert.equal(await within('the long answer', longAnswer), '201');
     assert.ok(sockets.length > 1 && sockets.length < 10, `${sockets.length} sessions`);
-  } finally {
-    for (const socket of sockets) socket.destroy();
-    target.close();
-  }
+  });
 });
 
 test('a session whose target is silent takes no other exchange', async () => {
-  const target = createServer();
-  target.on('stream', (stream) => stream.on('error', () => {}));
-  target.listen(0, '127.0.0.1');
-  await once(target, 'listening');
-  const socket = connect((target.address() as AddressInfo).port, '127.0.0.1');
-  await once(socket, 'connect');
-  const sessions = new Http2Sessions(RULES);
-  await sessions.adopt(socket, 2_000);
-  try {
-    const closed = once(socket, 'close');
-    const upstreamFailed = Promise.withResolvers<BackdialError>();
-    sessions.open()?.start(REQUEST, { ...UNHEARD, upstreamFailed: upstreamFailed.resolve }, 20, 0);
-    assert.equal((await within('the time-out', upstreamFailed.promise)).code, 'target-silent');
-    await within('the end of the session', closed);
-    assert.equal(sessions.hasRoom, false);
-  } finally {
-    socket.destroy();
-    target.close();
-  }
+  await withSessions(
+    () => {},
+    async ({ sessions, adopt }) => {
+      const socket = await adopt();
+      const closed = once(socket, 'close');
+      const upstreamFailed = Promise.withResolvers<BackdialError>();
+      sessions.open()?.start(REQUEST, { ...UNHEARD, upstreamFailed: upstreamFailed.resolve }, 20, 0);
+      assert.equal((await within('the time-out', upstreamFailed.promise)).code, 'target-silent');
+      await within('the end of the session', closed);
+      assert.equal(sessions.hasRoom, false);
+    },
+  );
 });
 
 test('any number of exchanges that are answered go through one session', async () => {
-  const target = createServer();
-  target.on('stream', (stream: ServerHttp2Stream) => stream.respond({ ':status': 200 }, { endStream: true }));
-  target.listen(0, '127.0.0.1');
-  await once(target, 'listening');
-  const socket = connect((target.address() as AddressInfo).port, '127.0.0.1');
-  await once(socket, 'connect');
-  const sessions = new Http2Sessions(RULES);
-  await sessions.adopt(socket, 2_000);
-  try {
+  const onStream = (stream: ServerHttp2Stream): void => stream.respond({ ':status': 200 }, { endStream: true });
+  await withSessions(onStream, async ({ sessions, adopt }) => {
+    await adopt();
     // More than may be given up unanswered.
     for (let asked = 0; asked < 8_000; asked += AT_ONCE) {
       const round = Array.from({ length: AT_ONCE }, () => {
@@ -130,8 +128,5 @@ test('any number of exchanges that are answered go through one session', async (
       await new Promise(setImmediate);
     }
     assert.equal(sessions.hasRoom, true);
-  } finally {
-    socket.destroy();
-    target.close();
-  }
+  });
 });
