@@ -13,9 +13,10 @@ const BEFORE: Readonly<Record<string, (stream: http2.ServerHttp2Stream) => void>
   // The last stream that it looked at is the one before this.
   '/goaway': (stream) => stream.session?.goaway(NGHTTP2_NO_ERROR, (stream.id ?? 0) - 2),
   '/failed': (stream) => stream.close(NGHTTP2_INTERNAL_ERROR),
+  '/body': (stream) => stream.close(NGHTTP2_REFUSED_STREAM),
 };
 
-test('what an HTTP/2 target says not to have looked at is sent again, whatever the method; what it may have done is not', async () => {
+test('what an HTTP/2 target says not to have looked at is sent again, whatever the method; what it may have done, or with a body, is not', async () => {
   const seen: string[] = [];
   const target = http2.createSecureServer(testCertificate());
   target.on('sessionError', () => {});
@@ -31,11 +32,13 @@ test('what an HTTP/2 target says not to have looked at is sent again, whatever t
   try {
     await withRouted({ keys }, async ({ curl }) => {
       const statuses: Record<string, number> = {};
-      for (const path of Object.keys(BEFORE)) statuses[path] = (await curl(path, '--request', 'POST')).status;
-      assert.deepEqual(statuses, { '/refused': 204, '/goaway': 204, '/failed': 502 });
+      for (const path of ['/refused', '/goaway', '/failed'])
+        statuses[path] = (await curl(path, '--request', 'POST')).status;
+      statuses['/body'] = (await curl('/body', '--data', 'sent once')).status;
+      assert.deepEqual(statuses, { '/refused': 204, '/goaway': 204, '/failed': 502, '/body': 502 });
     });
   } finally {
     await close();
   }
-  assert.deepEqual(seen, ['/refused', '/refused', '/goaway', '/goaway', '/failed']);
+  assert.deepEqual(seen, ['/refused', '/refused', '/goaway', '/goaway', '/failed', '/body']);
 });
