@@ -200,6 +200,20 @@ describe('the connections to a target that chooses HTTP/2', () => {
       assert.equal(accepted(), 1);
     }));
 
+  it('serve who waits for what a target has yet to say, also when no further are wanted by then', async () => {
+    const target = http2.createSecureServer(testCertificate());
+    target.on('stream', (stream: http2.ServerHttp2Stream) => stream.respond({ ':status': 204 }, { endStream: true }));
+    const close = closerOf(target);
+    const connections = new TargetConnections(https(await listenOn(target)), null);
+    // The agent has chosen by then, and no SETTINGS are on their way.
+    target.prependListener('secureConnection', () => connections.close());
+    try {
+      assert.equal(await ask((await connections.lease(WISH, OPEN)).requester), 204);
+    } finally {
+      await close();
+    }
+  });
+
   it('fail in time where the target chose HTTP/2 and says nothing in it', async () => {
     const silent = tls.createServer({ ...testCertificate(), ALPNProtocols: ['h2'] }, (socket) => {
       socket.on('error', () => {});
