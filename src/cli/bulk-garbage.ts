@@ -15,14 +15,14 @@ const YOUNG_STEP_BYTES = 16 * 1024 * 1024;
 /** Growth that young collections left, after which everything is: buffers that had to wait are not young any more. */
 const FULL_STEP_BYTES = 32 * 1024 * 1024;
 /**
- * A burst (so much CPU, us) that left so much outside the heap, bytes, is followed by a full collection once so many looks in a
- * row saw the process quiet: what it leaves did not grow, so that nothing else would ever collect it. That one also gives back
- * the room that the heap took for the burst, some 30 MB, and takes 45 to 75 ms.
+ * A burst (so much CPU, us, above what a quiet process takes) that left so much outside the heap, bytes, is followed by a full
+ * collection once so many looks in a row saw the process quiet: what it leaves did not grow, so that nothing else would ever
+ * collect it. That one also gives back the room that the heap took for the burst, some 30 MB, and takes 45 to 75 ms.
  */
 const BURST_CPU_US = 200_000;
 const BURST_BYTES = 64 * 1024 * 1024;
 const QUIET_LOOKS = 6;
-/** CPU of a quiet process between two looks, us. */
+/** Most CPU of a quiet process between two looks, us; in an idle look's interval it is none of a burst's either. */
 const QUIET_CPU_US = 5_000;
 /**
  * How far memory may grow past what is alive before V8 collects everything by itself, bytes. By default a heap as small as a
@@ -84,7 +84,8 @@ export class GarbageWatch {
   #nextLookMs = LOOK_INTERVAL_MS;
   #quietLooks = 0;
   #lastCpu = 0;
-  #cpuAfterBurst = 0;
+  #burstCpu = 0;
+  #isAfterBurst = false;
 
   constructor(bytes: number) {
     this.#afterYoung = bytes;
@@ -100,14 +101,18 @@ export class GarbageWatch {
   /** What is to be collected now; {@link collected} follows. */
   look(bytes: number, cpu: number): Collection | null {
     const isIdle = Math.abs(bytes - this.#last) < IDLE_BYTES;
+    const spent = cpu - this.#lastCpu;
+    // An idle server of thousands of tunnels takes 2 % of a core for ever.
+    const quiet = (QUIET_CPU_US * this.#nextLookMs) / IDLE_LOOK_INTERVAL_MS;
+    this.#burstCpu = Math.max(0, this.#burstCpu + spent - quiet);
+    if (this.#burstCpu >= BURST_CPU_US) this.#isAfterBurst = true;
     this.#nextLookMs = isIdle ? IDLE_LOOK_INTERVAL_MS : LOOK_INTERVAL_MS;
-    this.#quietLooks = isIdle && cpu - this.#lastCpu < QUIET_CPU_US ? this.#quietLooks + 1 : 0;
+    this.#quietLooks = isIdle && spent < QUIET_CPU_US ? this.#quietLooks + 1 : 0;
     this.#lastCpu = cpu;
     this.#last = bytes;
     this.#afterYoung = Math.min(this.#afterYoung, bytes);
     this.#afterFull = Math.min(this.#afterFull, bytes);
-    const isBurst = bytes >= BURST_BYTES && cpu - this.#cpuAfterBurst >= BURST_CPU_US;
-    if (isBurst && this.#quietLooks >= QUIET_LOOKS) return 'lastResort';
+    if (this.#isAfterBurst && bytes >= BURST_BYTES && this.#quietLooks >= QUIET_LOOKS) return 'lastResort';
     if (bytes - this.#afterYoung < YOUNG_STEP_BYTES) return null;
     return this.#afterYoung - this.#afterFull >= FULL_STEP_BYTES ? 'major' : 'minor';
   }
@@ -116,7 +121,10 @@ export class GarbageWatch {
   collected(collection: Collection, bytes: number, cpu: number): void {
     this.#afterYoung = bytes;
     if (collection !== 'minor') this.#afterFull = bytes;
-    if (collection === 'lastResort') this.#cpuAfterBurst = cpu;
+    if (collection !== 'lastResort') return;
+    this.#lastCpu = cpu;
+    this.#burstCpu = 0;
+    this.#isAfterBurst = false;
   }
 }
 

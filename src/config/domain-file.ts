@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { access, chmod, chown, link, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { access, chmod, chown, constants, copyFile, link, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
@@ -25,43 +25,60 @@ export function domainFileText(name: string, secret: Secret): string {
 }
 
 /**
- * Writes the file of a new domain into `folder`, which is made where it is missing, and gives its path. The file is for its owner
- * alone, and for the group that a folder of 0750 lets in: that of the service. Fails with `input-invalid` when the domain has a
- * file already, or when it cannot be written.
+ * Writes the file of a new domain into `folder`, which is made, for its owner alone, where it is missing; gives its path. The file
+ * is for its owner, and for the group where the folder lets that in and nobody else: the service's. Fails with `input-invalid` when
+ * the domain has a file already, or when it cannot be written.
  */
 export async function writeDomainFile(folder: string, name: string, text: string): Promise<string> {
   const file = join(folder, domainFileName(name));
   const sibling = file.replace(/5$/, '');
-  if (await exists(sibling)) throw new BackdialError('input-invalid', `${sibling} has this domain already`);
+  if (await exists(sibling)) throw isServed(sibling);
   // A server that watches the folder looks at no name that begins with a dot.
-  const draft = join(folder, `.${domainFileName(name)}.${process.pid}`);
+  const draft = join(folder, `.${domainFileName(name)}.${randomUUID()}`);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o750 });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(draft, text, { flag: 'wx', mode: 0o600 });
     try {
       await shareWithGroup(draft, folder);
-      // Never over a secret that agents use.
-      await link(draft, file);
+      await placeNew(draft, file);
     } finally {
       await rm(draft);
     }
     return file;
   } catch (error) {
-    const taken = (error as NodeJS.ErrnoException).code === 'EEXIST';
-    const message = taken ? `${file} has this domain already` : `${file} ${faultOf(error)}`;
-    throw new BackdialError('input-invalid', message, { cause: error });
+    if (error instanceof BackdialError) throw error;
+    throw new BackdialError('input-invalid', `${file} ${faultOf(error)}`, { cause: error });
   }
 }
 
 async function shareWithGroup(file: string, folder: string): Promise<void> {
   const [{ uid }, { gid, mode }] = await Promise.all([stat(file), stat(folder)]);
-  if (gid === process.getgid?.() || (mode & 0o057) !== 0o050) return;
+  if ((mode & 0o057) !== 0o050) return;
   try {
     await chown(file, uid, gid);
     await chmod(file, 0o640);
   } catch {
     // Not a member of that group: who is has to give it the file.
   }
+}
+
+/** Never over a secret that agents use. */
+async function placeNew(draft: string, file: string): Promise<void> {
+  try {
+    await link(draft, file).catch((error: NodeJS.ErrnoException) => {
+      if (!NO_HARD_LINKS.has(error.code ?? '')) throw error;
+      return copyFile(draft, file, constants.COPYFILE_EXCL);
+    });
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? isServed(file) : error;
+  }
+}
+
+/** What file systems without hard links answer: FAT, and many that are mounted from elsewhere. They know no owner of a file either. */
+const NO_HARD_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
+
+function isServed(file: string): BackdialError {
+  return new BackdialError('input-invalid', `${file} has this domain already`);
 }
 
 /** What an agent needs to serve a domain. */

@@ -87,7 +87,8 @@ export function peerProblem(socket: TLSSocket, host: string): string | null {
   // Typed as Error, it is the code of OpenSSL or Node.
   const code = String(socket.authorizationError);
   if (!isForOtherName(socket)) return code;
-  const names = socket.getPeerCertificate().subjectaltname ?? 'no name';
+  const { subjectaltname, subject } = socket.getPeerCertificate();
+  const names = subjectaltname ?? subject?.CN ?? 'no name';
   return `it is not for ${host} but for ${names.length > MAX_NAMES ? `${names.slice(0, MAX_NAMES)}...` : names}`;
 }
 

@@ -46,37 +46,48 @@ describe('when what is collected', () => {
     }
   });
 
+  /** A quiet process may take so much between two looks that are 20 ms from each other. */
+  const QUIET_US = 500;
+
   test('everything, once, after a burst that left 64 MB: when six looks in a row saw the process quiet', () => {
     const watch = new GarbageWatch(0);
-    assert.equal(watch.look(70 * MB, 200_000), 'minor');
-    watch.collected('minor', 70 * MB, 200_000);
-    const quiet = Array.from({ length: 6 }, (_, n) => watch.look(70 * MB, 200_000 + n));
+    let cpu = 200_000 + QUIET_US;
+    assert.equal(watch.look(70 * MB, cpu), 'minor');
+    watch.collected('minor', 70 * MB, cpu);
+    const quiet = Array.from({ length: 6 }, (_, n) => watch.look(70 * MB, cpu + n));
     assert.deepEqual(quiet, [null, null, null, null, null, 'lastResort']);
-    watch.collected('lastResort', 66 * MB, 205_000);
-    for (let n = 0; n < 10; n += 1) assert.equal(watch.look(66 * MB, 205_000 + n), null);
+    cpu += 100_000;
+    watch.collected('lastResort', 66 * MB, cpu);
+    for (let n = 0; n < 10; n += 1) assert.equal(watch.look(66 * MB, cpu), null);
     // The next burst.
-    for (let n = 0; n < 5; n += 1) watch.look(66 * MB, 405_000);
-    assert.equal(watch.look(66 * MB, 405_000 + BUSY_US), null);
-    for (let n = 0; n < 5; n += 1) assert.equal(watch.look(66 * MB, 405_000 + BUSY_US), null);
-    assert.equal(watch.look(66 * MB, 405_000 + BUSY_US), 'lastResort');
+    cpu += 205_000;
+    for (let n = 0; n < 6; n += 1) assert.equal(watch.look(66 * MB, cpu), null);
+    cpu += BUSY_US;
+    for (let n = 0; n < 6; n += 1) assert.equal(watch.look(66 * MB, cpu), null);
+    assert.equal(watch.look(66 * MB, cpu), 'lastResort');
   });
 
   test('a process that bytes pass through is not quiet, however little CPU that takes', () => {
     const watch = new GarbageWatch(70 * MB);
-    watch.look(70 * MB, 200_000);
-    for (let n = 0; n < 10; n += 1) assert.equal(watch.look((70 + 2 * (n % 2)) * MB, 200_000), null);
-    for (let n = 0; n < 5; n += 1) watch.look(72 * MB, 200_000);
-    assert.equal(watch.look(72 * MB, 200_000), 'lastResort');
+    watch.look(70 * MB, 300_000);
+    for (let n = 0; n < 10; n += 1) assert.equal(watch.look((70 + 2 * (n % 2)) * MB, 300_000), null);
+    for (let n = 0; n < 5; n += 1) watch.look(72 * MB, 300_000);
+    assert.equal(watch.look(72 * MB, 300_000), 'lastResort');
   });
 
   test('a burst that took little CPU, or left little, is none', () => {
     for (const [bytes, cpu] of [
-      [70 * MB, 199_999],
-      [63 * MB, 200_000],
+      [70 * MB, 199_999 + QUIET_US],
+      [63 * MB, 300_000],
     ] as const) {
       const watch = new GarbageWatch(bytes);
       for (let n = 0; n < 10; n += 1) assert.equal(watch.look(bytes, cpu), null);
     }
+  });
+
+  test('what a quiet process takes in hours is no burst', () => {
+    const watch = new GarbageWatch(70 * MB);
+    for (let n = 0; n < 1_000; n += 1) assert.equal(watch.look(70 * MB, n * 4_999), null);
   });
 
   test('looks are frequent only where something passes', () => {

@@ -14,6 +14,7 @@ describe('a new domain file', () => {
       const file = await writeDomainFile(`${folder}/domains`, '*.example.com', domainFileText('*.example.com', secret));
       assert.equal(file, `${folder}/domains/_.example.com.json5`);
       assert.equal(statSync(file).mode & 0o777, 0o600);
+      assert.equal(statSync(`${folder}/domains`).mode & 0o777, 0o700);
       const result = await loadServer(`${folder}/server.json5`);
       assert.ok(result.ok);
       assert.deepEqual(result.warnings, []);
@@ -27,15 +28,17 @@ describe('a new domain file', () => {
   it('is for the group, too, that the folder is shut for all others but', {
     skip: process.getuid?.() !== 0,
   }, async () => {
-    await withFolder({ 'x/keep': '', 'open/keep': '' }, async (folder) => {
-      const made = async (path: string, mode: number): Promise<string> => {
-        chownSync(`${folder}/${path}`, 0, 12_345);
+    const own = process.getgid?.() ?? 0;
+    await withFolder({ 'x/keep': '', 'open/keep': '', 'own/keep': '' }, async (folder) => {
+      const made = async (path: string, mode: number, group = 12_345): Promise<string> => {
+        chownSync(`${folder}/${path}`, 0, group);
         chmodSync(`${folder}/${path}`, mode);
         const { gid, mode: fileMode } = statSync(await writeDomainFile(`${folder}/${path}`, 'a.example', 'text'));
         return `${gid} ${(fileMode & 0o777).toString(8)}`;
       };
       assert.equal(await made('x', 0o750), '12345 640');
-      assert.equal(await made('open', 0o755), `${process.getgid?.()} 600`);
+      assert.equal(await made('open', 0o755), `${own} 600`);
+      assert.equal(await made('own', 0o750, own), `${own} 640`);
       assert.deepEqual(readdirSync(`${folder}/x`).toSorted(), ['a.example.json5', 'keep']);
     });
   });
@@ -49,7 +52,17 @@ describe('a new domain file', () => {
         });
       }
       assert.equal(readFileSync(`${folder}/a.example.json5`, 'utf8'), 'mine');
-      await assert.rejects(writeDomainFile(`${folder}/a.example.json5`, 'c.example', ''), { code: 'input-invalid' });
+      assert.deepEqual(readdirSync(folder).toSorted(), ['a.example.json5', 'b.example.json']);
+      await assert.rejects(writeDomainFile(`${folder}/a.example.json5`, 'c.example', ''), {
+        code: 'input-invalid',
+        message: /c\.example\.json5 (?!has this)/,
+      });
+    });
+  });
+
+  it('is made beside the draft of a program that was killed over it', async () => {
+    await withFolder({ [`.a.example.json5.${process.pid}`]: 'half' }, async (folder) => {
+      assert.equal(readFileSync(await writeDomainFile(folder, 'a.example', 'whole'), 'utf8'), 'whole');
     });
   });
 

@@ -15,6 +15,7 @@ import { pinOf } from '../../../src/net/pin.ts';
 import { makeSelfSigned } from '../../../src/pki/self-signed.ts';
 import {
   issueCertificate,
+  issueClientCertificate,
   makeAuthority,
   type TestCertificate,
   testAuthority,
@@ -184,6 +185,16 @@ describe('backdial doctor', () => {
         'certificate',
         /is not trusted: it is not for 127\.0\.0\.1 but for DNS:elsewhere\.test$/,
         /^dial the server by a name that its certificate has/,
+      );
+    });
+    // As old tools make them.
+    const old = issueClientCertificate('/CN=elsewhere.test', testAuthority(), 'serverAuth');
+    await withServer({ certificates: [{ hosts: ['*'], cert: old.cert, key: old.key }] }, async ({ port }) => {
+      assertFault(
+        await diagnose(port),
+        'certificate',
+        /is not for 127\.0\.0\.1 but for elsewhere\.test$/,
+        /^dial the server/,
       );
     });
   });
