@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Backoff, type BackoffOptions } from '../core/backoff.ts';
 import { BackdialError } from '../core/errors.ts';
+import { inTime } from '../core/in-time.ts';
 import { askRecords, type NameRecords, NO_RECORDS } from './name-records.ts';
 
 /** What a watcher of a name is told. */
@@ -55,7 +56,7 @@ export interface LookupOptions {
 /** A look-up within the time that an agent gives each of its own; rejects with the signal's reason once that is aborted. */
 export async function lookupInTime(host: string, { lookup, signal }: LookupOptions): Promise<readonly string[]> {
   signal.throwIfAborted();
-  return withTimeout(lookup(host), LOOKUP_TIMEOUT_MS, signal);
+  return inTime(lookup(host), LOOKUP_TIMEOUT_MS, signal);
 }
 
 /** As the system resolves names, and for how long: getaddrinfo says which addresses count, the DNS itself how long they do. */
@@ -137,9 +138,9 @@ class WatchedName {
     const { addresses, records } = lookup(this.#host, AbortSignal.any([this.#stopped.signal, done.signal]));
     let told: Promise<NameRecords> | null = null;
     // Once, and not before there are addresses: its time begins then.
-    const tell = () => (told ??= withTimeout(records, RECORDS_TIMEOUT_MS).catch(() => NO_RECORDS));
+    const tell = () => (told ??= inTime(records, RECORDS_TIMEOUT_MS).catch(() => NO_RECORDS));
     try {
-      const found = await withTimeout(addresses, LOOKUP_TIMEOUT_MS);
+      const found = await inTime(addresses, LOOKUP_TIMEOUT_MS);
       if (found.length === 0) throw Object.assign(new Error('no address'), { code: 'ENODATA' });
       this.#change([...found, ...(await this.#unanswered(found, tell))]);
       this.#backoff.reset();
@@ -186,19 +187,5 @@ class WatchedName {
     if (addresses.join() === this.#addresses.join()) return;
     this.#addresses = addresses;
     for (const listener of this.#listeners) listener.addressesOnChange(addresses);
-  }
-}
-
-/** getaddrinfo cannot be cancelled: after the deadline, or an abort, its answer is ignored. */
-async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, signal?: AbortSignal): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const deadline = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  const signalOnAbort = (): void => reject(signal?.reason);
-  signal?.addEventListener('abort', signalOnAbort);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(deadline);
-    signal?.removeEventListener('abort', signalOnAbort);
   }
 }

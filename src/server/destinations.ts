@@ -1,9 +1,12 @@
 import { lookup } from 'node:dns/promises';
 import { isIP, type Socket } from 'node:net';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
+import { inTime } from '../core/in-time.ts';
 import { openTarget, targetFailure } from '../net/open-target.ts';
 import type { Holder } from './holder.ts';
 
+/** Starts with the look-up; ends with its answer. */
+const RESOLVE_TIMEOUT_MS = 10_000;
 /** Starts with the dial of one address; ends when it is connected. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -23,7 +26,7 @@ export async function dialDestination(
   const asked = holder.mayReachDestination(host, port, null);
   if (!asked.granted) throw new BackdialError('grant-missing', asked.missing);
   let failure: BackdialError | null = null;
-  for (const address of isIP(host) === 0 ? await resolved(host, resolve) : [host]) {
+  for (const address of isIP(host) === 0 ? await resolved(host, resolve, signal) : [host]) {
     signal?.throwIfAborted();
     const verdict = holder.mayReachDestination(host, port, address);
     try {
@@ -39,10 +42,11 @@ export async function dialDestination(
   throw failure ?? new BackdialError('target-unresolved', host);
 }
 
-async function resolved(host: string, resolve: Resolve): Promise<readonly string[]> {
+async function resolved(host: string, resolve: Resolve, signal: AbortSignal | undefined): Promise<readonly string[]> {
   try {
-    return await resolve(host);
+    return await inTime(resolve(host), RESOLVE_TIMEOUT_MS, signal);
   } catch (error) {
+    signal?.throwIfAborted();
     throw targetFailure(error, host, 'target-unresolved');
   }
 }

@@ -84,4 +84,17 @@ describe('a granted destination', () => {
       message: 'gone',
     });
   });
+
+  it('is given up with its caller, or in time, where nobody says what addresses its name has', async (context) => {
+    const holder = holderOf([{ host: LOOPBACK, ports: null }]);
+    const resolve = () => new Promise<never>(() => {});
+    const caller = new AbortController();
+    const left = dialDestination(holder, { host: 'db.lan', port: 1 }, { resolve, signal: caller.signal });
+    caller.abort(new Error('gone'));
+    await assert.rejects(left, { message: 'gone' });
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const late = dialDestination(holder, { host: 'db.lan', port: 1 }, { resolve });
+    context.mock.timers.tick(10_000);
+    await assert.rejects(late, { code: 'target-unresolved', message: /db\.lan: no answer within 10000 ms/ });
+  });
 });
