@@ -31,7 +31,7 @@ export interface RequesterWish {
   readonly upgrade: boolean;
   /** The request does no harm when it is sent twice. */
   readonly repeatable: boolean;
-  /** No connection that was used before. */
+  /** No HTTP/1.1 connection that was used before. A session that takes more may be one that refused: that said nothing of the next. */
   readonly fresh: boolean;
 }
 

@@ -59,7 +59,7 @@ const AGENT_DOMAIN = `groom
         }
         api { path = "^/api", target = "http://localhost:8001" }
         moved { path = "^/v(?P<n>\\\\d+)/(.*)$", target = "http://localhost:8002/x/\${n}/\${2}$$" }
-        shared { path = "^/shared/.*$", target = "http://3@one:80|two:8080" }
+        shared { path = "^/shared/.*$", target = "http://3@one:80|two:8080|three:http" }
         whole { path = "^/whole$", host = Remote, target = "http://localhost:8003?a=b" }
         default { host = forwarded, target = "http://localhost:8000/?debug=&who=me" }
     }
@@ -117,6 +117,9 @@ describe('backdial import groom', () => {
       const { code, stdout, stderr } = await runCli(['import', 'groom', 'groom.conf', '--out', 'out'], { cwd: folder });
       assert.equal(code, 0, stderr);
       assert.match(stdout, /the target `gone` was left out/);
+      assert.deepEqual(stdout.match(/.* is no host:port.*/g), [
+        'note: www.example.com: `three:http` in its target is no host:port and was left out',
+      ]);
       assert.match(stdout, /certificate of https:\/\/localhost:9443 is not verified, as with groom/);
       assert.deepEqual(parse(`${folder}/out/domains/www.example.com.json5`).targets, [
         {

@@ -16,7 +16,12 @@ export function convertRoute(
   { name, notes }: { readonly name: string; readonly notes: Notes },
 ): Converted | null {
   const [, scheme = '', hosts = '', replacement = '', query = ''] = TARGET.exec(textOf(section, 'target') ?? '') ?? [];
-  const targets = hosts.split('|').flatMap((host) => weighted(scheme, host));
+  const targets = hosts.split('|').flatMap((host) => {
+    const target = weighted(scheme, host);
+    if (target === null && hosts !== '')
+      notes.push(`${name}: \`${host}\` in its target is no host:port and was left out`);
+    return target ?? [];
+  });
   if (targets.length === 0) return null;
   const secure = scheme === 'https://';
   // groom never looks at a target's certificate.
@@ -38,11 +43,11 @@ export function convertRoute(
   });
 }
 
-function weighted(scheme: string, text: string): { url: string; weight: number }[] {
+function weighted(scheme: string, text: string): { url: string; weight: number } | null {
   const [, given = '1', host = ''] = /^(?:\s*(\d*)\s*@)?\s*(\S*)\s*$/.exec(text) ?? [];
   const url = URL.parse(`${scheme}${host}`);
-  if (host === '' || url === null) return [];
-  return [{ url: url.origin, weight: Math.min(MAX_WEIGHT, Math.max(1, Number(given))) }];
+  if (host === '' || url === null) return null;
+  return { url: url.origin, weight: Math.min(MAX_WEIGHT, Math.max(1, Number(given))) };
 }
 
 function rewriting(path: string | undefined, replacement: string): Converted {
