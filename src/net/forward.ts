@@ -85,7 +85,9 @@ class Forward implements ExchangeHandler, UpstreamHandler {
   readonly #onEnd: (result: ForwardResult) => void;
   #rateDeadline: Deadline | null = null;
   #rateBytes = 0;
-  /** The body was held back by the target since the window began: its rate says nothing of the visitor. */
+  /** The target holds the body back. */
+  #holding = false;
+  /** It did so at some time since the window began: the rate says nothing of the visitor. */
   #held = false;
   #status: number | null = null;
   #heard = false;
@@ -138,6 +140,7 @@ class Forward implements ExchangeHandler, UpstreamHandler {
       return;
     }
     if (!this.#upstream.write(chunk)) {
+      this.#holding = true;
       this.#held = true;
       this.#exchange.pauseBody();
     }
@@ -214,6 +217,7 @@ class Forward implements ExchangeHandler, UpstreamHandler {
   }
 
   upstreamDrain(): void {
+    this.#holding = false;
     if (!this.#requestDone) this.#exchange.resumeBody();
   }
 
@@ -248,7 +252,7 @@ class Forward implements ExchangeHandler, UpstreamHandler {
       this.#fail(new BackdialError('body-too-slow', `less than ${MIN_BODY_BYTES_PER_SECOND} bytes a second`));
       return;
     }
-    this.#held = false;
+    this.#held = this.#holding;
     this.#rateBytes = 0;
     this.#rateDeadline?.arm(bodyRateWindowMs);
   }

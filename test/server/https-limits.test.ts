@@ -52,7 +52,7 @@ test('a big upload that is refused can be answered while it is still coming', as
   });
 });
 
-test('a body that is too slow: 408; a slow honest one passes', async () => {
+test('a body that is too slow: 408', async () => {
   await withHttpsWay({ internals: { bodyRateWindowMs: 200 } }, async ({ visitor, target, record }) => {
     const slow = await visitor();
     await slow.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 1000\r\n\r\nabc`);
@@ -61,17 +61,6 @@ test('a body that is too slow: 408; a slow honest one passes', async () => {
     assert.match(slow.text, /^HTTP\/1\.1 408 .*details="body-too-slow"/s);
     assert.equal((await to.ending).verdict, 'reset');
     assert.equal((await record(1)).reason, 'body-too-slow');
-    const honest = await visitor();
-    await honest.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 3000\r\n\r\n`);
-    for (let i = 0; i < 10; i += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 60));
-      await honest.send('x'.repeat(300));
-    }
-    const next = await target.next();
-    await eventually('the body is there', () => next.text.split('x').length > 3_000);
-    await next.send(OK);
-    assert.equal((await record(2)).reason, 'done');
-    honest.close();
   });
 });
 
