@@ -71,7 +71,7 @@ export class Http1ResponseWriter {
   #persists(): boolean {
     const { shouldKeepAlive, socket } = this.#response;
     const expects = this.#request.headers.expect !== undefined;
-    return this.#exchange.version === '1.1' && shouldKeepAlive && socket !== null && !expects;
+    return shouldKeepAlive && socket !== null && !expects;
   }
 
   write(chunk: Buffer): boolean {
@@ -126,7 +126,6 @@ export class Http1ResponseWriter {
     const small = this.#bytesOut <= SMALL_BYTES;
     if (head !== null && this.#whole && small) {
       this.#head = null;
-      this.#response.statusCode = head.status;
       this.#socket.write(wholeResponse(head, this.#options.keepAliveMs(), last), this.#socketOnWritten);
     } else {
       this.#writeHead();
@@ -139,7 +138,6 @@ export class Http1ResponseWriter {
 
   /** node:http goes on to the next request at this event, whoever wrote the response. */
   readonly #socketOnWritten = (error?: Error | null): void => {
-    const isOpen = this.#exchange.gone === null && this.#response.socket !== null;
-    if (!error && isOpen) this.#response.emit('finish');
+    if (!error && this.#exchange.gone === null) this.#response.emit('finish');
   };
 }

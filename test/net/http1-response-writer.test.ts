@@ -112,47 +112,54 @@ test('what is answered before an earlier request comes behind the answer of that
   );
 });
 
-test('a small answer is told of; the socket watches a larger one, and what is taken in between', async () => {
-  const [LARGE, HUGE] = [Buffer.alloc(9_000, 'x'), Buffer.alloc(30_000_000, 'x')];
-  let small = 0;
-  let drained = 0;
-  let timeout: () => number | undefined = () => undefined;
-  await withServer(
-    // Of a connection that is kept for ever node:http touches no time-out.
-    {
-      keepAliveMs: 0,
-      writeMs: 60_000,
-      onSmallAnswer: () => {
-        small += 1;
-      },
-    },
-    ({ request, writer, state }) => {
-      const socket: Socket = request.socket;
-      timeout = () => socket.timeout;
-      const body = { '/small': BODY, '/large': LARGE, '/huge': HUGE }[request.url ?? ''] ?? BODY;
-      writer.respond(200, 'OK', ['Content-Length', String(body.length)], body.length);
-      if (body !== HUGE) writer.end([], body);
-      else {
-        const exchangeDrain = () => {
-          drained += 1;
-        };
-        state.handler = { exchangeDrain } as ExchangeHandler;
-        assert.equal(writer.write(body), false);
-        assert.equal(socket.timeout, 60_000);
-      }
-    },
-    async (visitor) => {
-      await visitor.send(GET.replace('/', '/small'));
-      await visitor.receivedText('hello');
-      assert.deepEqual([small, timeout() ?? 0], [1, 0]);
-      await visitor.send(GET.replace('/', '/large'));
+// Of a connection that is kept for ever node:http touches no time-out.
+const WATCHING = { keepAliveMs: 0, writeMs: 60_000 };
+
+test('a small answer is told of, and the socket watches who takes a larger one', async () => {
+  for (const [bytes, expected] of [
+    [8_192, [1, 0]],
+    [8_193, [0, 60_000]],
+  ] as const) {
+    const body = Buffer.alloc(bytes, 'x');
+    let small = 0;
+    const onSmallAnswer = (): void => {
+      small += 1;
+    };
+    let socket: Socket | undefined;
+    const serve = ({ request, writer }: Served): void => {
+      socket = request.socket;
+      writer.respond(200, 'OK', ['Content-Length', String(bytes)], bytes);
+      writer.end([], body);
+    };
+    await withServer({ ...WATCHING, onSmallAnswer }, serve, async (visitor) => {
+      await visitor.send(GET);
       await visitor.receivedText('xx');
-      assert.deepEqual([small, timeout()], [1, 60_000]);
-      await visitor.send(GET.replace('/', '/huge'));
-      await eventually('it drains', () => drained === 1);
-      assert.equal(timeout(), 0, 'nothing waits for the visitor any more');
-    },
-  );
+      assert.deepEqual([small, socket?.timeout ?? 0], expected);
+    });
+  }
+});
+
+test('the socket watches who has to take more before more is written, and not while nothing waits', async () => {
+  const body = Buffer.alloc(30_000_000, 'x');
+  const seen: (number | undefined)[] = [];
+  const onSmallAnswer = (): void => assert.fail('it is none');
+  const serve = ({ request, writer, state }: Served): void => {
+    const { socket } = request;
+    const exchangeDrain = (): void => {
+      seen.push(socket.timeout);
+      writer.end([], null);
+      setImmediate(() => setImmediate(() => seen.push(socket.timeout)));
+    };
+    state.handler = { exchangeDrain } as ExchangeHandler;
+    writer.respond(200, 'OK', ['Content-Length', String(body.length)], body.length);
+    assert.equal(writer.write(body), false);
+    seen.push(socket.timeout);
+  };
+  await withServer({ ...WATCHING, onSmallAnswer }, serve, async (visitor) => {
+    await visitor.send(GET);
+    await eventually('it was ended', () => seen.length === 3);
+    assert.deepEqual(seen, [60_000, 0, 60_000]);
+  });
 });
 
 test('an answer that was not handed over is not told as finished', async () => {
