@@ -13,7 +13,7 @@ if (major < OLDEST.major || (major === OLDEST.major && minor < OLDEST.minor)) {
   const args = process.argv.slice(2);
   import('./general-help.ts')
     .then(({ quickAnswer }) => {
-      const answer = quickAnswer(args, process.stdout.columns);
+      const answer = quickAnswer(args, process.stdout.columns || undefined);
       if (answer === null) return import('./program.ts').then((program) => program.main(args));
       process.stdout.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code !== 'EPIPE') process.exitCode = 70;

@@ -7,6 +7,7 @@ import { COMMANDS, type CommandEntry } from './command-table.ts';
 import { crashHandler } from './crash.ts';
 import { EPILOGUE, USAGE } from './general-help.ts';
 import { exitCodeOf, reportError } from './report-error.ts';
+import { terminalColumns } from './terminal.ts';
 
 /** Runs the program with its arguments (without `node` and the file) and ends the process with its exit code. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -61,7 +62,7 @@ function build(args: readonly string[]): Argv {
     .option('quiet', { alias: 'q', type: 'count', describe: 'Log less' })
     .alias('help', 'h')
     .version(VERSION)
-    .wrap(Math.max(60, Math.min(100, process.stdout.columns ?? 80)))
+    .wrap(Math.max(60, Math.min(100, terminalColumns(80))))
     .example('$0 demo', 'see it work on this machine')
     .example('$0 http 3000 --help', 'how to put a local service online')
     .epilogue(EPILOGUE)

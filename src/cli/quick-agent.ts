@@ -12,7 +12,7 @@ import { isFinal, refusalText } from './refusal-text.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
 import { startLogs } from './start-logs.ts';
 import { targetText } from './target.ts';
-import { isTerminal, wantsColors } from './terminal.ts';
+import { isTerminal, terminalColumns, wantsColors } from './terminal.ts';
 
 /** What `http` and `tcp` differ in. */
 export interface QuickKind {
@@ -62,7 +62,7 @@ interface Output {
 function terminalOutput(options: QuickOptions, kind: QuickKind, flags: QuickArguments): Output {
   const view = createQuickView({
     write: (text) => process.stdout.write(text),
-    columns: () => process.stdout.columns ?? 80,
+    columns: () => terminalColumns(80),
     colors: wantsColors(),
     level: logLevel('info', flags, process.env.BACKDIAL_LOG_LEVEL),
   });

@@ -13,6 +13,8 @@ import { stdioStream } from './stdio.ts';
 
 /** How long a connection that was accepted here waits for a server or an agent that is restarting. */
 const PATIENCE_MS = 10_000;
+/** How long connections to the local listener may go on after the first signal: as long as those of a server or an agent. */
+const DRAIN_MS = 30_000;
 
 /** What the command line gave. */
 export interface ConnectArguments extends QuickArguments {
@@ -64,8 +66,7 @@ async function serveListener(dialer: ConnectDialer, at: SocketAddress, say: (tex
   const listener = await listenOn(at, { allowHalfOpen: true, onSocket });
   sockets.addListener(listener);
   say(`${formatAddress(listener.address)} leads to ${dialer.authority} through ${dialer.server}; Ctrl-C ends it`);
-  const close = (options?: { drainMs: number }) =>
-    options === undefined ? sockets.drained() : sockets.close((socket) => socket.resetAndDestroy());
+  const close = ({ drainMs = DRAIN_MS } = {}) => sockets.drain(drainMs, (socket) => socket.resetAndDestroy());
   await drainOnSignal(signals, close);
 }
 

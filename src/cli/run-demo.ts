@@ -11,7 +11,7 @@ import { type LevelFlags, logLevel } from './log-level.ts';
 import { createQuickView, type QuickView } from './quick-view.ts';
 import { type SampleService, startSampleService } from './sample-service.ts';
 import { drainOnSignal, watchSignals } from './signals.ts';
-import { wantsColors } from './terminal.ts';
+import { terminalColumns, wantsColors } from './terminal.ts';
 
 /** Names under `.localhost` are this machine for browsers and curl (RFC 6761). */
 const DOMAIN = 'demo.localhost';
@@ -29,7 +29,7 @@ export async function runDemo(port: number | undefined, flags: LevelFlags): Prom
   const signals = watchSignals();
   const view = createQuickView({
     write: (text) => process.stdout.write(text),
-    columns: () => process.stdout.columns ?? 120,
+    columns: () => terminalColumns(120),
     colors: wantsColors(),
     level: logLevel('info', flags, process.env.BACKDIAL_LOG_LEVEL),
   });

@@ -34,6 +34,12 @@ export class ListenerGroup {
     if (this.#open.size > 0) await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
   }
 
+  /** {@link stop}; what is still open after `drainMs` is ended by `end`. Resolves when every socket has closed. */
+  async drain(drainMs: number, end: (socket: Socket) => void): Promise<void> {
+    const deadline = setTimeout(() => void this.close(end), drainMs);
+    await this.drained().finally(() => clearTimeout(deadline));
+  }
+
   /** {@link stop}, ends every socket by `end`, resolves when all have closed. Idempotent. */
   close(end: (socket: Socket) => void): Promise<void> {
     const drained = this.drained();

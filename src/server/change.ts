@@ -72,7 +72,9 @@ export function diffServerOptions(before: ResolvedServerOptions, after: Resolved
   }
   if (!sameValue(before.grants, after.grants)) changes.push({ type: 'grants-changed' });
   if (!sameValue(before.proxy, after.proxy)) changes.push({ type: 'proxy-changed' });
-  if (!sameValue(before.listen, after.listen)) {
+  if (!sameValue(before.listen, after.listen) && !isAllHandedOver(before, after)) {
+    changes.push({ type: 'restart-required', key: 'listen' });
+  } else if (!sameValue(before.listen, after.listen)) {
     const places = (options: ResolvedServerOptions) => options.listen.map(({ address }) => address);
     const moved = diffAddresses(places(before), places(after)) ?? { added: [], removed: [] };
     changes.push({ type: 'front-door-changed', ...moved });
@@ -81,6 +83,11 @@ export function diffServerOptions(before: ResolvedServerOptions, after: Resolved
   if (redirect !== null) changes.push({ type: 'redirect-moved', ...redirect });
   changes.push(...diffDomains(before.domains, after.domains));
   return changes;
+}
+
+/** Whether a process has every socket of systemd that it is to listen at: more than at its start it is never handed. */
+function isAllHandedOver({ sockets }: ResolvedServerOptions, { listen }: ResolvedServerOptions): boolean {
+  return listen.every(({ address }) => !('systemd' in address) || Object.hasOwn(sockets, address.systemd));
 }
 
 /** What is only in one of two lists of addresses; null when they have the same. */

@@ -33,9 +33,9 @@ export class InForce {
    */
   take(changes: readonly ServerChange[], next: ResolvedServerOptions): void {
     const renewed = changes.some(({ type }) => type === 'certificates-changed');
-    const doors = new DoorCertificates(next, this.#doors, renewed);
     const fixed = changes.flatMap((change) => (change.type === 'restart-required' ? [change.key] : []));
     const kept = Object.fromEntries(Object.entries(this.options).filter(([key]) => fixed.includes(key)));
+    const doors = new DoorCertificates({ ...next, ...kept }, this.#doors, renewed);
     const gone = changes.flatMap((change) => (change.type === 'domain-removed' ? [change.domain] : []));
     const come = changes.flatMap((change) => (isNews(change) ? [change.domain] : []));
     this.#granted = reuse(this.#granted, grantedDomains(next));

@@ -13,12 +13,15 @@ import { eventually } from '../support/within.ts';
 
 const SECRET = 'the-secret-of-these-tests';
 
-/** Runs `backdial` on a terminal of 70 columns (`script` makes one); `codeTo`: its exit code goes there, whatever becomes of the terminal. */
-function onTerminal(line: string, codeTo?: string) {
+/**
+ * Runs `backdial` on a terminal of 70 columns, or another number (`script` makes one); `codeTo`: its exit code goes there, whatever
+ * becomes of the terminal.
+ */
+function onTerminal(line: string, codeTo?: string, columns = 70) {
   const program = `'${process.execPath}' '${MAIN}' ${line}`;
   // Only the leader of the session is told of its end.
   const outliving = `${program} & trap "kill -HUP $!" HUP; wait; wait $!; echo "code $?" > '${codeTo}'`;
-  const command = `stty cols 70; ${codeTo === undefined ? `exec ${program}` : outliving}`;
+  const command = `stty cols ${columns}; ${codeTo === undefined ? `exec ${program}` : outliving}`;
   const child = spawn('script', ['-qfec', command, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: { ...process.env, NO_COLOR: '1', TERM: 'xterm' },
@@ -29,6 +32,21 @@ function onTerminal(line: string, codeTo?: string) {
   });
   return { child, shown: () => shown };
 }
+
+describe('a terminal', { skip: missingTools('script', 'stty') }, () => {
+  it('that does not know how wide it is gets lines of the usual width', async () => {
+    for (const line of ['--help', 'hostname --help']) {
+      const { child, shown } = onTerminal(line, undefined, 0);
+      await once(child, 'close');
+      const longest = Math.max(
+        ...shown()
+          .split(/\r?\n/)
+          .map(({ length }) => length),
+      );
+      assert.ok(longest > 70 && longest <= 80, `${line}: ${longest}`);
+    }
+  });
+});
 
 describe('http on a terminal', { skip: missingTools('script', 'stty') }, () => {
   it('shows the public address, the state of the tunnel, and one line a request that fits, and none with -q; Ctrl-C ends it, and so does the end of the terminal', async () => {

@@ -47,6 +47,15 @@ describe('the difference of two configurations of a server', () => {
     ]);
   });
 
+  test('takes a restart for a socket of systemd that was not handed over: what listens stays', () => {
+    const [https, other] = [{ systemd: 'https' }, { systemd: 'other' }];
+    const sockets = { https: [3] };
+    const types = (listen: ServerOptions['listen']) =>
+      diff({ listen, sockets }, { sockets }).map((change) => [change.type, 'key' in change && change.key]);
+    assert.deepEqual(types([https]), [['front-door-changed', false]]);
+    assert.deepEqual(types([https, other]), [['restart-required', 'listen']]);
+  });
+
   test('names listeners that come and go, not those that stay', () => {
     const [stays, goes, comes] = [443, 444, 445].map((port) => ({ host: '0.0.0.0', port }));
     assert.ok(stays !== undefined && goes !== undefined && comes !== undefined);
