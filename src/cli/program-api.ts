@@ -37,6 +37,8 @@ export class ProgramApi {
   #settings: ApiSettings | null = null;
   #draining = false;
   #closed = false;
+  /** A predecessor that drains has the address. */
+  #waits = false;
   readonly #logs: Logs;
 
   constructor({ key, logs, names = [], routes }: ProgramApiOptions) {
@@ -65,6 +67,7 @@ export class ProgramApi {
     const { failures } = await this.apply(settings);
     if (failures[0] === undefined) return;
     if (!(await this.#predecessorDrains())) throw failures[0];
+    this.#waits = true;
     this.#logs.system.info({ event: 'api-waits' }, `${this.key}: waits for a program that drains and has the address`);
     void this.#retry();
   }
@@ -73,8 +76,10 @@ export class ProgramApi {
     for (;;) {
       await sleep(RETRY_MS, undefined, { ref: false });
       if (this.#closed) return;
-      const { failures } = await this.apply(this.#settings);
-      if (failures.length === 0) return;
+      const failures = await this.#open();
+      if (failures.length > 0) continue;
+      this.#waits = false;
+      return;
     }
   }
 
@@ -87,12 +92,17 @@ export class ProgramApi {
     return false;
   }
 
-  /** Follows other settings; gives what could not be opened. */
+  /** Follows other settings; gives what could not be opened. What is waited for is no failure. */
   async apply(settings: ApiSettings | null): Promise<{ changed: boolean; failures: readonly BackdialError[] }> {
     const changed = !sameValue(this.#settings, settings);
+    if (this.#waits && !changed) return { changed, failures: [] };
     this.#settings = settings;
-    const failures = await this.#server.apply(settings === null ? null : { ...settings, names: this.#names });
-    return { changed, failures };
+    return { changed, failures: await this.#open() };
+  }
+
+  #open(): Promise<readonly BackdialError[]> {
+    const settings = this.#settings;
+    return this.#server.apply(settings === null ? null : { ...settings, names: this.#names });
   }
 
   close(): Promise<void> {

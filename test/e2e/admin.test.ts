@@ -145,6 +145,9 @@ describe('the API of a server and of an agent', () => {
       const next = startCli(['server', '-c', join(deployment.folder, 'server/server.json5')]);
       try {
         await next.see(/"event":"api-waits"/);
+        next.child.kill('SIGHUP');
+        const [, looked] = await next.see(/"event":"config-(unchanged|failed)"/);
+        assert.equal(looked, 'unchanged', 'a reload meanwhile leaves that to it');
         visitor.reset();
         const { code } = await deployment.server.end();
         assert.equal(code, 0);
