@@ -202,10 +202,10 @@ export class ExchangeRouter {
     const scheme = visit.way === 'https' ? 'https' : 'http';
     const expects = fieldValue(head.headers, 'expect')?.toLowerCase() === '100-continue';
     const origin = { connection, scheme, forwardedFor, visitor, version, transaction, serverName } as const;
-    const headers = requestHeaders(head, origin);
+    const fields = requestHeaders(head, origin);
     // HTTP/1.0 has no upgrades; and with a body node:http gave the request to the normal path.
     const upgrade = head.upgrade !== null && visit.upgradable;
-    if (upgrade) upgradeHeaders(headers, head.upgrade ?? '', key);
+    const headers = upgrade ? upgradeHeaders(fields, head.upgrade ?? '', key) : fields;
     const method = head.method === 'CONNECT' ? 'GET' : head.method;
     return {
       request: { method, target: head.target, headers, framing: head.framing, upgrade },

@@ -1,5 +1,5 @@
 import type { RequestHead } from '../net/head-check.ts';
-import { fieldValue, HeaderRules } from '../net/header-rules.ts';
+import { fieldValue, HeaderRules, removeNamed } from '../net/header-rules.ts';
 import type { VisitorConnection } from './visitor.ts';
 
 /** What visitors may not say: it is this server's to say, or would be taken for its word (design, section 8, point 2). */
@@ -75,11 +75,14 @@ function hasThree(list: string): boolean {
   return first !== -1 && list.indexOf(',', first + 1) !== -1;
 }
 
-/** The fields of an upgrade request; `key` is ours where the visitor speaks HTTP/2 (RFC 8441, section 5). */
+/**
+ * The fields of an upgrade request; `key` is ours where the visitor speaks HTTP/2 (RFC 8441, section 5). A key of such a
+ * visitor means nothing, and beside ours a target might answer to it.
+ */
 export function upgradeHeaders(headers: string[], protocol: string, key: string | null): string[] {
-  if (key !== null) headers.push('Sec-WebSocket-Key', key);
-  headers.push('Connection', 'Upgrade', 'Upgrade', protocol);
-  return headers;
+  const switching = ['Connection', 'Upgrade', 'Upgrade', protocol];
+  if (key === null) return [...headers, ...switching];
+  return [...removeNamed(headers, ['sec-websocket-key']), 'Sec-WebSocket-Key', key, ...switching];
 }
 
 /** True when the request went through this server already (RFC 9110, section 7.6.3). */

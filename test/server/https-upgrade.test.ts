@@ -199,6 +199,8 @@ test('RFC 8441: a WebSocket of HTTP/2 becomes an upgrade of HTTP/1.1, with a key
       ':path': '/chat?x=1',
       ':authority': 'www.example.com',
       'sec-websocket-version': '13',
+      // Some clients send one all the same; two keys would leave open which of them the target answers to.
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
       'sec-websocket-protocol': 'a, b',
       origin: 'https://www.example.com',
     });
