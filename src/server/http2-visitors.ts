@@ -142,7 +142,7 @@ export class Http2Visitors {
 
   #sessionOnIdle(session: ServerHttp2Session): void {
     const state = this.#sessions.get(session);
-    if (state === undefined || state.streams > 0) return;
+    if (state === undefined) return;
     if (state.requests === 0) {
       const { remote, name } = state.connection;
       const detail = `no request within ${this.#given.options.readTimeoutMs} ms`;

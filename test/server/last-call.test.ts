@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import * as http2 from 'node:http2';
+import { test } from 'node:test';
+import { isNewcomer, lastCall } from '../../src/server/last-call.ts';
+import { withHttpsWay } from '../support/https-way.ts';
+import { closerOf, listenOn } from '../support/listen-on.ts';
+import { connectPeer } from '../support/raw-target.ts';
+import { connectWire } from '../support/sockets.ts';
+import { withTunnel } from '../support/with-tunnel.ts';
+import { eventually, within } from '../support/within.ts';
+
+test('who came within the last second is a newcomer', (context) => {
+  context.mock.method(performance, 'now', () => 5_000);
+  assert.deepEqual(
+    [4_999, 4_001, 4_000, 0].map((acceptedAt) => isNewcomer({ acceptedAt })),
+    [true, true, false, false],
+  );
+});
+
+test('newcomers are waited for until there are none', async () => {
+  const counts = [3, 1, 0, 7];
+  await lastCall(() => counts.shift() ?? 0);
+  assert.deepEqual(counts, [7]);
+});
+
+test('newcomers who ask for nothing are not waited for after half a second', async (context) => {
+  let now = 0;
+  context.mock.method(performance, 'now', () => {
+    now += 200;
+    return now;
+  });
+  await lastCall(() => 1);
+  assert.equal(now, 800);
+});
+
+test('a connection of HTTP/1.1 is a newcomer until it has asked for something', async () => {
+  await withHttpsWay({}, async ({ way, visitor, target }) => {
+    const from = await visitor();
+    await eventually('a newcomer', () => way.newcomers === 1);
+    await from.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
+    const to = await target.next();
+    assert.equal(way.newcomers, 0);
+    await to.send('HTTP/1.1 204 No Content\r\n\r\n');
+    await from.receivedText('\r\n\r\n');
+    assert.equal(way.newcomers, 0, 'it is kept, and idle');
+    from.close();
+  });
+});
+
+test('a session of HTTP/2 is a newcomer until it has asked for something', async () => {
+  await withHttpsWay({}, async ({ port, way, target }) => {
+    const { stream } = await connectWire(port, { tls: true, alpn: ['h2'], halfOpen: false });
+    const session = http2.connect('https://www.example.com', { createConnection: () => stream });
+    session.on('error', () => {});
+    await eventually('a newcomer', () => way.newcomers === 1);
+    const answered = once(session.request({ ':path': '/', ':authority': 'www.example.com' }), 'response');
+    const to = await target.next();
+    assert.equal(way.newcomers, 0);
+    await to.send('HTTP/1.1 204 No Content\r\n\r\n');
+    await within('an answer', answered);
+    assert.equal(way.newcomers, 0, 'it is kept, and idle');
+    session.destroy();
+  });
+});
+
+test('a visitor whose connection was accepted just before the drain is served', async () => {
+  const web = createServer((_request, response) => void response.end('served'));
+  const closeWeb = closerOf(web);
+  try {
+    await withTunnel({ target: await listenOn(web) }, async ({ server, frontDoor }) => {
+      const visitor = await connectPeer(frontDoor, { tls: true });
+      const closed = server.close({ drainMs: 10_000 });
+      await visitor.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
+      assert.match(await visitor.receivedText('served'), /^HTTP\/1\.1 200 /);
+      visitor.close();
+      await closed;
+    });
+  } finally {
+    await closeWeb();
+  }
+});
