@@ -162,7 +162,7 @@ export class ParsedStream {
     };
     const { lease, result } = await attempt(false);
     const { error, heard, unanswered } = result;
-    if (error === null || heard || !unanswered || exchange.gone !== null || !isBodyless(plan.request)) return result;
+    if (error === null || heard || !unanswered || !isBodyless(plan.request)) return result;
     const isStale = error.code === 'target-lost' && lease.reused && repeatable;
     return isStale || lease.requester.refused ? (await attempt(true)).result : result;
   }

@@ -112,19 +112,58 @@ test('a session whose target is silent takes no other exchange', async () => {
   );
 });
 
+test('a session that nobody uses ends after half a minute, be it that nobody ever did', async (context) => {
+  const now = performance.now();
+  const clock = context.mock.method(performance, 'now', () => now);
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  await withSessions(
+    (stream) => stream.respond({ ':status': 200 }, { endStream: true }),
+    async ({ sessions, adopt }) => {
+      for (const isUsed of [false, true]) {
+        const socket = await adopt();
+        if (isUsed) await answered(sessions);
+        // Its place is free a moment after its end was told.
+        await new Promise(setImmediate);
+        const closed = once(socket, 'close');
+        clock.mock.mockImplementation(() => now + 60_000);
+        context.mock.timers.tick(30_000);
+        await closed;
+        assert.equal(sessions.hasRoom, false);
+        clock.mock.mockImplementation(() => now);
+      }
+    },
+  );
+});
+
+test('a session that begins as all are closed is for who waits for it, and ends with the last exchange', async () => {
+  await withSessions(
+    (stream) => stream.respond({ ':status': 200 }, { endStream: true }),
+    async ({ sessions, adopt, sockets }) => {
+      const adopting = adopt();
+      while (sockets.length === 0) await new Promise(setImmediate);
+      sessions.close();
+      const closed = once(await adopting, 'close');
+      await answered(sessions);
+      await within('the end of the session', closed);
+    },
+  );
+});
+
+/** Resolves when one exchange was answered. */
+function answered(sessions: Http2Sessions): Promise<void> {
+  const requester = sessions.open() ?? assert.fail('no room');
+  return new Promise((upstreamEnd, upstreamFailed) =>
+    requester.start(REQUEST, { ...UNHEARD, upstreamEnd: () => upstreamEnd(), upstreamFailed }, 0, 0),
+  );
+}
+
 test('any number of exchanges that are answered go through one session', async () => {
   const onStream = (stream: ServerHttp2Stream): void => stream.respond({ ':status': 200 }, { endStream: true });
   await withSessions(onStream, async ({ sessions, adopt }) => {
     await adopt();
     // More than may be given up unanswered.
     for (let asked = 0; asked < 8_000; asked += AT_ONCE) {
-      const round = Array.from({ length: AT_ONCE }, () => {
-        const requester = sessions.open() ?? assert.fail('no room');
-        return new Promise<void>((upstreamEnd, upstreamFailed) =>
-          requester.start(REQUEST, { ...UNHEARD, upstreamEnd: () => upstreamEnd(), upstreamFailed }, 0, 0),
-        );
-      });
-      await within('a round', Promise.all(round));
+      await within('a round', Promise.all(Array.from({ length: AT_ONCE }, () => answered(sessions))));
       await new Promise(setImmediate);
     }
     assert.equal(sessions.hasRoom, true);

@@ -305,6 +305,9 @@ test('a session that says nothing is closed after the read time-out; one without
     const answered = request([':path', '/slow']);
     const to = await kit.target.next();
     await to.receivedText('\r\n\r\n');
+    const beside = request([':path', '/beside']);
+    await (await kit.target.next()).send(OK.replace('\r\n', '\r\nConnection: close\r\n'));
+    assert.equal((await beside).body, 'ok');
     // One that is without streams from now on is closed first.
     const idle = await http2Visitor(kit);
     const closedIdle = new Promise((resolve) => idle.session.once('close', resolve));

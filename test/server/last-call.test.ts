@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import * as http2 from 'node:http2';
-import { test } from 'node:test';
+import * as net from 'node:net';
+import { type TestContext, test } from 'node:test';
+import * as tls from 'node:tls';
 import { isNewcomer, lastCall } from '../../src/server/last-call.ts';
 import { withHttpsWay } from '../support/https-way.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
@@ -10,6 +12,8 @@ import { connectPeer } from '../support/raw-target.ts';
 import { connectWire } from '../support/sockets.ts';
 import { withTunnel } from '../support/with-tunnel.ts';
 import { eventually, within } from '../support/within.ts';
+
+const GET = 'GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n';
 
 test('who came within the last second is a newcomer', (context) => {
   context.mock.method(performance, 'now', () => 5_000);
@@ -35,11 +39,20 @@ test('newcomers who ask for nothing are not waited for after half a second', asy
   assert.equal(now, 800);
 });
 
-test('a connection of HTTP/1.1 is a newcomer until it has asked for something', async () => {
+/** A second later than now there is nobody who came just now. */
+function assertGrowsOld(context: TestContext, way: { readonly newcomers: number }): void {
+  const later = performance.now() + 1_001;
+  const { mock } = context.mock.method(performance, 'now', () => later);
+  assert.equal(way.newcomers, 0);
+  mock.restore();
+}
+
+test('a connection of HTTP/1.1 is a newcomer for a moment, until it has asked for something', async (context) => {
   await withHttpsWay({}, async ({ way, visitor, target }) => {
     const from = await visitor();
     await eventually('a newcomer', () => way.newcomers === 1);
-    await from.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
+    assertGrowsOld(context, way);
+    await from.send(GET);
     const to = await target.next();
     assert.equal(way.newcomers, 0);
     await to.send('HTTP/1.1 204 No Content\r\n\r\n');
@@ -49,12 +62,13 @@ test('a connection of HTTP/1.1 is a newcomer until it has asked for something', 
   });
 });
 
-test('a session of HTTP/2 is a newcomer until it has asked for something', async () => {
+test('a session of HTTP/2 is a newcomer for a moment, until it has asked for something', async (context) => {
   await withHttpsWay({}, async ({ port, way, target }) => {
     const { stream } = await connectWire(port, { tls: true, alpn: ['h2'], halfOpen: false });
     const session = http2.connect('https://www.example.com', { createConnection: () => stream });
     session.on('error', () => {});
     await eventually('a newcomer', () => way.newcomers === 1);
+    assertGrowsOld(context, way);
     const answered = once(session.request({ ':path': '/', ':authority': 'www.example.com' }), 'response');
     const to = await target.next();
     assert.equal(way.newcomers, 0);
@@ -65,16 +79,23 @@ test('a session of HTTP/2 is a newcomer until it has asked for something', async
   });
 });
 
-test('a visitor whose connection was accepted just before the drain is served', async () => {
+test('a visitor whose connection was accepted just before the drain is served, its handshake made or not', async () => {
   const web = createServer((_request, response) => void response.end('served'));
   const closeWeb = closerOf(web);
   try {
     await withTunnel({ target: await listenOn(web) }, async ({ server, frontDoor }) => {
+      const raw = net.connect(frontDoor, '127.0.0.1');
+      await once(raw, 'connect');
+      // Who comes after it was accepted after it.
       const visitor = await connectPeer(frontDoor, { tls: true });
       const closed = server.close({ drainMs: 10_000 });
-      await visitor.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
+      await visitor.send(GET);
       assert.match(await visitor.receivedText('served'), /^HTTP\/1\.1 200 /);
       visitor.close();
+      const late = tls.connect({ socket: raw, servername: 'www.example.com', rejectUnauthorized: false });
+      late.write(GET);
+      assert.match(String(await within('an answer', once(late, 'data'))), /^HTTP\/1\.1 200 /);
+      late.destroy();
       await closed;
     });
   } finally {
