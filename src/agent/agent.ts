@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApplyResult } from '../core/apply-result.ts';
+import { Crowd } from '../core/crowd.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { BackdialEvent } from '../core/events.ts';
 import type { MemoryStats } from '../core/tunnel-stats.ts';
@@ -77,7 +78,7 @@ class DiallingAgent implements Agent {
   /** Domains that had no tunnel yet. */
   readonly #awaited: Set<string>;
   readonly #becomeReady = Promise.withResolvers<void>();
-  readonly #joins = new Set<Promise<void>>();
+  readonly #joins = new Crowd<Promise<void>>();
   readonly #exchanges = new ExchangeServer();
   #phase: 'made' | 'started' | 'closing' = 'made';
   #drained: Promise<void> | null = null;
@@ -195,8 +196,9 @@ class DiallingAgent implements Agent {
       exchanges: this.#exchanges,
       tellsExchanges: exchanges,
     });
-    const joined = join.catch((thrown: unknown) => this.#tellFault(thrown)).finally(() => this.#joins.delete(joined));
-    this.#joins.add(joined);
+    const joined = join.catch((thrown: unknown) => this.#tellFault(thrown));
+    const place = this.#joins.enter(joined);
+    void joined.then(() => this.#joins.leave(place));
   }
 
   #tellFault(thrown: unknown): void {

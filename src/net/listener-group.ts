@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
+import { Crowd, type Place } from '../core/crowd.ts';
 import type { Listener } from './listen.ts';
 
 /** Listeners that belong together, and the sockets that they accepted: what one way in has to stop, await and close. */
 export class ListenerGroup {
   readonly #listeners: Listener[] = [];
-  readonly #open = new Set<Socket>();
+  readonly #open = new Crowd<Socket>();
   #onEmpty: (() => void)[] = [];
 
   /** Sockets that are open. */
@@ -18,8 +19,8 @@ export class ListenerGroup {
 
   /** Counts the socket until it closes. */
   addSocket(socket: Socket): void {
-    this.#open.add(socket);
-    socket.once('close', () => this.#socketOnClose(socket));
+    const place = this.#open.enter(socket);
+    socket.once('close', () => this.#socketOnClose(place));
   }
 
   /** Stops accepting at once. Idempotent. */
@@ -47,8 +48,8 @@ export class ListenerGroup {
     return drained;
   }
 
-  #socketOnClose(socket: Socket): void {
-    this.#open.delete(socket);
+  #socketOnClose(place: Place<Socket>): void {
+    this.#open.leave(place);
     if (this.#open.size > 0) return;
     for (const resolve of this.#onEmpty.splice(0)) resolve();
   }

@@ -34,37 +34,40 @@ export function splice(a: Duplex, b: Duplex, options: { signal?: AbortSignal } =
   });
 }
 
+/** One direction. */
+interface Flow {
+  /** What it means when its source is cut. */
+  readonly end: 'a-reset' | 'b-reset';
+  readonly gathered: TurnWriter | null;
+  readonly from: Duplex;
+  readonly to: Duplex;
+  bytes: number;
+}
+
 class Splice {
-  readonly #a: Duplex;
-  readonly #b: Duplex;
+  /**
+   * Null once all is over. The listeners of each side know the other by this alone: whatever keeps one of them for longer (HTTP/2
+   * has its streams in a `Map`: see `Crowd`) must not keep both, and all that belongs to a visit.
+   */
+  #flows: readonly [aToB: Flow, bToA: Flow] | null;
   readonly #signal: AbortSignal | undefined;
   readonly #resolve: (result: SpliceResult) => void;
-  #bytesAToB = 0;
-  #bytesBToA = 0;
   /** Ends and finishes still to come: one of each a side. */
   #pending = 4;
-  #settled = false;
 
   constructor(a: Duplex, b: Duplex, signal: AbortSignal | undefined, resolve: (result: SpliceResult) => void) {
-    this.#a = a;
-    this.#b = b;
+    this.#flows = [flowOf(a, b, 'a-reset'), flowOf(b, a, 'b-reset')];
     this.#signal = signal;
     this.#resolve = resolve;
   }
 
   start(): void {
-    this.#watch(this.#a, 'a-reset');
-    this.#watch(this.#b, 'b-reset');
-    if (this.#settled) return;
+    for (const flow of this.#flows ?? []) this.#watch(flow.from, flow.end);
     if (this.#signal?.aborted === true) this.#signalOnAbort();
-    this.#signal?.addEventListener('abort', this.#signalOnAbort);
-    if (this.#settled) return;
-    this.#pump(this.#a, this.#b, (bytes) => {
-      this.#bytesAToB += bytes;
-    });
-    this.#pump(this.#b, this.#a, (bytes) => {
-      this.#bytesBToA += bytes;
-    });
+    else this.#signal?.addEventListener('abort', this.#signalOnAbort);
+    if (this.#flows === null) return;
+    this.#pump(0);
+    this.#pump(1);
   }
 
   /** Every way in which a side can be cut. */
@@ -81,35 +84,44 @@ class Splice {
       this.#cut(end, side.errored ?? new BackdialError('agent-lost', 'the stream was closed already'));
   }
 
-  #pump(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
-    const end = from === this.#a ? 'a-reset' : 'b-reset';
-    // Towards the tunnel nothing is gained: a socket's read is one chunk already.
-    const gathered = to instanceof Socket ? new TurnWriter(from, to) : null;
-    // Only what is written at once is given back.
-    if (gathered === null && from instanceof Socket) shareReads(from);
-    from.on('data', (chunk: Buffer) => {
-      count(chunk.length);
-      if (gathered !== null) gathered.write(chunk);
-      else if (!(isPooled(chunk) ? writePooled(to, chunk) : to.write(chunk))) from.pause();
-    });
-    to.on('drain', () => {
-      gathered?.queueOnMove();
-      from.resume();
-    });
-    if (gathered !== null) to.on('close', () => gathered.queueOnMove());
-    const fromOnEnd = (): void => {
-      // An HTTP/2 stream that was reset with CANCEL after this side had ended says `end` and nothing else.
-      const code = (from as MaybeHttp2Stream).rstCode;
-      if (code !== undefined && code !== 0) this.#cut(end, new BackdialError('agent-lost', `RST_STREAM code ${code}`));
-      if (this.#settled) return;
-      gathered?.flush();
-      to.end();
-      this.#finished();
-    };
+  #pump(index: 0 | 1): void {
+    const flow = this.#flows?.[index];
+    if (flow === undefined) return;
+    flow.from.on('data', (chunk: Buffer) => this.#sourceOnData(index, chunk));
+    flow.to.on('drain', () => this.#sinkOnDrain(index));
     // A socket that nobody reads says `end` all the same where the FIN is all that there is to be read.
-    if (from.readableEnded) fromOnEnd();
-    else from.on('end', fromOnEnd);
-    from.resume();
+    if (flow.from.readableEnded) this.#sourceOnEnd(index);
+    else flow.from.on('end', () => this.#sourceOnEnd(index));
+    flow.from.resume();
+  }
+
+  #sourceOnData(index: 0 | 1, chunk: Buffer): void {
+    const flow = this.#flows?.[index];
+    if (flow === undefined) return;
+    const { from, to, gathered } = flow;
+    flow.bytes += chunk.length;
+    if (gathered !== null) gathered.write(chunk);
+    else if (!(isPooled(chunk) ? writePooled(to, chunk) : to.write(chunk))) from.pause();
+  }
+
+  #sinkOnDrain(index: 0 | 1): void {
+    const flow = this.#flows?.[index];
+    flow?.gathered?.queueOnMove();
+    flow?.from.resume();
+  }
+
+  #sourceOnEnd(index: 0 | 1): void {
+    const flow = this.#flows?.[index];
+    if (flow === undefined) return;
+    // An HTTP/2 stream that was reset with CANCEL after this side had ended says `end` and nothing else.
+    const code = (flow.from as MaybeHttp2Stream).rstCode;
+    if (code !== undefined && code !== 0) {
+      this.#cut(flow.end, new BackdialError('agent-lost', `RST_STREAM code ${code}`));
+      return;
+    }
+    flow.gathered?.flush();
+    flow.to.end();
+    this.#finished();
   }
 
   readonly #signalOnAbort = (): void => this.#cut('aborted', asError(this.#signal?.reason));
@@ -120,18 +132,28 @@ class Splice {
   }
 
   #cut(end: SpliceResult['end'], error: Error): void {
-    if (this.#settled) return;
-    this.#settle(end, error);
-    resetDuplex(this.#a, error);
-    resetDuplex(this.#b, error);
+    for (const { from } of this.#settle(end, error)) resetDuplex(from, error);
   }
 
-  #settle(end: SpliceResult['end'], error: Error | null): void {
-    if (this.#settled) return;
-    this.#settled = true;
+  /** Gives what was joined until then; nothing where all is over already. */
+  #settle(end: SpliceResult['end'], error: Error | null): readonly Flow[] {
+    const flows = this.#flows;
+    if (flows === null) return [];
+    this.#flows = null;
+    const [{ bytes: bytesAToB }, { bytes: bytesBToA }] = flows;
+    for (const { gathered } of flows) gathered?.close();
     this.#signal?.removeEventListener('abort', this.#signalOnAbort);
-    this.#resolve({ end, error, bytesAToB: this.#bytesAToB, bytesBToA: this.#bytesBToA });
+    this.#resolve({ end, error, bytesAToB, bytesBToA });
+    return flows;
   }
+}
+
+function flowOf(from: Duplex, to: Duplex, end: Flow['end']): Flow {
+  // Towards the tunnel nothing is gained: a socket's read is one chunk already.
+  const gathered = to instanceof Socket ? new TurnWriter(from, to) : null;
+  // Only what is written at once is given back.
+  if (gathered === null && from instanceof Socket) shareReads(from);
+  return { end, gathered, from, to, bytes: 0 };
 }
 
 /** A stream that is destroyed calls back as well, while the platform may still have the bytes to send. */

@@ -32,8 +32,9 @@ function queueLimit(): number {
  * Hands what one turn of the event loop brings from a stream to a socket at the end of the turn, in one piece: one system
  * call instead of many. A single chunk, which is what small exchanges are made of, goes past the socket's queue.
  *
- * Pauses the stream when the socket has enough; the owner resumes it at the socket's `drain`, tells of that and of the
- * socket's end ({@link queueOnMove}), and calls {@link flush} before it ends the socket. What a destroyed socket had not got is dropped.
+ * Pauses the stream when the socket has enough; the owner resumes it at the socket's `drain`, tells of that
+ * ({@link queueOnMove}), calls {@link flush} before it ends the socket, and {@link close} when all is over. What a destroyed socket had
+ * not got is dropped.
  */
 export class TurnWriter {
   readonly #from: Readable;
@@ -96,9 +97,19 @@ export class TurnWriter {
     else if (this.#from.isPaused()) this.#from.resume();
   };
 
-  /** To be called at the socket's `drain`, and when it has closed. */
+  /** To be called at the socket's `drain`. */
   queueOnMove(): void {
-    const queued = this.#to.destroyed ? 0 : this.#to.writableLength;
+    this.#count(this.#to.destroyed ? 0 : this.#to.writableLength);
+  }
+
+  /** Drops what was not flushed; the socket's queue is nobody's business any more. */
+  close(): void {
+    this.#first = null;
+    this.#more.length = 0;
+    this.#count(0);
+  }
+
+  #count(queued: number): void {
     inAllQueues += queued - this.#queued;
     this.#queued = queued;
   }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Crowd } from '../core/crowd.ts';
 import type { Carrier, DialOptions, TargetTimeouts } from '../core/dial.ts';
 import { BackdialError } from '../core/errors.ts';
 import { sameValue } from '../core/same-value.ts';
@@ -26,7 +27,7 @@ export class Backend implements Carrier {
   readonly #proxyProtocol: ResolvedDomain['proxyProtocol'];
   readonly #leaving = new AbortController();
   readonly #ended = new AbortController();
-  readonly #open = new Set<Socket>();
+  readonly #open = new Crowd<Socket>();
 
   constructor({ name, proxyProtocol }: BackendPolicy, target: NonNullable<ResolvedDomain['target']>) {
     this.id = `target of ${name}`;
@@ -68,8 +69,8 @@ export class Backend implements Carrier {
       resetDuplex(socket, this.ended.reason as BackdialError);
       throw this.ended.reason;
     }
-    this.#open.add(socket);
-    socket.once('close', () => this.#open.delete(socket));
+    const place = this.#open.enter(socket);
+    socket.once('close', () => this.#open.leave(place));
     return socket;
   }
 

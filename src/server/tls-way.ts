@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { Crowd } from '../core/crowd.ts';
 import type { Dialled, DialOptions } from '../core/dial.ts';
 import type { BackdialError, ErrorCode } from '../core/errors.ts';
 import { ALERT, type Alert, sendAlert } from '../net/alert.ts';
@@ -67,7 +68,7 @@ const DEAD: ReadonlySet<ErrorCode> = new Set([
 class PassingTlsWay implements TlsWay {
   readonly #toDomains: ByteVisits;
   readonly #toHosts: ByteVisits;
-  readonly #open = new Set<Socket>();
+  readonly #open = new Crowd<Socket>();
   readonly #dead: DeadBackends;
   #closing = false;
 
@@ -103,14 +104,14 @@ class PassingTlsWay implements TlsWay {
 
   #join(visits: ByteVisits, visit: ByteVisit, isDead: (code: ErrorCode) => boolean): void {
     const { socket } = visit;
-    this.#open.add(socket);
+    const place = this.#open.enter(socket);
     const fail = (error: BackdialError) => {
       const { code } = error;
       if (isDead(code) && DEAD.has(code)) this.#dead.tell(visit.domain, error);
       const alert: Alert = isDead(code) ? ALERT.unrecognizedName : ALERT.internalError;
       sendAlert(socket, alert);
     };
-    void visits.serve(visit, fail).then(() => this.#open.delete(socket));
+    void visits.serve(visit, fail).then(() => this.#open.leave(place));
   }
 
   #visit({ socket, remote, name }: HelloVisitor, policy: ResolvedDomain | null, dialled: string): ByteVisit {

@@ -1,5 +1,6 @@
 import { constants, type Http2Session, type Http2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import { Crowd } from '../core/crowd.ts';
 import { BackdialError, type ErrorCode } from '../core/errors.ts';
 import type { TunnelEnd } from '../core/events.ts';
 import { resetDuplex } from '../net/reset.ts';
@@ -29,7 +30,7 @@ const PARTING_MS = 5_000;
  */
 export class SessionEnd {
   readonly closed: Promise<TunnelClosed>;
-  readonly streams = new Set<Http2Stream>();
+  readonly streams = new Crowd<Http2Stream>();
   readonly #socket: TLSSocket;
   readonly #leaving = new AbortController();
   #session: Http2Session | null = null;
@@ -82,10 +83,10 @@ export class SessionEnd {
 
   /** Keeps a stream until its end, so that the end of the tunnel is a cut of it. */
   add(stream: Http2Stream): void {
-    this.streams.add(stream);
+    const place = this.streams.enter(stream);
     this.#stay();
     stream.on('close', () => {
-      this.streams.delete(stream);
+      this.streams.leave(place);
       if (this.#leaving.signal.aborted) this.#part();
     });
   }

@@ -51,7 +51,7 @@ const RATE_SAMPLES = 40;
 /** What the windows of one side are made from. */
 export interface WindowTunerOptions {
   /** The streams that the tunnel carries now. */
-  readonly streams: ReadonlySet<Http2Stream>;
+  readonly streams: Iterable<Http2Stream> & { readonly size: number };
   readonly budget: MemoryBudget;
   readonly liveness: Liveness;
 }
@@ -77,7 +77,7 @@ export interface WindowStats {
 export class WindowTuner implements Holder {
   readonly #session: Http2Session;
   readonly #socket: Socket;
-  readonly #streams: ReadonlySet<Http2Stream>;
+  readonly #streams: WindowTunerOptions['streams'];
   readonly #budget: MemoryBudget;
   readonly #liveness: Liveness;
   #streamWindow = FIRST_STREAM_WINDOW_BYTES;

@@ -3,6 +3,7 @@ import { getEventListeners, once } from 'node:events';
 import * as net from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { garbageCollector } from '../../src/cli/bulk-garbage.ts';
 import { copyOf } from '../../src/net/blocks.ts';
 import { type SpliceResult, splice } from '../../src/net/splice.ts';
 import { listenOn } from '../support/listen-on.ts';
@@ -137,3 +138,23 @@ test('a block is used again once it was written, and never after a cut, for it m
     assert.equal(next.includes(written[0] as ArrayBuffer), fate === 'written', fate);
   }
 });
+
+test('a side that is kept for longer than its splice keeps nothing of the other one', async () => {
+  const collect = garbageCollector();
+  for (const end of ['done', 'a-reset'] as const) {
+    const [a, other] = await spliced(end);
+    await new Promise(setImmediate);
+    collect({ type: 'major' });
+    assert.equal(other.deref(), undefined, end);
+    assert.equal(a.destroyed, true);
+  }
+});
+
+async function spliced(end: 'done' | 'a-reset'): Promise<[a: PassThrough, other: WeakRef<PassThrough>]> {
+  const [a, b] = [new PassThrough(), new PassThrough()];
+  const over = splice(a, b);
+  if (end === 'done') a.end();
+  else a.destroy(new Error('cut'));
+  assert.equal((await over).end, end);
+  return [a, new WeakRef(b)];
+}
