@@ -88,8 +88,13 @@ export function peerProblem(socket: TLSSocket, host: string): string | null {
   const code = String(socket.authorizationError);
   if (!isForOtherName(socket)) return code;
   const { subjectaltname, subject } = socket.getPeerCertificate();
-  const names = subjectaltname ?? subject?.CN ?? 'no name';
+  const names = plainNames(String(subjectaltname ?? subject?.CN ?? 'no name'));
   return `it is not for ${host} but for ${names.length > MAX_NAMES ? `${names.slice(0, MAX_NAMES)}...` : names}`;
+}
+
+/** Names of a certificate as people write them, without the kind of each. */
+export function plainNames(altNames: string): string {
+  return altNames.replace(/\b(?:DNS|IP Address):/g, '');
 }
 
 /** True where the chain of a TLS peer is in order, and its certificate is for other names than the one that was dialled. */

@@ -44,8 +44,14 @@ export async function checkAddress(server: ServerSubject, path: ServerPath): Pro
   const socket = await openTls(findings, raw, server);
   if (socket !== null) {
     const trusted = checkCertificate(findings, socket, { host, trust: server.trust });
-    socket.destroy();
-    await checkHandshakes(findings, server, { trusted, connect: (proof) => openSecure(server, path, proof) });
+    // The one that was looked at is the first that is asked for: left unused it were a visitor who fails, in the server's log.
+    let unused: TLSSocket | null = socket;
+    const connect = async (proof: ClientProof | null): Promise<TLSSocket> => {
+      const opened = proof === null && unused !== null ? unused : await openSecure(server, path, proof);
+      if (opened === unused) unused = null;
+      return opened;
+    };
+    await checkHandshakes(findings, server, { trusted, connect });
   }
   return { findings: findings.list, tcpError: null };
 }

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { distrust } from '../../agent/dial-server.ts';
 import type { ServerTrust } from '../../agent/resolve-options.ts';
-import { isForOtherName } from '../../net/open-socket.ts';
+import { isForOtherName, plainNames } from '../../net/open-socket.ts';
 import { matchesPin } from '../../net/pin.ts';
 import type { Findings } from './findings.ts';
 
@@ -51,8 +51,12 @@ function grounds(certificate: X509Certificate, trust: ServerTrust): string {
 
 function dateProblem({ validFromDate, validToDate }: X509Certificate): string | null {
   const now = Date.now();
-  if (now < validFromDate.getTime()) return 'by this clock it is not valid yet';
-  return now > validToDate.getTime() ? 'by this clock it has ended' : null;
+  if (now < validFromDate.getTime()) return `by this clock it is not valid before ${minuteOf(validFromDate)}`;
+  return now > validToDate.getTime() ? `by this clock it ended on ${minuteOf(validToDate)}` : null;
+}
+
+function minuteOf(date: Date): string {
+  return `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function advice(socket: TLSSocket, ended: string | null, trust: ServerTrust): string {
@@ -63,7 +67,7 @@ function advice(socket: TLSSocket, ended: string | null, trust: ServerTrust): st
       'or something in between that ends TLS'
     );
   }
-  if (ended !== null) return `${ended}: renew it at the server, and look at the clock of this machine (see clock)`;
+  if (ended !== null) return `${ended}: where the clock is right (see below), renew it at the server`;
   if (isForOtherName(socket)) {
     return 'dial the server by a name that its certificate has, or give the server one for this name; a `pin` alone asks for no name';
   }
@@ -73,7 +77,7 @@ function advice(socket: TLSSocket, ended: string | null, trust: ServerTrust): st
 
 /** What it is for, in short; the names come from a stranger and are made visible where they are printed. */
 function subjectOf({ subjectAltName, subject }: X509Certificate): string {
-  const names = (subjectAltName ?? subject ?? '').replace(/\n/g, ', ');
+  const names = plainNames(subjectAltName ?? subject ?? '').replace(/\n/g, ', ');
   return names === ''
     ? 'the certificate'
     : `the certificate for ${names.length > 80 ? `${names.slice(0, 80)}...` : names}`;

@@ -93,7 +93,8 @@ const FOREIGN = ['via', 'server', 'x-cache', 'cf-ray', 'x-served-by', 'x-amz-cf-
 
 /**
  * What an answer other than 101 shows of who gave it. A Backdial server that has seen `Upgrade` on its service path ends the
- * connection with its refusal; one to which the request came as a plain GET keeps it.
+ * connection with its refusal; one to which the request came as a plain GET keeps it. So does a proxy that passes `Upgrade` on and
+ * the refusal back: with one in between the two look alike.
  */
 function judge(status: number, headers: IncomingHttpHeaders): { message: string; advice: string | null } {
   const foreign = FOREIGN.find((name) => headers[name] !== undefined);
@@ -104,10 +105,11 @@ function judge(status: number, headers: IncomingHttpHeaders): { message: string;
   const sign = foreign === undefined ? 'the connection was kept' : `\`${foreign}: ${String(headers[foreign])}\``;
   if (headers['x-transaction-id'] !== undefined) {
     return {
-      message: `answered ${status} by a Backdial server that saw no \`Upgrade\` (${sign}): something in between strips it`,
+      message: `answered ${status} by a Backdial server behind something (${sign}) that strips \`Upgrade\`, or that brings a refusal`,
       advice:
-        'the CDN, load balancer or proxy in front has to pass `Connection: Upgrade` and `Upgrade: ptth` on, or TCP as it is; ' +
-        'else dial the server at an address that leads past it',
+        "look into the server's log: where it has a `handshake-refused` of this moment, the upgrade arrives, and what is wrong is the " +
+        'secret, the domain or a grant. Else the CDN, load balancer or proxy in front has to pass `Connection: Upgrade` and ' +
+        '`Upgrade: ptth` on, or TCP as it is; or dial the server at an address that leads past it',
     };
   }
   return {
@@ -122,7 +124,7 @@ async function reportSecret(findings: Findings, claim: Claim, { accepted, refusa
   const { domain } = claim;
   if (accepted === null) {
     if (refusal === null || judge(refusal.status, refusal.headers).advice !== null) {
-      findings.skip('secret', `${domain}: not tried, for the handshake did not reach the server`);
+      findings.skip('secret', `${domain}: not known, for nothing shows that the handshake reached the server`);
       return;
     }
     findings.fail(
@@ -130,7 +132,7 @@ async function reportSecret(findings: Findings, claim: Claim, { accepted, refusa
       `${domain}: refused (answered ${refusal.status})`,
       `the server tells the reason to its own log only. Either ${wrongOf(claim)}, or the server does not know ` +
         `${domain} (there: backdial domain add ${domain} -c FILE), or its file is not \`active\`, or its \`networks\` or grants ` +
-        'do not allow this agent',
+        'do not allow this agent. After ten wrong secrets from here, those of an agent that runs included, it looks at one each 6 s: then try again',
     );
     return;
   }
@@ -140,7 +142,8 @@ async function reportSecret(findings: Findings, claim: Claim, { accepted, refusa
     findings.ok('http2', `${domain}: a PING came back after ${rttMs.toFixed(1)} ms`);
   } catch (error) {
     const advice = 'something in between passes the upgrade but not what follows: let it pass the connection as TCP';
-    findings.fail('http2', `${domain}: ${error instanceof Error ? error.message : String(error)}`, advice);
+    // What the codes of tunnels say is said of agents; here the peer is the server.
+    findings.fail('http2', `${domain}: ${asBackdialError(error, 'agent-lost').detail}`, advice);
   }
 }
 

@@ -14,7 +14,7 @@ export async function checkTarget({ domain, target }: TargetSubject, timeoutMs: 
     findings.ok('target', `${name} accepts after ${Math.round(performance.now() - started)} ms`);
   } catch (thrown) {
     const error = asBackdialError(thrown, 'target-unreachable');
-    findings.fail('target', `${name}: ${error.message}`, ADVICE[error.code] ?? UNREACHABLE);
+    findings.fail('target', error.message, ADVICE[error.code] ?? UNREACHABLE);
   }
   return findings.list;
 }

@@ -71,14 +71,23 @@ async function withListener(server: net.Server, body: (port: number) => Promise<
 }
 
 /** A TLS relay in front of a server that rewrites what visitors send: a middlebox. */
-function middlebox(to: number, certificate: TestCertificate, rewrite: (head: string) => string): https.Server {
+function middlebox(
+  to: number,
+  certificate: TestCertificate,
+  rewrite: (head: string) => string,
+  rewriteAnswer = (head: string) => head,
+): https.Server {
   const server = https.createServer({ cert: certificate.cert, key: certificate.key });
   server.removeAllListeners('secureConnection');
   server.on('secureConnection', (visitor) => {
     const upstream = connectTls({ port: to, host: '127.0.0.1', rejectUnauthorized: false });
     visitor.once('data', (head: Buffer) => {
       upstream.write(rewrite(head.toString('latin1')), 'latin1');
-      visitor.pipe(upstream).pipe(visitor);
+      visitor.pipe(upstream);
+    });
+    upstream.once('data', (head: Buffer) => {
+      visitor.write(rewriteAnswer(head.toString('latin1')), 'latin1');
+      upstream.pipe(visitor);
     });
     for (const [socket, other] of [[visitor, upstream] as const, [upstream, visitor] as const]) {
       socket.on('error', () => other.destroy());
@@ -117,6 +126,7 @@ describe('backdial doctor', () => {
       const [closed] = await server.events.until('tunnel-closed');
       assert.match(closed?.tunnel.instance ?? '', /^doctor-[0-9a-f]{8}$/);
       assert.deepEqual(server.events.of('tunnel-closed').length, 1);
+      assert.deepEqual(server.events.of('connection-refused'), [], 'no news of a visitor who fails');
     });
   });
 
@@ -183,7 +193,7 @@ describe('backdial doctor', () => {
       assertFault(
         await diagnose(port),
         'certificate',
-        /is not trusted: it is not for 127\.0\.0\.1 but for DNS:elsewhere\.test$/,
+        /is not trusted: it is not for 127\.0\.0\.1 but for elsewhere\.test$/,
         /^dial the server by a name that its certificate has/,
       );
     });
@@ -207,10 +217,13 @@ describe('backdial doctor', () => {
         const { result, message, advice } = findingOf(await diagnose(port, { ca: `${folder}/ca.pem` }), 'certificate');
         assert.equal(result, 'failed');
         assert.match(message, /CERT_HAS_EXPIRED; by the clock of this machine it is 20\d\d-[^;:]*:[^;:]*:[^;:]*$/);
-        assert.match(advice ?? '', /it has ended: renew it at the server, and look at the clock/);
+        assert.match(
+          advice ?? '',
+          /^by this clock it ended on 2020-02-01 00:00 UTC: where the clock is right .*, renew it at the server/,
+        );
         const pinned = findingOf(await diagnose(port, { pin: pinOf(ended.cert), ca: undefined }), 'certificate');
         assert.equal(pinned.result, 'warning');
-        assert.match(pinned.message, /it has the pin, valid until 2020-02-01; by this clock it has ended/);
+        assert.match(pinned.message, /it has the pin, valid until 2020-02-01; by this clock it ended on/);
       });
     });
   });
@@ -238,10 +251,31 @@ describe('backdial doctor', () => {
         assertFault(
           await diagnose(between),
           'upgrade',
-          /saw no `Upgrade`.*strips it/,
+          /behind something \(the connection was kept\) that strips `Upgrade`, or that brings a refusal/,
           /has to pass `Connection: Upgrade`/,
         );
       });
+    });
+  });
+
+  it('does not take a refusal that a proxy brings for a stripped Upgrade alone', async () => {
+    await withServer({}, async ({ port }) => {
+      // As HAProxy and nginx do: `Connection` is theirs on each side.
+      const keep = (answer: string) => answer.replace(/^Connection: close$/im, 'Connection: keep-alive');
+      await withListener(
+        middlebox(port, testCertificate(), (head) => head, keep),
+        async (between) => {
+          const findings = await diagnose(between, { secret: 'another secret of enough bytes' });
+          assertFault(
+            findings,
+            'upgrade',
+            /or that brings a refusal$/,
+            /`handshake-refused`.*the secret, the domain or a grant/,
+          );
+          assert.match(findingOf(findings, 'secret').message, /^www\.test: not known/);
+          assert.equal(findingOf(await diagnose(between), 'secret').result, 'ok');
+        },
+      );
     });
   });
 
@@ -268,12 +302,7 @@ describe('backdial doctor', () => {
       socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ptth\r\n\r\nhello there');
     });
     await withListener(server, async (port) => {
-      assertFault(
-        await diagnose(port),
-        'http2',
-        /the tunnel to the agent broke/,
-        /passes the upgrade but not what follows/,
-      );
+      assertFault(await diagnose(port), 'http2', /^www\.test: (?!.*agent)/, /passes the upgrade but not what follows/);
     });
   });
 
