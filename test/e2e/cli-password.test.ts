@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { verifyHash } from '../../src/server/sha512-crypt.ts';
-import { runCli } from '../support/run-cli.ts';
+import { MAIN, runCli } from '../support/run-cli.ts';
+import { withFolder } from '../support/with-folder.ts';
+
+/** Runs a line in which `backdial` is the program. */
+async function shell(line: string): Promise<{ code: number; stdout: string; stderr: string }> {
+  const script = `backdial() { '${process.execPath}' '${MAIN}' "$@"; }\n${line}`;
+  return new Promise((resolve) => {
+    execFile('bash', ['-c', script], { timeout: 15_000 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
 
 describe('backdial password', () => {
   it('hashes a secret as other programs do', async () => {
@@ -39,6 +51,49 @@ describe('backdial password', () => {
     assert.deepEqual([code, stderr, rest], [0, '', ['']]);
     assert.equal(secret?.length, 32);
     assert.ok(verifyHash(secret ?? '', hash ?? ''));
+  });
+
+  it('hashes what is piped in, from a pipe, a file or with --stdin, without the newline at its end', async () => {
+    const secret = 'a piped secret, with blanks';
+    await withFolder({ secret: `${secret}\n`, empty: '' }, async (folder) => {
+      const lines = (tail: string) => shell(`${tail} --rounds 1000 ${tail.includes('|') ? '' : `< ${folder}/secret`}`);
+      for (const line of [
+        `printf '%s' '${secret}' | backdial password`,
+        `printf '%s\r\n' '${secret}' | backdial password --stdin`,
+      ]) {
+        const { stdout, stderr } = await lines(line);
+        assert.ok(verifyHash(secret, stdout.trimEnd()), `${line}: ${stdout}`);
+        assert.equal(stderr, '');
+      }
+      assert.ok(verifyHash(secret, (await lines('backdial password')).stdout.trimEnd()));
+      const made = await shell(`backdial password --rounds 1000 < ${folder}/empty`);
+      assert.match(made.stdout, /^\S{32}\n\$6\$/);
+    });
+  });
+
+  it('refuses what is piped in and could not be used: nothing with --stdin, several lines, too much', async () => {
+    const wrong = [
+      [': | backdial password --stdin', 'is empty'],
+      ["printf 'one\\ntwo\\n' | backdial password", 'has characters that cannot be printed'],
+      ['yes hunter2 | tr -d "\\n" | backdial password', 'has \\d+ bytes; at most 128 are allowed'],
+    ];
+    for (const [line = '', fault] of wrong) {
+      const { code, stdout, stderr } = await shell(line);
+      assert.deepEqual([code, stdout], [1, ''], line);
+      assert.match(stderr, new RegExp(`^backdial: the input is invalid: the secret on standard input ${fault}`));
+      assert.ok(!stderr.includes('hunter2'));
+    }
+  });
+
+  it('makes a secret where it was given a pipe into which nothing comes, and says so', async () => {
+    await withFolder({}, async (folder) => {
+      const { code, stdout, stderr } = await shell(
+        `mkfifo ${folder}/pipe && exec 3<>${folder}/pipe && backdial password --rounds 1000 <&3`,
+      );
+      assert.equal(code, 0);
+      assert.match(stdout, /^\S{32}\n\$6\$/);
+      assert.match(stderr, /^backdial: warning: nothing came through standard input within 1000 ms/);
+    });
   });
 
   it('refuses what could not be used, without repeating it', async () => {
