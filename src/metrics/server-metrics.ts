@@ -42,6 +42,12 @@ export function createServerMetrics(source: ServerSource): ServerMetrics {
     labelNames: ['domain'],
     registers,
   });
+  const targets = new Gauge({
+    name: 'backdial_server_domain_target',
+    help: 'Always 1: the domain has a `target` beside the server, which serves it while no agent does.',
+    labelNames: ['domain'],
+    registers,
+  });
   const active = new Gauge({
     name: 'backdial_server_active_connections',
     help: 'Requests and byte streams under way.',
@@ -65,9 +71,10 @@ export function createServerMetrics(source: ServerSource): ServerMetrics {
     traffic.refresh();
     tunnels.refresh(live, source.memory());
     program.refresh(source.program());
-    for (const metric of [registrations, active, roundTrips]) metric.reset();
-    for (const { name: domain, instances, active: ways } of source.domains()) {
+    for (const metric of [registrations, targets, active, roundTrips]) metric.reset();
+    for (const { name: domain, instances, hasTarget, active: ways } of source.domains()) {
       registrations.set({ domain }, instances.length);
+      if (hasTarget) targets.set({ domain }, 1);
       for (const [way, streams] of Object.entries(ways)) active.set({ domain, way }, streams);
     }
     for (const [domain, seconds] of meanRoundTrips(live, source)) roundTrips.set({ domain }, seconds);

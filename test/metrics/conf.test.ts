@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { parse } from 'yaml';
 import { readmeSection, tableRows } from '../support/readme.ts';
 import { sampleAgentMetrics, sampleServerMetrics } from '../support/sample-metrics.ts';
 import { findTool, missingTools } from '../support/tools.ts';
@@ -18,6 +20,11 @@ interface Panel {
   readonly targets?: readonly { readonly expr: string }[];
 }
 
+interface AlertRule {
+  readonly alert: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
 /** Every metric that a server or an agent has. */
 async function existing(t: TestContext): Promise<Set<string>> {
   const texts = [sampleServerMetrics(), sampleAgentMetrics()].map(async ({ metrics, text }) => {
@@ -32,6 +39,14 @@ async function existing(t: TestContext): Promise<Set<string>> {
 function named(promQl: string): string[] {
   const names = promQl.match(/\b(?:backdial|process|nodejs)_\w+/g) ?? [];
   return names.map((name) => name.replace(/_(?:bucket|sum|count)$/, ''));
+}
+
+/** Those of the alert, as its file words them. */
+function unservedAnnotations(domain: string): Record<string, string> {
+  const { groups } = parse(readFileSync(ALERTS, 'utf8')) as { groups: { rules: AlertRule[] }[] };
+  const rule = groups.flatMap(({ rules }) => rules).find(({ alert }) => alert === 'BackdialDomainUnserved');
+  const entries = Object.entries(rule?.annotations ?? {});
+  return Object.fromEntries(entries.map(([name, text]) => [name, text.replace('{{ $labels.domain }}', domain)]));
 }
 
 const panelsOf = () => (JSON.parse(readFileSync(DASHBOARD, 'utf8')) as { panels: Panel[] }).panels;
@@ -73,6 +88,58 @@ describe('what conf/ has for Prometheus and Grafana', () => {
     const text = JSON.stringify({ groups: [{ name: 'dashboard', rules }] });
     await withFolder({ 'rules.yml': text }, async (folder) => {
       const { status, stdout, stderr } = spawnSync(findTool('promtool'), ['check', 'rules', `${folder}/rules.yml`]);
+      assert.equal(status, 0, `${stdout}${stderr}`);
+    });
+  });
+
+  it('calls a domain served by nobody only where no `target` serves it', {
+    skip: missingTools('promtool'),
+  }, async () => {
+    const of = (domain: string) => `{job="backdial-server", instance="s:9090", domain="${domain}"}`;
+    const registrations = 'backdial_server_active_registrations';
+    const expressions = panelsOf().flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+    const counted = expressions.find((expr) => expr.startsWith(`count(${registrations}`));
+    assert.ok(counted);
+    const tests = {
+      rule_files: [resolve(ALERTS)],
+      tests: [
+        {
+          interval: '1m',
+          input_series: [
+            { series: `${registrations}${of('nobody.test')}`, values: '0x10' },
+            { series: `${registrations}${of('agent.test')}`, values: '1x10' },
+            { series: `${registrations}${of('target.test')}`, values: '0x10' },
+            { series: `backdial_server_domain_target${of('target.test')}`, values: '1x10' },
+          ],
+          alert_rule_test: [
+            {
+              eval_time: '6m',
+              alertname: 'BackdialDomainUnserved',
+              exp_alerts: [
+                {
+                  exp_labels: {
+                    severity: 'critical',
+                    job: 'backdial-server',
+                    instance: 's:9090',
+                    domain: 'nobody.test',
+                  },
+                  exp_annotations: unservedAnnotations('nobody.test'),
+                },
+              ],
+            },
+          ],
+          promql_expr_test: [
+            {
+              expr: counted.replace('$instance', '.*'),
+              eval_time: '6m',
+              exp_samples: [{ labels: '{}', value: 1 }],
+            },
+          ],
+        },
+      ],
+    };
+    await withFolder({ 'tests.yml': JSON.stringify(tests) }, async (folder) => {
+      const { status, stdout, stderr } = spawnSync(findTool('promtool'), ['test', 'rules', `${folder}/tests.yml`]);
       assert.equal(status, 0, `${stdout}${stderr}`);
     });
   });

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { register } from 'prom-client';
-import type { TunnelInfo } from '../../src/core/events.ts';
-import { SAMPLE_STATS, sampleAccess, sampleAgentMetrics, sampleServerMetrics } from '../support/sample-metrics.ts';
+import type { StreamEnd, TunnelInfo } from '../../src/core/events.ts';
+import {
+  SAMPLE_PROGRAM,
+  SAMPLE_STATS,
+  sampleAccess,
+  sampleAgentMetrics,
+  sampleServerMetrics,
+} from '../support/sample-metrics.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 
 const TUNNEL: TunnelInfo = { id: 't1', domain: 'www.test', instance: 'one', slot: 0, remote: '1:1', node: 'n' };
@@ -41,6 +48,14 @@ function busyAgent(t: TestContext) {
   return agent;
 }
 
+const figureOf = (series: readonly string[], name: string) =>
+  Number(
+    series
+      .find((line) => line.startsWith(name))
+      ?.split(' ')
+      .at(-1),
+  );
+
 const seriesOf = (text: string) => text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
 
 describe('metrics', () => {
@@ -49,7 +64,9 @@ describe('metrics', () => {
     for (const line of [
       'backdial_server_active_registrations{domain="www.test"} 1',
       'backdial_server_active_connections{domain="www.test",way="https"} 2',
+      'backdial_server_domain_target{domain="*.wild.test"} 1',
       'backdial_server_connection_latency_seconds_count{domain="www.test",op="dial"} 1',
+      'backdial_server_connection_latency_seconds_sum{domain="www.test",op="dial"} 0.012',
       'backdial_server_connection_latency_seconds_sum{domain="www.test",op="request"} 0.06',
       'backdial_server_client_round_trip_latency_seconds{domain="www.test"} 0.02',
       'backdial_proxy_requests_total{domain="www.test",code="200"} 1',
@@ -80,18 +97,76 @@ describe('metrics', () => {
     ]) {
       assert.ok(series.includes(line), `${line}\n${series.join('\n')}`);
     }
-    const figure = (name: string) =>
-      Number(
-        series
-          .find((line) => line.startsWith(name))
-          ?.split(' ')
-          .at(-1),
-      );
-    assert.ok(figure('process_resident_memory_bytes') > 10_000_000);
-    assert.ok(figure('process_cpu_seconds_total') > 0);
-    assert.ok(figure('process_open_fds') > 3);
-    assert.ok(figure('backdial_config_age_seconds') >= 5);
+    assert.ok(!series.some((line) => line.startsWith('backdial_server_domain_target{domain="www.test"')));
+    assert.ok(figureOf(series, 'process_resident_memory_bytes') > 10_000_000);
+    assert.ok(figureOf(series, 'process_open_fds') > 3);
     assert.match(series.join('\n'), /backdial_build_info\{version="\d.*",node="v\d.*",side="server"\} 1/);
+  });
+
+  it('of a domain have the mean round trip of all tunnels that it covers, in seconds', async (t) => {
+    const tunnels = [20, 40, null].map((rttMs, slot) => ({
+      domain: `${'abc'[slot]}.wild.test`,
+      instance: 'one',
+      slot,
+      stats: { ...SAMPLE_STATS, rttMs },
+    }));
+    const { metrics, text } = sampleServerMetrics({ tunnels: () => tunnels });
+    t.after(() => metrics.close());
+    const means = seriesOf(await text()).filter((line) => line.startsWith('backdial_server_client_round_trip'));
+    assert.deepEqual(means, ['backdial_server_client_round_trip_latency_seconds{domain="*.wild.test"} 0.03']);
+  });
+
+  it('have the age of the configuration and the CPU of the process in seconds', async (t) => {
+    const cpuSeconds = () => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6;
+    t.mock.timers.enable({ apis: ['Date'], now: SAMPLE_PROGRAM.config.appliedAt + 61_500 });
+    const { metrics, text } = sampleServerMetrics();
+    t.after(() => metrics.close());
+    const before = cpuSeconds();
+    const series = seriesOf(await text());
+    assert.equal(figureOf(series, 'backdial_config_age_seconds'), 61.5);
+    const told = figureOf(series, 'process_cpu_seconds_total');
+    assert.ok(before <= told && told <= cpuSeconds(), `${before} <= ${told} <= ${cpuSeconds()}`);
+  });
+
+  it('have how late the event loop was since it was asked last, without the time between two looks', async (t) => {
+    const { metrics, text } = sampleServerMetrics();
+    t.after(() => metrics.close());
+    const late = async (percentile: number) =>
+      figureOf(seriesOf(await text()), `backdial_event_loop_delay_seconds{percentile="${percentile}"}`);
+    // Two looks are 100 ms apart.
+    await sleep(230);
+    const quiet = await late(50);
+    assert.ok(quiet < 0.1, `${quiet}`);
+    await sleep(110);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    await sleep(1);
+    const busy = await late(99);
+    assert.ok(busy >= 0.19 && busy < 5, `${busy}`);
+    assert.equal(await late(99), 0);
+  });
+
+  it('call no stream end by a reason that the table of error codes lacks', async (t) => {
+    const { metrics, text } = sampleServerMetrics();
+    t.after(() => metrics.close());
+    for (const reason of ['target-refused', 'made-up' as StreamEnd, 'done'] as const) {
+      metrics.observer({ type: 'access', record: sampleAccess({ reason }) });
+    }
+    const ends = seriesOf(await text()).filter((line) => line.startsWith('backdial_stream_ends_total'));
+    const reasons = ends.map((line) => /reason="([^"]*)"/.exec(line)?.[1]);
+    assert.deepEqual(reasons.toSorted(), ['done', 'target-refused']);
+  });
+
+  it('of an agent count a name under its wildcard for the wildcard, and no deeper one', async (t) => {
+    const { metrics, text } = sampleAgentMetrics({ domains: () => [{ name: '*.wild.test', wanted: 2 }] });
+    t.after(() => metrics.close());
+    for (const domain of ['a.wild.test', 'b.wild.test', 'a.b.wild.test', 'wild.test']) {
+      metrics.observer({ type: 'access', record: sampleAccess({ domain }) });
+    }
+    const requests = seriesOf(await text()).filter((line) => line.startsWith('backdial_proxy_requests_total'));
+    assert.deepEqual(requests.toSorted(), [
+      'backdial_proxy_requests_total{domain="*.wild.test",code="200"} 2',
+      'backdial_proxy_requests_total{domain="-",code="200"} 2',
+    ]);
   });
 
   it('of an agent have its streams, and the tunnels that it wants', async (t) => {

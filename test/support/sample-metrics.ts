@@ -1,6 +1,6 @@
 import type { AccessRecord } from '../../src/core/events.ts';
 import type { TunnelStats } from '../../src/core/tunnel-stats.ts';
-import { createAgentMetrics } from '../../src/metrics/agent-metrics.ts';
+import { type AgentSource, createAgentMetrics } from '../../src/metrics/agent-metrics.ts';
 import { createServerMetrics, type ServerSource } from '../../src/metrics/server-metrics.ts';
 
 export const SAMPLE_STATS: TunnelStats = {
@@ -14,7 +14,7 @@ export const SAMPLE_STATS: TunnelStats = {
   sentBytes: 50,
 };
 
-const PROGRAM = {
+export const SAMPLE_PROGRAM = {
   config: { generation: 2, appliedAt: Date.now() - 5_000, lastReloadOk: true },
   droppedLogLines: 4,
   certificates: [{ hosts: '*.example.com', notAfter: Date.UTC(2030, 0, 1) }],
@@ -22,7 +22,7 @@ const PROGRAM = {
 
 const MEMORY = { heldBytes: 7, budgetBytes: 1_000 };
 
-/** A server that knows `www.test` and `*.wild.test`, with two tunnels. */
+/** A server that knows `www.test` and `*.wild.test`, which has a target beside it, with two tunnels. */
 export function sampleServerMetrics(given: Partial<ServerSource> = {}) {
   const names = new Set(['www.test', '*.wild.test']);
   const metrics = createServerMetrics({
@@ -34,7 +34,7 @@ export function sampleServerMetrics(given: Partial<ServerSource> = {}) {
       Array.from(names, (name) => ({
         name,
         instances: [{ name: 'one', domain: name, tunnels: 1, streams: 3 }],
-        hasTarget: false,
+        hasTarget: name === '*.wild.test',
         active: { https: 2 },
       })),
     tunnels: () => [
@@ -42,18 +42,19 @@ export function sampleServerMetrics(given: Partial<ServerSource> = {}) {
       { domain: 'a.wild.test', instance: 'one', slot: 0, stats: { ...SAMPLE_STATS, rttMs: null } },
     ],
     memory: () => MEMORY,
-    program: () => PROGRAM,
+    program: () => SAMPLE_PROGRAM,
     ...given,
   });
   return { metrics, names, text: async () => (await metrics.text()).text };
 }
 
-export function sampleAgentMetrics() {
+export function sampleAgentMetrics(given: Partial<AgentSource> = {}) {
   const metrics = createAgentMetrics({
     domains: () => [{ name: 'www.test', wanted: 2 }],
     tunnels: () => [{ domain: 'www.test', instance: 'one', slot: 0, stats: SAMPLE_STATS }],
     memory: () => MEMORY,
-    program: () => PROGRAM,
+    program: () => SAMPLE_PROGRAM,
+    ...given,
   });
   return { metrics, text: async () => (await metrics.text()).text };
 }
