@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { Resolver } from '../../src/agent/resolver.ts';
 import type { BackdialError } from '../../src/core/errors.ts';
 import { answering, type DnsAnswer, type DnsServer, startDnsServer } from '../support/dns-server.ts';
-import { eventually } from '../support/within.ts';
+import { eventually, within } from '../support/within.ts';
 
 type Answer = readonly string[] | string;
 
@@ -55,6 +55,38 @@ describe('a name is resolved continuously', () => {
       run.changes.map((each) => each.split(' ').length),
       [64],
     );
+  });
+
+  test('one kind that the DNS does not answer for is kept; where it answers for none, what the system knows is all', async () => {
+    const both = ['10.0.0.1', '2001:db8::1'];
+    const answers = [
+      { addresses: both, unanswered: [] },
+      { addresses: ['10.0.0.1'], unanswered: [6] },
+      { addresses: ['10.0.0.1'], unanswered: [4, 6] },
+    ];
+    const { promise: asked, resolve: wasAsked } = Promise.withResolvers<void>();
+    const resolver = new Resolver({
+      resolveInterval: { leastMs: 1, mostMs: 1 },
+      backoff: {},
+      lookup: () => {
+        const { addresses, unanswered } = answers.shift() ?? { addresses: both, unanswered: [] };
+        if (answers.length === 0) wasAsked();
+        return {
+          addresses: Promise.resolve(addresses),
+          records: Promise.resolve({ ttlMs: 0, unanswered: new Set(unanswered) }),
+        };
+      },
+    });
+    const changes: string[] = [];
+    const { promise: back, resolve: isBack } = Promise.withResolvers<void>();
+    const addressesOnChange = (addresses: readonly string[]): void => {
+      if (changes.push(addresses.join(' ')) === 3) isBack();
+    };
+    const stop = resolver.watch('www.test', { addressesOnChange, lookupOnFail: () => {} });
+    await within('all answers', asked);
+    await within('the other kind is back', back);
+    stop();
+    assert.deepEqual(changes.slice(0, 3), ['10.0.0.1 2001:db8::1', '10.0.0.1', '10.0.0.1 2001:db8::1']);
   });
 
   test('a temporary failure keeps the addresses, a definite one takes them away', async () => {

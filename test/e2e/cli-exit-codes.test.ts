@@ -73,18 +73,11 @@ describe('exit code 1: invalid configuration or input', () => {
 
   it('is what wrong values of a quick agent get', async () => {
     const base = ['--server', 'a.test', '--domain', 'b.test', '--secret', SECRET];
-    for (const [target, text] of [
-      ['nonsense', /the target `nonsense`; allowed: "http:\/\/host:port"/],
-      ['http://user:pa55@h:1', /`http:\/\/\[redacted\]@h:1`/],
-      ['http://h:1/path', /allowed/],
-      ['70000', /the target `70000`/],
-    ] as const) {
-      const result = await runCli(['http', target, ...base]);
-      assert.equal(result.code, 1, result.stderr);
-      assert.match(result.stderr, text);
-      assertOneLine(result);
-      assert.doesNotMatch(result.stderr, /pa55/);
-    }
+    const result = await runCli(['http', 'http://user:pa55@h:1', ...base]);
+    assert.equal(result.code, 1, result.stderr);
+    assert.match(result.stderr, /`http:\/\/\[redacted\]@h:1`/);
+    assertOneLine(result);
+    assert.doesNotMatch(result.stderr, /pa55/);
     const isHttp = await runCli(['tcp', 'http://user:pa55@localhost:1', ...base]);
     assert.equal(isHttp.code, 1);
     assert.match(isHttp.stderr, /the target `http:\/\/\[redacted\]@localhost:1` is HTTP/);

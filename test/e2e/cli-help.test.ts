@@ -29,16 +29,6 @@ describe('help', () => {
     for (const line of stdout.split('\n')) assert.ok(line.length <= 100, line);
   });
 
-  it('shows the flags of every command, and that it can be asked for', async () => {
-    for (const name of names) {
-      const { code, stdout } = await runCli([name, '--help']);
-      assert.equal(code, 0, name);
-      assert.match(stdout, new RegExp(`^backdial ${name}\\b`), name);
-      assert.match(stdout, /--help/, name);
-      for (const line of stdout.split('\n')) assert.ok(line.length <= 100, line);
-    }
-  });
-
   it('of the program as a whole says what the parser of arguments would, and does not load it', async () => {
     const nodeFlags = ['--import', `data:text/javascript,${encodeURIComponent(WATCH)}`];
     const words = (text: string) => text.replace(/\s+/g, ' ').trim();

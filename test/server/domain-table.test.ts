@@ -29,6 +29,12 @@ test('a dial resolves exact domain, then instance, then wildcard', () => {
   assert.equal(table.resolve('one.own.w.test')?.instance, 'one');
 });
 
+test('an inactive name is nobody, although it could be an instance of a domain', () => {
+  const table = tableOf(['w.test'], ['off.w.test']);
+  assert.equal(table.resolve('on.w.test')?.instance, 'on');
+  assert.equal(table.resolve('off.w.test'), null);
+});
+
 test('an inactive name is nobody, although a wildcard covers it', () => {
   const table = tableOf(['*.w.test'], ['off.w.test', '*.off.test']);
   assert.equal(table.find('off.w.test'), null);
