@@ -7,6 +7,7 @@ import { toDomain } from '../core/host-name.ts';
 import type { Secret } from '../core/secret.ts';
 import { secretFault } from '../core/secret-rules.ts';
 import { proxyFor } from '../net/http-proxy.ts';
+import { agentShapeProblems } from './check-options.ts';
 import { type AgentHandler, type StreamHandler, streamHandler } from './handler.ts';
 import type { AgentDomainOptions, AgentOptions } from './options.ts';
 import { checkCa, type ResolvedRoute, type ResolvedTarget, resolvePorts, resolveRoutes } from './resolve-routes.ts';
@@ -82,6 +83,8 @@ const LEAST_MEMORY_BYTES = 1_000_000;
 
 /** Checks agent options, names every problem at once (`config-invalid`), fills in the defaults, freezes the result. */
 export function resolveAgentOptions(given: AgentOptions, { leastDomains = 1 } = {}): ResolvedAgentOptions {
+  const misshapen = agentShapeProblems(given);
+  if (misshapen.length > 0) throw new BackdialError('config-invalid', misshapen.join('; '));
   const problems: string[] = [];
   const options = {
     connectTimeoutMs: given.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import yargs, { type Argv, type CommandModule } from 'yargs';
-import { nearest } from '../config/nearest.ts';
 import { BackdialError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
 import { VERSION } from '../core/version.ts';
 import { COMMANDS, type CommandEntry } from './command-table.ts';
 import { crashHandler } from './crash.ts';

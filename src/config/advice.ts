@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { nearest } from './nearest.ts';
+import { nearest } from '../core/nearest.ts';
 
 /** A file or folder that cannot be used. */
 export interface Unusable {

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
+import { nearest } from '../core/nearest.ts';
 import { mismatch } from './fields.ts';
 import type { Findings } from './findings.ts';
-import { nearest } from './nearest.ts';
 import { formatKeyPath, type KeyPath, type Problem } from './problems.ts';
 import type { FileRead } from './read-file.ts';
 import type { Source } from './source.ts';

@@ -2,9 +2,10 @@ import { hostname } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
-import { canonicalName } from '../core/host-name.ts';
+import { canonicalName, toDomain } from '../core/host-name.ts';
 import { sameValue } from '../core/same-value.ts';
 import { readAuthorities } from '../pki/authorities.ts';
+import { serverShapeProblems } from './check-options.ts';
 import { listenerProblems, type ResolvedListener, resolveListeners } from './listeners.ts';
 import type { Balance, DomainOptions, ProxyOptions, ServerOptions } from './options.ts';
 import { clientProblems, proxyProblems, type ResolvedClients, resolveClients } from './resolve-clients.ts';
@@ -75,6 +76,8 @@ export type ResolvedServerOptions = Readonly<
 
 /** Checks server options, names every problem at once (`config-invalid`), fills in the defaults, freezes the result. */
 export function resolveServerOptions(given: ServerOptions): ResolvedServerOptions {
+  const misshapen = serverShapeProblems(given, (domain) => resolvedBefore.has(domain as DomainOptions));
+  if (misshapen.length > 0) throw new BackdialError('config-invalid', misshapen.join('; '));
   const problems: string[] = [];
   const base = { ...DEFAULTS, name: canonicalName(hostname()) ?? 'backdial', ...defined(given) };
   if (base.listen.length === 0) problems.push('`listen` is empty; give at least one address');
@@ -96,6 +99,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
     if (names.has(domain.name)) problems.push(`the domain ${domain.name} is given twice`);
     names.add(domain.name);
     if (recall(domain, base) !== null) continue;
+    if (toDomain(domain.name) !== domain.name) problems.push(`${domain.name}: not a domain in canonical form`);
     if (domain.name.startsWith('*.') && (domain.listen ?? []).length > 0) {
       problems.push(`${domain.name}: a wildcard cannot have \`listen\`; TCP visitors name no host`);
     }

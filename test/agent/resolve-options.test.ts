@@ -85,4 +85,27 @@ describe('agent options', () => {
     );
     assert.throws(() => resolveAgentOptions({ domains: [] }), { code: 'config-invalid' });
   });
+
+  test('that are not what the types say are named, all at once', () => {
+    const refused = (given: unknown, message: RegExp) =>
+      assert.throws(() => resolveAgentOptions(given as never), { code: 'config-invalid', message });
+    refused({}, /: `domains` is missing$/);
+    refused(null, /: the options: found null; wanted: an object$/);
+    refused(
+      { domains: [{ ...DOMAIN, secret: 'text', remote: 'a:1', instanse: 'x' }] },
+      new RegExp(
+        '`domains\\[0\\]\\.secret`: found a string; wanted: a Secret.*; `domains\\[0\\]\\.remote`: .* a list; ' +
+          '`domains\\[0\\]\\.instanse` is no option; probably `instance`$',
+      ),
+    );
+    refused(
+      { domains: [{ ...DOMAIN, target: 'http://a' }] },
+      /`domains\[0\]\.target`: found a string; wanted: \{ kind: 'tcp'/,
+    );
+    const targets = [{ target: [{ target: DOMAIN.target, weight: 2 }, { target: { kind: 'http' } }], query: { a: 1 } }];
+    refused(
+      { domains: [{ ...DOMAIN, target: undefined, targets }] },
+      /targets\[0\]\.target\[1\]\.target`: found an object; .*targets\[0\]\.query\.a`: found a number; wanted: a string or null$/,
+    );
+  });
 });
