@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
+import { BackdialError } from './errors.ts';
 
 const REDACTED = '[redacted]';
 
@@ -7,7 +8,9 @@ const REDACTED = '[redacted]';
 export class Secret {
   readonly #value: string;
 
+  /** Fails with `input-invalid` where `value` is no string. */
   constructor(value: string) {
+    if (typeof value !== 'string') throw new BackdialError('input-invalid', 'a Secret is made of a string');
     this.#value = value;
   }
 

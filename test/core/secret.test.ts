@@ -67,6 +67,12 @@ describe('the rules of secrets', () => {
     );
   });
 
+  it('are made of nothing but strings', () => {
+    for (const value of [undefined, null, 5, Buffer.from('x')]) {
+      assert.throws(() => new Secret(value as never), { code: 'input-invalid', message: /made of a string/ });
+    }
+  });
+
   it('read hashes, and refuse those that are malformed or take too long', () => {
     const digest = 'a'.repeat(86);
     assert.deepEqual(parseSecretHash(`$6$saltsalt$${digest}`), { rounds: 5_000, salt: 'saltsalt' });
