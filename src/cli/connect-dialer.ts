@@ -117,6 +117,7 @@ export function refusalHelp(error: BackdialError, { authority, server }: Connect
       `  - no such name: it is \`domain[:port]\` or \`instance.domain[:port]\``,
       '  - no agent serves it now, or `clients` of the domain does not let this address or this hour in',
       "  - the port is neither 80 nor 443 and is not in `ports` of the agent's domain file",
+      '  - what the agent reaches there does not accept connections: is it running?',
       '  - its visitors must log in: then only other ports than 80 and 443 are reached like this',
       "The server's access log has the true reason.",
     ].join('\n');

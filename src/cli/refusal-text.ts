@@ -52,7 +52,8 @@ const CAUSES: Readonly<Partial<Record<ErrorCode, (refusal: Refusal) => readonly 
   ],
   'server-tls': () => [
     'the port is not one that speaks TLS (the default is 443)',
-    'the name is that of a domain whose TLS passes through (alert 112): reach the server by another name, or its address',
+    'alert 112 (unrecognized name): no entry of its `certificates` covers the name or address by which it is reached here',
+    'alert 112, too: the name is that of a domain whose TLS passes through; reach the server by another name, or its address',
     'something in between ends the TLS connection',
   ],
   'proxy-refused': () => [

@@ -153,7 +153,7 @@ describe('exit code 4: the very first handshake of a quick agent was refused', (
     try {
       const { code, stderr } = await runCli(args(port));
       assert.equal(code, 4, stderr);
-      assert.match(stderr, /the port is not one that speaks TLS/);
+      assert.match(stderr, /the port is not one that speaks TLS.*no entry of its `certificates` covers the name/s);
     } finally {
       server.close();
     }
