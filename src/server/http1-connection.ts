@@ -85,9 +85,14 @@ export class Http1Connection {
     else this.lose(new BackdialError('request-invalid', `more than ${MAX_PIPELINED} requests at once`));
   }
 
+  /** The next answer is the last one of the connection, and says so. */
+  stop(): void {
+    this.#closing = true;
+  }
+
   /** Ends the connection now if it is idle, else with its next answer. */
   drain(): void {
-    this.#closing = true;
+    this.stop();
     if (!this.#running && !this.refused) this.#end();
   }
 

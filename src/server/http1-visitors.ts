@@ -51,6 +51,7 @@ export class Http1Visitors {
   readonly #connections = new Map<Socket, Http1Connection>();
   /** Requests whose Upgrade is ignored. */
   readonly #declined = new WeakSet<IncomingMessage>();
+  #stopped = false;
   #draining = false;
 
   constructor(given: Http1VisitorsOptions) {
@@ -95,6 +96,7 @@ export class Http1Visitors {
     socket.on('close', () => this.#forget(socket));
     this.#server.emit('connection', socket);
     if (this.#draining) state.drain();
+    else if (this.#stopped) state.stop();
   }
 
   readonly #keepAliveMs = (): number => this.#server.keepAliveTimeout;
@@ -108,6 +110,12 @@ export class Http1Visitors {
   get newcomers(): number {
     return Array.from(this.#connections.values()).filter(({ isNew, connection }) => isNew && isNewcomer(connection))
       .length;
+  }
+
+  /** The next answer on each connection is its last one. */
+  stop(): void {
+    this.#stopped = true;
+    for (const state of this.#connections.values()) state.stop();
   }
 
   /** Closes idle connections at once; each of the others with the answer that it waits for. */

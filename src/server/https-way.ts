@@ -55,6 +55,11 @@ export interface HttpsWay {
   refresh(): void;
   /** Ends a free stream of one of these domains, and of this instance if one is named; false where there is none. */
   makeRoom(domains: readonly string[], instance: string | null): boolean;
+  /**
+   * Begins the last call: whoever asks from now on is answered, and told that it was the last answer there, so that nothing is
+   * sent on a connection that is about to close. HTTP/2 needs no such word: its GOAWAY says which requests it came too late for.
+   */
+  stop(): void;
   /** Closes what is idle at once; the rest ends with the answers that it waits for. Idempotent. */
   drain(): void;
   /** Drains, cuts what is left, resolves when all is closed. Idempotent. */
@@ -142,6 +147,10 @@ class TerminatedHttps implements HttpsWay {
 
   get newcomers(): number {
     return this.#http1.newcomers + this.#http2.newcomers;
+  }
+
+  stop(): void {
+    this.#http1.stop();
   }
 
   drain(): void {

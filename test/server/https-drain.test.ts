@@ -30,6 +30,22 @@ test('draining: idle visitors are closed at once, busy ones get their answer wit
   });
 });
 
+test('the last call: nobody is hung up on, and who asks now is told with the answer that it was the last one there', async () => {
+  await withHttpsWay({}, async ({ visitor, target, way }) => {
+    const [newcomer, silent] = [await visitor(), await visitor()];
+    way.stop();
+    await newcomer.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    await to.send(OK);
+    assert.equal((await newcomer.ending).verdict, 'clean');
+    assert.match(newcomer.text, /\r\nConnection: close\r\n\r\nok$/);
+    await silent.send(`GET / HTTP/1.1\r\nHost: unknown.example.com\r\n\r\n`);
+    assert.equal((await silent.ending).verdict, 'clean');
+    assert.match(silent.text, /^HTTP\/1\.1 404 .*\r\nConnection: close\r\n/s);
+  });
+});
+
 test('draining: an answer that has begun is delivered to its end, then the connection closes', async () => {
   await withHttpsWay({}, async ({ visitor, target, way }) => {
     const from = await visitor();
