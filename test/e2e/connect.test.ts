@@ -66,7 +66,10 @@ describe('backdial connect', () => {
         assert.match(stderr, /tells the reason to its own log only.*secret is wrong.*no grant of `connect` allows/s);
       }
       assert.equal(name.code, 4);
-      assert.match(name.stderr, /unserved\.test:22 leads nowhere.*no agent serves it now.*does not accept connections/s);
+      assert.match(
+        name.stderr,
+        /unserved\.test:22 leads nowhere.*no agent serves it now.*does not accept connections/s,
+      );
     }));
 
   test('says what is wrong with its arguments', async () => {
