@@ -136,7 +136,8 @@ export class TunnelRegistry {
 
 /**
  * What one turn of the event loop brings for the streams of a tunnel is read, decrypted, encrypted and written in one piece, at
- * each end: 64 kept-alive visitors on one tunnel cost a tenth less CPU than on two. So many fill each turn of a tunnel anyway.
+ * each end: 64 kept-alive visitors on one tunnel cost a tenth less CPU than on two, 128 of HTTPS a fifth less than on two with
+ * half of them each, at no lower rate: two tunnels let nothing be done at the same time that one does not.
  */
 const GATHERED_STREAMS = 128;
 
