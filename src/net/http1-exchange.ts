@@ -197,6 +197,8 @@ export class Http1Exchange implements Exchange {
 
   readonly #responseOnFinish = (): void => {
     this.#finished = true;
+    // Who took a large answer was watched; where connections may be idle for ever, node:http ends that watch for nobody.
+    if (this.#options.keepAliveMs() === 0) this.#socket.setTimeout(0);
     this.#finish();
   };
 

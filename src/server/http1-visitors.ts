@@ -205,7 +205,6 @@ export class Http1Visitors {
     const state = this.#connections.get(socket);
     // node:http took its listeners away.
     socket.on('error', socketOnError);
-    socket.setTimeout(0);
     if (state === undefined || state.busy) {
       socket.destroy();
       return;

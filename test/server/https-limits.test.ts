@@ -206,6 +206,40 @@ async function askUnread({ records }: HttpsWayKit, from: Peer, host: string, mos
   return most;
 }
 
+test('a visitor that took a large answer is watched no more, idle for ever or switched', async () => {
+  await withHttpsWay({ server: { idleTimeoutMs: 0, writeTimeoutMs: 150 } }, async ({ visitor, target, events }) => {
+    const cutOf = () => events.find((event) => event.type === 'access' && event.record.reason === 'visitor-stalled');
+    const kept = [await visitor(), await visitor()] as const;
+    const large = `HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n${'x'.repeat(9_999)}!`;
+    for (const from of kept) {
+      await from.send(`GET / HTTP/1.1\r\n${HOST}Connection: keep-alive\r\n\r\n`);
+      const to = await target.next();
+      await to.send(large.replace('\r\n', '\r\nConnection: close\r\n'));
+      await from.receivedText('!');
+      from.drop(from.length);
+    }
+    const [idle, switched] = kept;
+    await switched.send(`GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: chat\r\n\r\n`);
+    const far = await target.next();
+    await far.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n');
+    await switched.receivedText('\r\n\r\n');
+    // One that takes nothing from now on is over its time first.
+    const stalled = await visitor();
+    await stalled.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    stalled.stream.pause();
+    await to.send('HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n');
+    to.stream.write(Buffer.alloc(50_000_000, 'x'));
+    await eventually('it is cut', () => cutOf() !== undefined);
+    await far.send('still here');
+    await switched.receivedText('still here');
+    await idle.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    await (await target.next()).send(OK);
+    await idle.receivedText('\r\n\r\nok');
+    for (const each of [...kept, stalled]) each.close();
+  });
+});
+
 test('a visitor that takes none of many small answers is cut, too, and an upgrade does not come before them', async () => {
   await withHttpsWay({ server: { writeTimeoutMs: 400 } }, async (kit) => {
     const { visitor, target } = kit;
