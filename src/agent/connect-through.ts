@@ -49,6 +49,6 @@ async function askFor(
     return socket;
   } catch (error) {
     socket.destroy();
-    throw new BackdialError('connect-refused', `the server: ${(error as Error).message}`, { cause: error });
+    throw new BackdialError('connect-refused', (error as Error).message, { cause: error });
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as net from 'node:net';
 import { describe, it } from 'node:test';
@@ -10,7 +11,7 @@ import { MAIN, type RunningCli, startCli } from '../support/run-cli.ts';
 import { withFolder } from '../support/with-folder.ts';
 
 /** Lines that install, add users, change owners or speak to systemd: this test starts the programs itself. */
-const OF_THE_MACHINE = /^(?:npm|useradd|cp|chown|systemctl) /;
+const OF_THE_MACHINE = /^(?:npm|apt|useradd|cp|chown|chgrp|systemctl) /;
 
 /** Runs what is left of a block of README with other places; gives its standard output. */
 function runBlock(block: string, places: Readonly<Record<string, string>>): string {
@@ -60,13 +61,19 @@ describe("README's ten lines", () => {
       await start('server', '-c', `${serverFolder}/server.json5`).see(/ready; active domains: 1/);
 
       const [, secret = '', pin = ''] = /^BACKDIAL_SECRET=(\S+) .* --pin (sha256\/\S+)$/m.exec(printed) ?? [];
-      runBlock(codeBlock('sh agent'), {
+      const agentPlaces = {
         '/etc/backdial': agentFolder,
         'vps.example.com': `127.0.0.1:${port}`,
         'THE-SECRET': secret,
         'THE-PIN': pin,
         'http://127.0.0.1:3000': `http://127.0.0.1:${targetPort}`,
-      });
+      };
+      const file = `${agentFolder}/domains/www.example.com.json5`;
+      runBlock(codeBlock('sh agent'), agentPlaces);
+      const written = readFileSync(file, 'utf8');
+      // With the Debian package the folder and the agent's own file are there.
+      runBlock(codeBlock('sh packages-agent'), agentPlaces);
+      assert.equal(readFileSync(file, 'utf8'), written);
       const agent = start('agent', '-c', `${agentFolder}/agent.json5`);
       await agent.see(/ready; domains served: 1/);
       assert.equal(await visit('www.example.com', port, '/', ['--insecure']), 'served');

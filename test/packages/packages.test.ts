@@ -10,9 +10,11 @@ import { RootSystem, removeAsRoot } from '../support/root-system.ts';
 import { runCli } from '../support/run-cli.ts';
 import { findTool, missingTools } from '../support/tools.ts';
 import { buildDeb } from './deb.ts';
-import { buildExecutable, packageVersion, ROOT, renumberExecutable } from './executable.ts';
+import { buildExecutable, packageVersion, renumberExecutable } from './executable.ts';
 import { buildImage } from './image.ts';
 import { tryAsNewUser } from './new-user.ts';
+import { describePublished } from './published.ts';
+import { packTarball } from './tarball.ts';
 import { tryImage } from './try-image.ts';
 import { tryTarball } from './try-tarball.ts';
 
@@ -21,6 +23,8 @@ const skip = missingTools('mmdebstrap', 'dpkg-deb', 'qemu-aarch64-static', 'curl
 const EPOCH = 1_700_000_000;
 const NEXT = '9.0.0';
 const sha256 = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+describePublished();
 
 describe('the packages', { skip }, () => {
   const work = makeRoomyFolder('backdial-packages-');
@@ -109,9 +113,8 @@ describe('the packages', { skip }, () => {
 
   it('have an npm tarball that works on a clean system with nothing but Node, as server and as agent', async () => {
     const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
-    const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', work], { cwd: ROOT });
-    const tarball = join(work, stdout.trim().split('\n').at(-1) ?? '');
-    await run('npm', ['install', '--global', '--prefix', system.path('/opt'), ...flags, tarball], { cwd: work });
+    const { file } = await packTarball();
+    await run('npm', ['install', '--global', '--prefix', system.path('/opt'), ...flags, file], { cwd: work });
     writeFileSync(system.path('/usr/bin/node'), readFileSync(process.execPath), { mode: 0o755 });
     assert.equal(system.run('/opt/bin/backdial', '--version').trim(), version);
     assert.match(

@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { withAdvice } from '../../config/advice.ts';
 import { fileText } from '../../config/file-text.ts';
+import { readTextFile } from '../../config/read-file.ts';
 import { BackdialError } from '../../core/errors.ts';
 import { toDomain } from '../../core/host-name.ts';
 import { convertAgentDomain, convertServerDomain } from './domain-files.ts';
@@ -65,13 +67,9 @@ function domainFolder(file: string, given: string, notes: Notes): string | null 
 }
 
 function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new BackdialError('input-invalid', `cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, {
-      cause: error,
-    });
-  }
+  const { read: found } = readTextFile(file);
+  if (found.ok) return found.text;
+  throw new BackdialError('input-invalid', `the file ${withAdvice(file, found, "name groom's main file")}`);
 }
 
 function write(
