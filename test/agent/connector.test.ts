@@ -50,7 +50,7 @@ describe('an agent connects', () => {
     withFakeServer({ answer: () => 'hang' }, async (server) => {
       await withAgent({ domains: [testDomain({ remote: [`localhost:${server.port}`] })] }, {}, async (agent) => {
         await eventually('a handshake', () => server.handshakes.length === 1);
-        await within('close', agent.close({ drainMs: 0 }), 1_000);
+        await within('close', agent.close({ drainMs: 0 }), 8_000);
         await assert.rejects(agent.ready, { code: 'dial-aborted' });
         await eventually('no connection', () => server.connectionCount === 0);
       });

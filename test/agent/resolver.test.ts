@@ -196,7 +196,7 @@ describe('a name of the DNS', () => {
       await eventually('its address', () => changes.length > 0);
       const [known, since] = [dns.asked, performance.now()];
       dns.names.set('www.test', { a: ['10.0.0.2'], aaaa: [], ttl: 3_600 });
-      await eventually('its other address', () => changes.length > 1, 3_000);
+      await eventually('its other address', () => changes.length > 1);
       const took = performance.now() - since;
       assert.ok(took > 500, `${took} ms`);
       assert.ok(dns.asked - known <= 3, `${dns.asked - known} questions`);

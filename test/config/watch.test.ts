@@ -66,7 +66,7 @@ async function following(
         folder,
         loaded: () => loaded,
         looks: () => looks,
-        sees: (wanted) => eventually(`concurrency ${wanted}`, () => concurrency() === wanted, 3_000),
+        sees: (wanted) => eventually(`concurrency ${wanted}`, () => concurrency() === wanted),
       });
     } finally {
       await watch.close();

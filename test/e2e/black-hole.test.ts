@@ -11,7 +11,9 @@ import { within } from '../support/within.ts';
 const KNOWN_WITHIN_MS = 10_000;
 
 test('a tunnel that leads into a black hole is known on both sides within 10 s, and nothing in it hangs', async () => {
+  await using stack = new AsyncDisposableStack();
   const target = await startHttpTarget();
+  stack.defer(() => target.close());
   await withTunnel({ target: target.port, link: {} }, async (tunnel) => {
     const stream = await connectPeer(tunnel.tcp);
     const inFlight = await bringUnderWay(tunnel.frontDoor, target);
@@ -44,5 +46,4 @@ test('a tunnel that leads into a black hole is known on both sides within 10 s, 
       stream.close();
     }
   });
-  await target.close();
 });

@@ -109,7 +109,7 @@ describe('what let a tunnel in is taken away', () => {
     withScene([domain('gone.test'), domain('kept.test')], async (scene) => {
       const [gone, kept] = [await scene.open('gone.test'), await scene.open('kept.test')];
       await scene.apply([domain('kept.test')]);
-      await eventually('the cut of the stream', () => gone.errored !== null, 1_000);
+      await eventually('the cut of the stream', () => gone.errored !== null, 3_000);
       assert.equal(codeOf(gone.errored), 'domain-unknown');
       await assertOnlyCut(scene, 'gone.test');
       kept.write('still there?');

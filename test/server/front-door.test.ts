@@ -176,8 +176,8 @@ describe('a visitor', () => {
     const { port, frontDoor, visitors } = await startFrontDoor(t);
     const peer = await connectPeer(port);
     peer.stream.end(await captureHello(t));
-    await within('the end', peer.ending, 3_000);
-    await eventually('no connection', () => frontDoor.connectionCount === 0, 3_000);
+    await within('the end', peer.ending, 8_000);
+    await eventually('no connection', () => frontDoor.connectionCount === 0, 8_000);
     peer.close();
     assert.equal(visitors.length, 0);
   });
@@ -249,7 +249,7 @@ describe('stopping', () => {
     const half = await connectPeer(port);
     await half.send(records(helloMessage({ serverName: 'a.example.com' })).subarray(0, 50));
     await eventually('two connections', () => frontDoor.connectionCount === 2);
-    await within('the drain', frontDoor.drained(), 3_000);
+    await within('the drain', frontDoor.drained(), 8_000);
     silent.close();
     half.close();
     assert.equal(told.of('connection-refused').length, 0);

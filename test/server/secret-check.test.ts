@@ -95,6 +95,16 @@ describe('secret check', () => {
     assert.ok(shortest > longest / 2, `${least} ms of CPU`);
   });
 
+  it('lets who is judged again, with a time of its own, not change how long all others take', async () => {
+    const { check } = checker();
+    await check('a secret that is wrong', [unfittable(20_000)], { refusalRounds: 0 });
+    const order: string[] = [];
+    const refused = check('a secret that is wrong', []).then(() => order.push('refused'));
+    // Nothing is hashed for it.
+    await Promise.all([refused, new Promise(setImmediate).then(() => order.push('a turn'))]);
+    assert.deepEqual(order, ['refused', 'a turn']);
+  });
+
   it('hashes off the event loop, once for many that ask alike, and never again for what was verified', async () => {
     const { check } = checker();
     await check('warm the worker up, please', [HASH]);

@@ -242,6 +242,23 @@ test('tunnels that are pinged together are judged each by its own answer', async
   for (const liveness of all) liveness.stop();
 });
 
+test('the timer of all that are looked at together ends with the last of them, once', (t) => {
+  const clear = t.mock.method(globalThis, 'clearInterval');
+  const set = t.mock.method(globalThis, 'setInterval');
+  const watch = () => fakePeer({ pingIntervalMs: 987, pingTimeoutMs: 4_500 }).watch(watchLiveness);
+  const [one, other] = [watch(), watch()];
+  assert.equal(set.mock.callCount(), 1);
+  one.stop();
+  assert.equal(clear.mock.callCount(), 0);
+  other.stop();
+  const next = watch();
+  // Once more: it is none of the next one's.
+  other.stop();
+  assert.deepEqual([set.mock.callCount(), clear.mock.callCount()], [2, 1]);
+  next.stop();
+  assert.equal(clear.mock.callCount(), 2);
+});
+
 test('the time of an answered PING is over, also where the next one goes out before its end', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   const peer = fakePeer({ pingIntervalMs: 1_000, pingTimeoutMs: 4_500 });

@@ -136,8 +136,8 @@ test('a peer that freezes after it asked a tunnel to leave is noticed while a st
     pair.server.drain('drained', 60_000);
     await left;
     (link as FaultyLink | null)?.stall();
-    await within('the end at the agent', pair.agent.closed, 3_000);
-    await within('the end at the server', pair.server.closed, 3_000);
+    await within('the end at the agent', pair.agent.closed, 20_000);
+    await within('the end at the server', pair.server.closed, 20_000);
     assert.equal(streams[0]?.destroyed, true);
   } finally {
     pair.close();
