@@ -28,6 +28,10 @@ async function begin(raw: Socket, protocol: keyof typeof HALF): Promise<void> {
   socket.write(HALF[protocol]);
 }
 
+function placesOf(order: readonly number[], which: readonly number[]): number[] {
+  return which.map((each) => order.indexOf(each));
+}
+
 test('a late ClientHello leaves less time for the first head: one deadline, from accept', async () => {
   await withServer({ readTimeoutMs: READ_TIMEOUT_MS }, async ({ port, events }) => {
     const late = [await accepted(port), await accepted(port)] as const;
@@ -44,7 +48,9 @@ test('a late ClientHello leaves less time for the first head: one deadline, from
     const refused = await events.until('connection-refused', ports.length);
     assert.deepEqual(new Set(refused.map(({ reason }) => reason)), new Set(['request-timeout']));
     const order = refused.map(({ remote }) => ports.indexOf(Number(remote.split(':')[1])));
-    assert.deepEqual(order.slice(0, 2).toSorted(), [0, 1], `the order was ${order}`);
+    // Those that were accepted within the same milliseconds may change places.
+    const [lastLate, firstOfLast] = [Math.max(...placesOf(order, [0, 1])), Math.min(...placesOf(order, [6, 7]))];
+    assert.ok(lastLate < firstOfLast, `the order was ${order}`);
     for (const socket of [...late, ...prompt]) socket.destroy();
   });
 });
