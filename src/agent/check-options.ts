@@ -5,8 +5,8 @@ const { anything, either, flag, func, list, number, object, oneOf, record, secre
 
 const texts = list(text);
 const target = either(
-  "{ kind: 'tcp', host, port }, { kind: 'unix', path } or { kind: 'https', host, port, verify, ca }",
-  object({ kind: oneOf('tcp'), host: text, port: number }, ['kind', 'host', 'port']),
+  "{ kind: 'tcp', host, port, http }, { kind: 'unix', path } or { kind: 'https', host, port, verify, ca }",
+  object({ kind: oneOf('tcp'), host: text, port: number, http: oneOf(true) }, ['kind', 'host', 'port']),
   object({ kind: oneOf('unix'), path: text }, ['kind', 'path']),
   object({ kind: oneOf('https'), host: text, port: number, verify: flag, ca: text }, ['kind', 'host', 'port']),
 );

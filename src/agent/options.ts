@@ -4,7 +4,13 @@ import type { AgentHandler } from './handler.ts';
 
 /** What an agent joins a stream to. `https` adds TLS; the others are spliced alike. */
 export type TargetAddress =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | {
+      readonly kind: 'tcp';
+      readonly host: string;
+      readonly port: number;
+      /** It was said to speak HTTP (`http://`). Joined alike; `doctor` tells where it does not. */
+      readonly http?: true;
+    }
   | { readonly kind: 'unix'; readonly path: string }
   | {
       readonly kind: 'https';

@@ -36,7 +36,8 @@ export function parseTarget(value: unknown, folder: string): TargetAddress | nul
   if (url === null || port === undefined || !isBare(url)) return null;
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   const target = tcpTarget(host, url.port === '' ? port : Number(url.port));
-  return target !== null && url.protocol === 'https:' ? { ...target, kind: 'https' } : target;
+  if (target === null || url.protocol === 'tcp:') return target;
+  return url.protocol === 'https:' ? { ...target, kind: 'https' } : { ...target, http: true };
 }
 
 /** Paths pass as visitors send them, and credentials have no place in a target. */
@@ -47,7 +48,7 @@ function isBare(url: URL): boolean {
 }
 
 /** Names on a private network need not be host names of the internet: `my_service` is one in a compose file. */
-function tcpTarget(host: string, port: number): Extract<TargetAddress, { kind: 'tcp' }> | null {
+function tcpTarget(host: string, port: number): { kind: 'tcp'; host: string; port: number } | null {
   const known = isIP(host) !== 0 || (host.length <= 254 && /^[\w.-]+$/.test(host));
   return known && port >= 1 ? { kind: 'tcp', host, port } : null;
 }

@@ -129,7 +129,11 @@ describe('conf/', () => {
     );
     assert.ok(shown.ok && bare.ok);
     const domains = [
-      { name: NAME, secret: new Secret(SECRET), target: { kind: 'tcp' as const, host: '127.0.0.1', port: 3_000 } },
+      {
+        name: NAME,
+        secret: new Secret(SECRET),
+        target: { kind: 'tcp' as const, host: '127.0.0.1', port: 3_000, http: true as const },
+      },
     ];
     const ofShown = resolveAgentOptions(shown.config.options);
     assert.deepEqual(ofShown, resolveAgentOptions(bare.config.options));

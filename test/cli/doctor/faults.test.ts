@@ -414,6 +414,34 @@ describe('backdial doctor', () => {
     });
   });
 
+  it('sees a target of http:// that speaks TLS, or no HTTP, and asks no other target', async () => {
+    const { cert, key } = testCertificate();
+    const greeting = net.createServer((socket) => socket.on('error', () => {}).end('220 mail ESMTP\r\n'));
+    await withServer({}, async ({ port }) => {
+      await withListener(https.createServer({ cert, key }), async (secure) => {
+        const findings = await diagnose(port, { target: `http://127.0.0.1:${secure}` });
+        assertFault(findings, 'target', /accepts after \d+ ms, but speaks TLS$/, /^write https:/);
+        const raw = await diagnose(port, { target: `tcp://127.0.0.1:${secure}` });
+        assert.equal(findingOf(raw, 'target').result, 'ok');
+      });
+      await withListener(greeting, async (mail) => {
+        const findings = await diagnose(port, { target: `http://127.0.0.1:${mail}` });
+        assert.equal(findingOf(findings, 'target').result, 'warning');
+        assert.match(findingOf(findings, 'target').message, /does not answer HTTP$/);
+      });
+      const asked: string[] = [];
+      const plain = http.createServer((request, response) => {
+        asked.push(`${request.method} ${request.url} ${request.headers.host}`);
+        response.writeHead(400).end();
+      });
+      await withListener(plain, async (clear) => {
+        const findings = await diagnose(port, { target: `http://127.0.0.1:${clear}` });
+        assert.equal(findingOf(findings, 'target').result, 'ok');
+        assert.deepEqual(asked, ['HEAD / www.test']);
+      });
+    });
+  });
+
   it('prints what to do under what is wrong, and nothing that a stranger can move the cursor with', () => {
     const text = reportText(
       [
