@@ -4,7 +4,6 @@ import type { Exchange } from './exchange.ts';
 import type { Framing } from './head-check.ts';
 import { removeNamed } from './header-rules.ts';
 import { trailerPairs, type WholeHead, wholeResponse } from './http1-whole.ts';
-import { lookEveryMs } from './stall-judge.ts';
 import { atTurnEnd, corkUntilTurnEnd } from './turn-end.ts';
 
 /** Answers up to here are handed over without a watch of their own on the visitor that takes them. */
@@ -93,7 +92,7 @@ export class Http1ResponseWriter {
   }
 
   #awaitDrain(): void {
-    this.#socket.setTimeout(lookEveryMs(this.#options.writeMs));
+    this.#socket.setTimeout(this.#options.writeMs);
     if (this.#watchesDrain) return;
     this.#watchesDrain = true;
     this.#response.on('drain', this.#responseOnDrain);
@@ -134,7 +133,7 @@ export class Http1ResponseWriter {
     }
     // What is small mostly fits the kernel's buffer, and hot paths are made of small answers.
     if (small) this.#options.onSmallAnswer?.();
-    else this.#socket.setTimeout(lookEveryMs(this.#options.writeMs));
+    else this.#socket.setTimeout(this.#options.writeMs);
   };
 
   /** node:http goes on to the next request at this event, whoever wrote the response. */

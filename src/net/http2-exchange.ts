@@ -4,7 +4,6 @@ import { BackdialError } from '../core/errors.ts';
 import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Framing } from './head-check.ts';
 import { fieldsByName } from './http2-fields.ts';
-import { lookEveryMs, StallJudge } from './stall-judge.ts';
 
 /** What is known of a stream when it comes. */
 export interface Http2ExchangeOptions {
@@ -148,20 +147,14 @@ export class Http2Exchange implements Exchange {
   /** Bytes wait for the visitor. */
   #watch(): void {
     const stream = this.#stream;
-    const { writeMs } = this.#options;
-    stream.setTimeout(lookEveryMs(writeMs));
+    stream.setTimeout(this.#options.writeMs);
     if (this.#watches) return;
     this.#watches = true;
     stream.on('drain', () => {
       stream.setTimeout(0);
       this.handler?.exchangeDrain();
     });
-    const judge = new StallJudge();
     stream.on('timeout', () => {
-      if (!judge.isOver(writeMs)) {
-        stream.setTimeout(lookEveryMs(writeMs));
-        return;
-      }
       const error = new BackdialError('visitor-stalled');
       this.#lose(error);
       this.abort(error);

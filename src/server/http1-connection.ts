@@ -3,7 +3,6 @@ import { BackdialError } from '../core/errors.ts';
 import { Deadline } from '../net/deadline.ts';
 import type { Http1Exchange, Http1ExchangeOptions } from '../net/http1-exchange.ts';
 import { resetDuplex } from '../net/reset.ts';
-import { lookEveryMs, StallJudge } from '../net/stall-judge.ts';
 import { timeLeft, type VisitorConnection } from './visitor.ts';
 
 /** Requests that may wait behind one that is being answered; who sends more is no browser. */
@@ -43,7 +42,6 @@ export class Http1Connection {
   readonly #firstHead: Deadline;
   /** Starts with a small answer; ends when it was taken. Costs less than a time-out of the socket. */
   readonly #untaken = new Deadline(() => this.#judgeUntaken());
-  readonly #stallJudge = new StallJudge();
   /** What waited when that answer was handed over, or at the last look. */
   #waitingBytes = 0;
   #running = false;
@@ -96,14 +94,6 @@ export class Http1Connection {
   drain(): void {
     this.stop();
     if (!this.#running && !this.refused) this.#end();
-  }
-
-  /** The time-out of the socket passed: while bytes wait, a look at a visitor that may take none; else it was idle too long. */
-  timeOut(): void {
-    const { writeMs } = this.exchangeOptions;
-    if (this.exchange === null) this.socket.destroy();
-    else if (this.#stallJudge.isOver(writeMs)) this.exchange.stall();
-    else this.socket.setTimeout(lookEveryMs(writeMs));
   }
 
   /** The visitor is gone, or is to be. */

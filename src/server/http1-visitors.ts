@@ -271,8 +271,8 @@ export class Http1Visitors {
 
   readonly #serverOnTimeout = (socket: unknown): void => {
     const state = this.#connections.get(socket as Socket);
-    if (state === undefined) (socket as Socket).destroy();
-    else state.timeOut();
+    if (state?.exchange != null) state.exchange.stall();
+    else (socket as Socket).destroy();
   };
 }
 
