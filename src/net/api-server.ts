@@ -18,6 +18,10 @@ export interface ApiServerOptions {
   readonly onListening?: (address: string) => void;
   /** Told of a fault of a route, which was answered by a 500, and of a connection that could not be accepted. */
   readonly onFault?: (fault: Error) => void;
+  /** Connections that a listener has at a time; of more each is closed at once. Default 256. */
+  readonly maxConnections?: number;
+  /** Without a byte in either direction: an answer that nobody reads, too. Default 30 s. */
+  readonly idleTimeoutMs?: number;
 }
 
 /**
@@ -48,7 +52,6 @@ const MAX_CONNECTIONS = 256;
 const HEAD_TIMEOUT_MS = 5_000;
 /** The same to the end of its body. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** Without a byte in either direction: an answer that nobody reads, too. */
 const IDLE_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 5_000;
 /** What is left for answers when it closes. */
@@ -123,8 +126,8 @@ class RouteServer implements ApiServer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       noDelay: true,
     });
-    server.timeout = IDLE_TIMEOUT_MS;
-    server.maxConnections = MAX_CONNECTIONS;
+    server.timeout = this.#options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
+    server.maxConnections = this.#options.maxConnections ?? MAX_CONNECTIONS;
     server.on('connection', (socket: Socket) => {
       socket.on('error', socketOnError);
       group.addSocket(socket);

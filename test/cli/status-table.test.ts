@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ProgramSummary } from '../../src/cli/program-summary.ts';
-import { type StatusReport, statusTable } from '../../src/cli/status-table.ts';
+import { type DomainRow, type StatusReport, statusTable } from '../../src/cli/status-table.ts';
 
 const NOW = Date.UTC(2026, 0, 2);
 const DAY_MS = 86_400_000;
@@ -49,6 +49,43 @@ describe('the table of `backdial status`', () => {
     assert.deepEqual(warnings({ memory: { heldBytes: 51, budgetBytes: 100 } }), [
       '! readers that do not read hold 51 % of `memory`',
     ]);
+  });
+
+  it("shows what is wrong with an agent's domain: the first failure of its links, else how many are there", () => {
+    const link = {
+      server: 'vps.test:443',
+      address: '192.0.2.1:443',
+      slot: 0,
+      state: 'dialling',
+      failure: null,
+    } as const;
+    const rowOf = (...links: { state?: string; failure?: string }[]) => {
+      const domain = { name: 'www.test', instance: 'one', links: links.map((each) => ({ ...link, ...each })) };
+      return /^www\.test .*$/m.exec(table({ domains: [domain as unknown as DomainRow] }))?.[0];
+    };
+    assert.match(rowOf({ state: 'live' }, { failure: 'secret-wrong' }) ?? '', / 1 of 2 .* secret-wrong$/);
+    assert.match(rowOf({ state: 'live' }, {}) ?? '', / 1 of 2 .* dialling$/);
+    assert.match(rowOf({ state: 'live' }, { state: 'live' }) ?? '', / 2 of 2 .* up$/);
+    assert.match(rowOf() ?? '', / 0 of 0 .* dialling$/);
+  });
+
+  it('lets no cell move the cursor or make a row', () => {
+    const tunnel = {
+      id: 't1',
+      domain: 'www.test',
+      instance: 'one\u001b[2J\nforged',
+      slot: 0,
+      remote: '192.0.2.1:1',
+      openedAt: NOW,
+      rttMs: 1,
+      streams: 0,
+      heldBytes: 0,
+      receivedBytes: 0,
+      sentBytes: 0,
+    };
+    const text = table({ tunnels: [tunnel] });
+    assert.match(text, /^t1 +www\.test +one\\x1b\[2J\\x0aforged\/0 /m);
+    assert.ok(!text.includes('\u001b'));
   });
 
   it('counts the rows that it has no room for', () => {

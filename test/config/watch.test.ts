@@ -9,7 +9,7 @@ import { loadServer } from '../../src/config/load-server.ts';
 import type { Loaded } from '../../src/config/loaded.ts';
 import { ConfigWatch } from '../../src/config/watch.ts';
 import { withFolder } from '../support/with-folder.ts';
-import { eventually } from '../support/within.ts';
+import { eventually, within } from '../support/within.ts';
 
 const MAIN = '{ listen: "127.0.0.1:1" }';
 /** What the files are given time for that must not be seen. */
@@ -318,5 +318,27 @@ describe('nothing is done', { concurrency: true }, () => {
       await sleep(NOTHING_MS);
     });
     assert.equal(looks, 0);
+  });
+});
+
+test('a file that never comes to rest is looked at after half a minute', async (t) => {
+  await withFolder({ file: '1' }, async (folder) => {
+    let clock = 0;
+    t.mock.method(performance, 'now', () => clock);
+    const looked = Promise.withResolvers<void>();
+    const watch = new ConfigWatch({
+      onChange: looked.resolve,
+      onError: (error) => assert.fail(error),
+      quietMs: 3_600_000,
+      mounts: () => new Set(),
+    });
+    try {
+      await watch.follow({ files: [join(folder, 'file')], folders: [] });
+      clock = 30_000;
+      await writeFile(join(folder, 'file'), '2');
+      await within('the look', looked.promise);
+    } finally {
+      await watch.close();
+    }
   });
 });

@@ -62,6 +62,8 @@ describe('the API of a server and of an agent', () => {
       const tunnels = await json<Tunnel[]>(`${admin}/tunnels`);
       assert.equal(tunnels.length, 2);
       for (const { rttMs, receivedBytes } of tunnels) assert.ok((rttMs ?? 0) > 0 && receivedBytes > 0);
+      assert.equal((await json<Tunnel[]>(`${admin}/tunnels?domain=www.example.com`)).length, 2);
+      assert.deepEqual(await json<Tunnel[]>(`${admin}/tunnels?domain=example.com`), []);
       const links = (await json<{ links: { state: string }[] }[]>(`${api}/domains`)).flatMap((each) => each.links);
       assert.deepEqual(
         links.map(({ state }) => state),

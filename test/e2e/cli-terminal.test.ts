@@ -48,6 +48,25 @@ describe('a terminal', { skip: missingTools('script', 'stty') }, () => {
   });
 });
 
+describe('status --watch on a terminal', { skip: missingTools('script', 'stty') }, () => {
+  it('clears the screen each time, and waits for a program that does not answer', async () => {
+    await withFolder({}, async (folder) => {
+      const { child, shown } = onTerminal(`status --watch --url unix:${folder}/none.sock`);
+      try {
+        const screens = () => shown().split('\u001b[H\u001b[2J\u001b[3J');
+        await eventually(
+          'two screens',
+          () => screens().filter((each) => each.includes('nothing listens at')).length >= 2,
+        );
+        assert.equal(screens()[0], '');
+        assert.equal(child.exitCode, null);
+      } finally {
+        child.kill('SIGKILL');
+      }
+    });
+  });
+});
+
 describe('http on a terminal', { skip: missingTools('script', 'stty') }, () => {
   it('shows the public address, the state of the tunnel, and one line a request that fits, and none with -q; Ctrl-C ends it, and so does the end of the terminal', async () => {
     await using stack = new AsyncDisposableStack();

@@ -70,6 +70,12 @@ describe('under a service manager', () => {
         await manager.see(/RELOADING=1\nMONOTONIC_USEC=\d{6,}\nSTATUS=reloading(?:WATCHDOG=1)*READY=1/);
         const [, told = ''] = /MONOTONIC_USEC=(\d+)/.exec(manager.received) ?? [];
         assert.ok(Math.abs(Number(process.hrtime.bigint() / 1_000n) - Number(told)) < 60_000_000);
+        const before = manager.received.length;
+        writeFileSync(`${folder}/server.json5`, '{ listen: ');
+        server.child.kill('SIGHUP');
+        await eventually('READY behind a reload that failed', () =>
+          /RELOADING=1[^R]*READY=1/.test(manager.received.slice(before).replaceAll('WATCHDOG=1', '')),
+        );
         server.child.kill('SIGTERM');
         await manager.see(/STOPPING=1\nSTATUS=draining/);
         assert.equal((await server.end()).code, 0);

@@ -8,7 +8,7 @@ import { BackdialError } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { ApiAccess } from '../../src/net/api-guard.ts';
 import { type ApiRoute, valueProblems } from '../../src/net/api-route.ts';
-import { createApiServer } from '../../src/net/api-server.ts';
+import { type ApiServerOptions, createApiServer } from '../../src/net/api-server.ts';
 import { connectPeer } from '../support/raw-target.ts';
 import { eventually, within } from '../support/within.ts';
 
@@ -69,11 +69,11 @@ class Things {
   ];
 }
 
-async function start(t: TestContext, access: ApiAccess = LOOPBACK) {
+async function start(t: TestContext, access: ApiAccess = LOOPBACK, bounds: Partial<ApiServerOptions> = {}) {
   const things = new Things();
   const faults: Error[] = [];
   const info = { title: 'Things', version: '1', description: 'of a test' };
-  const api = createApiServer({ info, routes: things.routes, onFault: (fault) => faults.push(fault) });
+  const api = createApiServer({ info, routes: things.routes, onFault: (fault) => faults.push(fault), ...bounds });
   t.after(() => api.close());
   assert.deepEqual(await api.apply(access), []);
   const [address] = api.addresses;
@@ -290,6 +290,28 @@ describe('the API', () => {
     const answer = await late;
     assert.deepEqual([answer.status, answer.headers.connection], [200, 'close']);
     await within('the end', closed, 900);
+  });
+
+  it('has so many connections at a time, and is there again once one of them has gone', async (t) => {
+    const { port, ask } = await start(t, LOOPBACK, { maxConnections: 2 });
+    const kept = await Promise.all([connectPeer(port), connectPeer(port)]);
+    for (const peer of kept) {
+      await peer.send('GET /things/a HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      await peer.receivedText('}\n');
+    }
+    await assert.rejects(ask('/things/a'), { code: 'ECONNRESET' });
+    kept[0]?.close();
+    const status = async () => (await ask('/things/a').catch(() => null))?.status;
+    let answered = await status();
+    for (let tries = 1; answered !== 200 && tries < 100; tries += 1) answered = await status();
+    assert.equal(answered, 200);
+    kept[1]?.close();
+  });
+
+  it('ends a connection on which nothing moves, and what was done for it', async (t) => {
+    const { things, ask } = await start(t, LOOPBACK, { idleTimeoutMs: 50 });
+    await assert.rejects(ask('/slow'), { code: 'ECONNRESET' });
+    await eventually('the route knows', () => things.aborted.length > 0);
   });
 
   it('cuts an answer that does not come within a second of its close', async (t) => {
