@@ -158,6 +158,9 @@ export class WindowTuner implements Holder {
   #wake(): void {
     if (this.#awake || this.#stopped) return;
     this.#awake = true;
+    // What came since the last look is the first rate: over a long path the next one is a round trip away.
+    this.#sampledAt = performance.now() - LOOK_INTERVAL_MS;
+    this.#sampledBytes = this.#seenBytes;
     this.#quietSamples = 0;
     this.#steadySamples = 0;
     sleeping.delete(this);
@@ -167,7 +170,6 @@ export class WindowTuner implements Holder {
   #sleep(): void {
     this.#awake = false;
     this.#bestRate = 0;
-    this.#sampledAt = 0;
     this.#seenBytes = this.#socket.bytesRead;
     if (!this.#stopped) lookAt(this);
   }
@@ -178,7 +180,7 @@ export class WindowTuner implements Holder {
     const bytesBefore = this.#socket.bytesRead;
     const now = performance.now();
     // From sample to sample: what comes between a PING and its answer may have waited in the kernel before.
-    if (this.#sampledAt > 0) this.#noteRate((bytesBefore - this.#sampledBytes) / (now - this.#sampledAt));
+    this.#noteRate((bytesBefore - this.#sampledBytes) / (now - this.#sampledAt));
     this.#sampledAt = now;
     this.#sampledBytes = bytesBefore;
     const sent = this.#session.ping((error, durationMs) => {

@@ -10,6 +10,9 @@ const RELAY = fileURLToPath(new URL('./delay-relay.ts', import.meta.url));
 const BITS_PER_SECOND = 1_000_000_000;
 /** What a transfer may take to reach its speed: TCP's own ramp, and that of the windows. */
 const RAMP_MS = 3_000;
+/** Of the ramp, its end: by then most of the speed must be there. */
+const RAMP_END_MS = 250;
+const RAMPED = { atLeast: 0.9 };
 const CHUNK = Buffer.alloc(65_536);
 
 type Direction = 'down' | 'up';
@@ -30,26 +33,30 @@ export const longPath: Bench = {
     for (const { delayMs, atLeast } of PATHS) {
       for (const direction of ['down', 'up'] as const) {
         const ratios: number[] = [];
+        const ramped: number[] = [];
         for (let round = 0; round < rounds; round += 1) {
           const bare = await bareSpeed(direction, delayMs, seconds);
-          ratios.push((await tunnelSpeed(direction, delayMs, seconds)) / bare);
+          const tunnel = await tunnelSpeed(direction, delayMs, seconds);
+          ratios.push(tunnel.speed / bare.speed);
+          ramped.push(tunnel.ramped / bare.speed);
         }
         const title = `${direction}, ${delayMs} ms each way`;
         figures.push(figure('backdial / bare relay', title, 'x', ratios, { atLeast }));
+        figures.push(figure('backdial / bare relay', `${title}, after ${RAMP_MS / 1_000} s`, 'x', ramped, RAMPED));
       }
     }
     return figures;
   },
 };
 
-async function bareSpeed(direction: Direction, delayMs: number, seconds: number): Promise<number> {
+async function bareSpeed(direction: Direction, delayMs: number, seconds: number): Promise<Speeds> {
   await using target = await startTarget(direction);
   await using relay = await startRelay(target.port, delayMs);
   // Awaited here: what was started is ended when this function returns.
   return await speedOf(direction, relay.port, target, seconds);
 }
 
-async function tunnelSpeed(direction: Direction, delayMs: number, seconds: number): Promise<number> {
+async function tunnelSpeed(direction: Direction, delayMs: number, seconds: number): Promise<Speeds> {
   await using target = await startTarget(direction);
   await using relays = new AsyncDisposableStack();
   const through = async (port: number): Promise<number> => relays.use(await startRelay(port, delayMs)).port;
@@ -58,8 +65,13 @@ async function tunnelSpeed(direction: Direction, delayMs: number, seconds: numbe
   return await speedOf(direction, backdial.tcpPort, target, seconds);
 }
 
-/** Bits a second that arrive at the receiving end, after the ramp. */
-async function speedOf(direction: Direction, port: number, target: Target, seconds: number): Promise<number> {
+/** Bits a second that arrive at the receiving end: at the end of the ramp, and after it. */
+interface Speeds {
+  readonly ramped: number;
+  readonly speed: number;
+}
+
+async function speedOf(direction: Direction, port: number, target: Target, seconds: number): Promise<Speeds> {
   const visitor = connect({ port, host: '127.0.0.1', noDelay: true });
   visitor.on('error', () => {});
   await once(visitor, 'connect');
@@ -72,12 +84,16 @@ async function speedOf(direction: Direction, port: number, target: Target, secon
   if (direction === 'down') visitor.on('data', count);
   else far.on('data', count);
   flood(direction === 'down' ? far : visitor);
-  await pause(RAMP_MS);
-  const [before, start] = [received, performance.now()];
-  await pause(seconds * 1_000);
-  const speed = ((received - before) * 8_000) / (performance.now() - start);
+  const speedFor = async (ms: number): Promise<number> => {
+    const [before, start] = [received, performance.now()];
+    await pause(ms);
+    return ((received - before) * 8_000) / (performance.now() - start);
+  };
+  await pause(RAMP_MS - RAMP_END_MS);
+  const ramped = await speedFor(RAMP_END_MS);
+  const speed = await speedFor(seconds * 1_000);
   visitor.resetAndDestroy();
-  return speed;
+  return { ramped, speed };
 }
 
 /** Writes for ever, as fast as it is taken. */
