@@ -54,6 +54,11 @@ export function readPorts(section: Section | null, folder: string): Record<numbe
 }
 
 async function readRoute(section: Section, folder: string, active: boolean): Promise<RouteOptions | null> {
+  const { value } = section;
+  if (!isObject(value) && parseTarget(value, folder) !== null) {
+    section.problem(mismatch(value, `{ target: ${JSON.stringify(value)} }, or a list of such`));
+    return null;
+  }
   const fields = section.read(TARGET_KEYS);
   checkPatterns(section, fields);
   const given = section.child('target');

@@ -172,7 +172,12 @@ describe("an agent's configuration", () => {
     [
       'a target that is a text',
       domain('targets: "3000"'),
-      /1:69: targets: found "3000"; allowed: an object with the keys name, method, path, target, /,
+      /1:69: targets: found "3000"; allowed: \{ target: "3000" \}, or a list of such/,
+    ],
+    [
+      'a text that is no target',
+      domain('targets: ["nowhere"]'),
+      /1:70: targets\[0\]: found "nowhere"; allowed: an object with the keys name, method, path, target, /,
     ],
     [
       'credentials in a target',
