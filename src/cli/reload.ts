@@ -97,6 +97,8 @@ export class Reloader<Config> {
     try {
       const began = performance.now();
       const loaded = await load();
+      // It ends: there is nothing left to go over to.
+      if (this.#closed) return;
       try {
         if (!loaded.ok) this.#refuse(loaded.problems, cause);
         else {

@@ -32,6 +32,7 @@ function openJson(fd: 1 | 2, report: (report: DestinationReport) => void): Desti
   const sink = pino.destination({ dest: fd, sync: false, maxLength: MAX_WAITING_BYTES });
   let dropped = 0;
   let droppedBefore = 0;
+  let ended = false;
   // A reader that went away (EPIPE) must not end a server; there is nowhere left to say it.
   sink.on('error', () => {});
   sink.on('drop', () => {
@@ -50,7 +51,11 @@ function openJson(fd: 1 | 2, report: (report: DestinationReport) => void): Desti
     get dropped() {
       return droppedBefore + dropped;
     },
-    write: (line) => void sink.write(line),
+    // What is still under way at the end may have a word left; pino's destination throws then.
+    write: (line) => {
+      if (ended) dropped += 1;
+      else sink.write(line);
+    },
     reopen: () => {},
     flushSync: () => {
       try {
@@ -60,6 +65,7 @@ function openJson(fd: 1 | 2, report: (report: DestinationReport) => void): Desti
       }
     },
     close: () => {
+      ended = true;
       sink.end();
       return settledWithin(closed, CLOSE_MS);
     },

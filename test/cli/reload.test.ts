@@ -99,4 +99,15 @@ describe('a configuration that is followed', () => {
       write('sub/other', '7');
       await eventually('it is in force', () => applied.at(-1) === '7');
     }));
+
+  it('is not gone over to any more where its reading was under way at the end', () =>
+    withReloader(async ({ seen, applied, shown, reloader }) => {
+      const before = seen.length;
+      const since = applied.length;
+      void reloader.hangup();
+      while (seen.length === before) await Promise.resolve();
+      await reloader.close();
+      assert.equal(applied.length, since);
+      assert.doesNotMatch(shown(), /stays/);
+    }));
 });

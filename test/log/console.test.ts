@@ -45,6 +45,19 @@ describe('the console as a log', () => {
     assert.deepEqual([records[499]?.in, records[499]?.path], [499, HOSTILE]);
   });
 
+  it('drops what comes after its close, and counts it: work that is just ending has no other place for a word', () => {
+    const script = `
+      import { openLogs } from './src/log/open-logs.ts';
+      const logs = openLogs({}, { fd: 1, terminal: null, colors: false });
+      logs.system.info('in time');
+      await logs.close();
+      logs.system.error('too late');
+      process.stdout.write(String(logs.dropped));`;
+    const { stdout, status, stderr } = run(script);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /"msg":"in time"\}\n1$/);
+  });
+
   it('writes what it holds when the process is about to crash', () => {
     const script = `
       import { openLogs } from './src/log/open-logs.ts';
