@@ -51,7 +51,7 @@ const AGENT_DOMAIN = `groom
     remote = "vps.example.com:8443"
     targets
     {
-        active = [ static, api, moved, shared, whole, default, gone ]
+        active = [ static, api, moved, shared, whole, default, gone, empty ]
         static {
             method = "^(options|HEAD|GET)$"
             path   = "^/static/.+$"
@@ -61,6 +61,7 @@ const AGENT_DOMAIN = `groom
         moved { path = "^/v(?P<n>\\\\d+)/(.*)$", target = "http://localhost:8002/x/\${n}/\${2}$$" }
         shared { path = "^/shared/.*$", target = "http://3@one:80|two:8080|three:http" }
         whole { path = "^/whole$", host = Remote, target = "http://localhost:8003?a=b" }
+        empty { path = "^/empty$" }
         default { host = forwarded, target = "http://localhost:8000/?debug=&who=me" }
     }
 }
@@ -117,6 +118,7 @@ describe('backdial import groom', () => {
       const { code, stdout, stderr } = await runCli(['import', 'groom', 'groom.conf', '--out', 'out'], { cwd: folder });
       assert.equal(code, 0, stderr);
       assert.match(stdout, /the target `gone` was left out/);
+      assert.match(stdout, /the target `empty` was left out: it has no URL/);
       assert.deepEqual(stdout.match(/.* is no host:port.*/g), [
         'note: www.example.com: `three:http` in its target is no host:port and was left out',
       ]);

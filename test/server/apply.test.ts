@@ -239,6 +239,15 @@ describe('options', () => {
     assert.deepEqual((await server.apply({ ...options, unavailableStatus: 410 })).restartRequired, []);
   });
 
+  test('leave a front door whose successor takes a restart as it is, with its own certificates', async (t) => {
+    const port = await steadyPort();
+    const listen = [{ address: { host: HOST, port }, certificates: [issued(['www.example.com'])] }];
+    const { server, options } = await start(t, { listen, certificates: [issued(['other.test'])] });
+    const result = await server.apply({ ...options, listen: [{ systemd: 'https' }] });
+    assert.deepEqual(result.restartRequired, ['listen']);
+    assert.equal(await ask(await visit(t, port)), '404');
+  });
+
   test('that are invalid change nothing, whatever else is asked for', async (t) => {
     const { server, options, port } = await start(t);
     const listen = [{ host: HOST, port: await steadyPort() }];

@@ -37,9 +37,16 @@ test('the last call: nobody is hung up on, and who asks now is told with the ans
     await newcomer.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
     const to = await target.next();
     await to.receivedText('\r\n\r\n');
-    await to.send(OK);
-    assert.equal((await newcomer.ending).verdict, 'clean');
-    assert.match(newcomer.text, /\r\nConnection: close\r\n\r\nok$/);
+    // Who shook hands while it began.
+    const later = await visitor();
+    await later.send(`GET /later HTTP/1.1\r\n${HOST}\r\n`);
+    const other = await target.next();
+    await other.receivedText('\r\n\r\n');
+    for (const [asker, answerer] of [[newcomer, to] as const, [later, other] as const]) {
+      await answerer.send(OK);
+      assert.equal((await asker.ending).verdict, 'clean');
+      assert.match(asker.text, /\r\nConnection: close\r\n\r\nok$/);
+    }
     await silent.send(`GET / HTTP/1.1\r\nHost: unknown.example.com\r\n\r\n`);
     assert.equal((await silent.ending).verdict, 'clean');
     assert.match(silent.text, /^HTTP\/1\.1 404 .*\r\nConnection: close\r\n/s);
