@@ -1,14 +1,24 @@
 import * as shape from '../core/shape.ts';
-import type { AgentDomainOptions, AgentOptions, RouteOptions, WeightedTarget } from './options.ts';
+import type { AgentDomainOptions, AgentOptions, RouteOptions, TargetAddress, WeightedTarget } from './options.ts';
 
 const { anything, either, flag, func, list, number, object, oneOf, record, secret, text } = shape;
+
+type TargetOf<K extends TargetAddress['kind']> = Extract<TargetAddress, { kind: K }>;
 
 const texts = list(text);
 const target = either(
   "{ kind: 'tcp', host, port, http }, { kind: 'unix', path } or { kind: 'https', host, port, verify, ca }",
-  object({ kind: oneOf('tcp'), host: text, port: number, http: oneOf(true) }, ['kind', 'host', 'port']),
-  object({ kind: oneOf('unix'), path: text }, ['kind', 'path']),
-  object({ kind: oneOf('https'), host: text, port: number, verify: flag, ca: text }, ['kind', 'host', 'port']),
+  object<TargetOf<'tcp'>>({ kind: oneOf('tcp'), host: text, port: number, http: oneOf(true) }, [
+    'kind',
+    'host',
+    'port',
+  ]),
+  object<TargetOf<'unix'>>({ kind: oneOf('unix'), path: text }, ['kind', 'path']),
+  object<TargetOf<'https'>>({ kind: oneOf('https'), host: text, port: number, verify: flag, ca: text }, [
+    'kind',
+    'host',
+    'port',
+  ]),
 );
 const weighted = object<WeightedTarget>({ target, weight: number }, ['target']);
 

@@ -39,11 +39,9 @@ async function languageOf(target: TcpTarget, domain: string): Promise<'http' | '
   // Servers of HTTPS answer what came in the clear with 400, with an alert of TLS, or not at all.
   if (answer === null || (isHttp && !/^HTTP\/1\.\d 400/.test(answer))) return 'http';
   const options = { timeoutMs: ANSWER_MS };
-  const isTls = await connectTarget({ ...target, kind: 'https', verify: false, ca: null }, options).then(
-    (socket) => socket.destroy().destroyed,
-    () => false,
-  );
-  if (isTls) return 'tls';
+  const tls = await connectTarget({ ...target, kind: 'https', verify: false, ca: null }, options).catch(() => null);
+  tls?.destroy();
+  if (tls !== null) return 'tls';
   return isHttp ? 'http' : 'other';
 }
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import 'reflect-metadata';
-import { KeyObject } from 'node:crypto';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import * as net from 'node:net';
 import { describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509';
 import { examine } from '../../../src/cli/doctor/examine.ts';
 import { type Finding, isHealthy, type Step } from '../../../src/cli/doctor/findings.ts';
 import { reportText } from '../../../src/cli/doctor/report.ts';
@@ -22,6 +20,7 @@ import {
   testCertificate,
 } from '../../support/certificates.ts';
 import { ConnectProxy } from '../../support/connect-proxy.ts';
+import { datedCertificate } from '../../support/dated-certificate.ts';
 import { closerOf, listenOn } from '../../support/listen-on.ts';
 import { withFolder } from '../../support/with-folder.ts';
 import { type TestServer, withServer } from '../../support/with-server.ts';
@@ -210,7 +209,7 @@ describe('backdial doctor', () => {
   });
 
   it('sees a certificate that has ended', async () => {
-    const ended = await endedCertificate();
+    const ended = await datedCertificate('2020-01-01', '2020-02-01');
     const server = https.createServer(ended, (_request, response) => response.writeHead(404).end());
     await withFolder({ 'ca.pem': ended.cert }, async (folder) => {
       await withListener(server, async (port) => {
@@ -460,20 +459,4 @@ describe('backdial doctor', () => {
 /** Self-signed, for another year. */
 async function lastingCertificate(): Promise<{ cert: string; key: string }> {
   return makeSelfSigned({ hosts: ['localhost'], days: 365 });
-}
-
-/** Self-signed, and over for years. */
-async function endedCertificate(): Promise<{ cert: string; key: string }> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: 'CN=ended',
-    keys,
-    notBefore: new Date('2020-01-01T00:00:00Z'),
-    notAfter: new Date('2020-02-01T00:00:00Z'),
-    signingAlgorithm: algorithm,
-    extensions: [new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
-  });
-  const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' });
-  return { cert: certificate.toString('pem'), key: key.toString() };
 }

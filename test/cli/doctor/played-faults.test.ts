@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
-import 'reflect-metadata';
-import { KeyObject } from 'node:crypto';
 import dns from 'node:dns/promises';
 import { once } from 'node:events';
 import https from 'node:https';
 import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509';
 import { examine } from '../../../src/cli/doctor/examine.ts';
 import { type Finding, STEP_TIMEOUT_MS } from '../../../src/cli/doctor/findings.ts';
 import { subjectOfFlags } from '../../../src/cli/doctor/subject.ts';
 import { pinOf } from '../../../src/net/pin.ts';
 import { testCertificate } from '../../support/certificates.ts';
+import { datedCertificate } from '../../support/dated-certificate.ts';
 import { closerOf, listenOn } from '../../support/listen-on.ts';
 
 /** To a multicast address no TCP connection is possible: the system has no route for it, wherever this runs. */
@@ -96,7 +94,7 @@ describe('backdial doctor', () => {
   });
 
   it('sees a certificate that is not valid yet', async (t) => {
-    const early = await earlyCertificate();
+    const early = await datedCertificate('2090-01-01', '2091-01-01');
     const server = https.createServer(early, (_request, response) => response.writeHead(404).end());
     const port = await listen(t, server);
     const pinned = await diagnose(`127.0.0.1:${port}`, pinOf(early.cert));
@@ -105,18 +103,3 @@ describe('backdial doctor', () => {
     assert.match(message ?? '', /; by this clock it is not valid before 2090-01-01 00:00 UTC$/);
   });
 });
-
-async function earlyCertificate(): Promise<{ cert: string; key: string }> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: 'CN=early',
-    keys,
-    notBefore: new Date('2090-01-01T00:00:00Z'),
-    notAfter: new Date('2091-01-01T00:00:00Z'),
-    signingAlgorithm: algorithm,
-    extensions: [new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
-  });
-  const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' });
-  return { cert: certificate.toString('pem'), key: key.toString() };
-}
