@@ -9,7 +9,7 @@ import type { ApiRoute } from '../net/api-route.ts';
 import { AGENT_DOMAIN_SCHEMA, TUNNEL_SCHEMA } from './api-schemas.ts';
 import { ConfigRecord } from './config-record.ts';
 import { metricsRoute } from './metrics-route.ts';
-import { type SummaryParts, statusRoute } from './program-summary.ts';
+import { inactiveRoute, type SummaryParts, statusRoute } from './program-summary.ts';
 
 /** What an operator gets to see of an agent through `api`. */
 export class AgentOperation {
@@ -26,12 +26,13 @@ export class AgentOperation {
     this.observer = (event) => this.#observe(event);
     this.routes = [
       statusRoute(() => this.#summary()),
+      inactiveRoute(() => this.record.inactive),
       metricsRoute(() => this.#metrics),
       {
         method: 'GET',
         path: '/domains',
         operation: {
-          summary: 'The domains that it serves, and the state of each tunnel that is wanted',
+          summary: 'The active domains, which it serves, and the state of each tunnel that is wanted',
           responses: { 200: { description: 'the domains', schema: { type: 'array', items: AGENT_DOMAIN_SCHEMA } } },
         },
         handle: () => ({ json: this.#domains() }),
@@ -51,12 +52,13 @@ export class AgentOperation {
   #summary(): SummaryParts {
     const { domains, memory } = this.#known.state();
     const tunnels = this.#tunnels();
-    const { config, certificates } = this.record;
+    const { config, certificates, inactive } = this.record;
     return {
       kind: 'agent',
       name: hostname(),
       draining: this.#draining,
       domains: domains.length,
+      inactive: inactive.length,
       served: domains.filter(({ links }) => links.some(({ tunnel }) => tunnel !== null)).length,
       tunnels: tunnels.length,
       active: tunnels.reduce((sum, { stats }) => sum + stats.streams, 0),

@@ -10,6 +10,7 @@ export class ConfigRecord {
   #appliedAt = Date.now();
   #lastReloadOk = true;
   #certificates: ProgramFigures['certificates'] = [];
+  #inactive: readonly string[] = [];
 
   get config(): ProgramFigures['config'] {
     return { generation: this.#generation, appliedAt: this.#appliedAt, lastReloadOk: this.#lastReloadOk };
@@ -17,6 +18,16 @@ export class ConfigRecord {
 
   get certificates(): ProgramFigures['certificates'] {
     return this.#certificates;
+  }
+
+  /** Domains that have a file and are not active: they serve nobody. */
+  get inactive(): readonly string[] {
+    return this.#inactive;
+  }
+
+  /** Keeps which domains are not active. */
+  leavesOut(inactive: readonly string[]): void {
+    this.#inactive = inactive;
   }
 
   /** Keeps when the certificates end. */

@@ -11,7 +11,10 @@ export interface ProgramSummary {
   readonly name: string;
   readonly startedAt: number;
   readonly draining: boolean;
+  /** Active ones. */
   readonly domains: number;
+  /** Domains whose file does not say `active: true`. */
+  readonly inactive: number;
   /** Of a server: domains with a live instance. Of an agent: domains with a live tunnel. */
   readonly served: number;
   readonly tunnels: number;
@@ -28,6 +31,19 @@ export type SummaryParts = Omit<ProgramSummary, 'version' | 'startedAt'>;
 /** The summary as it is told. */
 export function summaryOf(parts: SummaryParts): ProgramSummary {
   return { ...parts, version: VERSION, startedAt: Math.round(performance.timeOrigin) };
+}
+
+/** `GET /inactive`. */
+export function inactiveRoute(names: () => readonly string[]): ApiRoute {
+  return {
+    method: 'GET',
+    path: '/inactive',
+    operation: {
+      summary: 'The domains whose file does not say `active: true`: nobody is served there',
+      responses: { 200: { description: 'their names', schema: { type: 'array', items: { type: 'string' } } } },
+    },
+    handle: () => ({ json: names() }),
+  };
 }
 
 /** `GET /status`. */

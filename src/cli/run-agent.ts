@@ -52,6 +52,7 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     const exposures = new ExposureFile(config.state);
     const saved = await exposures.load();
     operation.watch(agent);
+    operation.record.leavesOut(config.inactive);
     drainOnCrash(logs, (options) => agent.close(options));
     operation.measure(config.api !== null);
     const routes = [...operation.routes, ...exposeRoutes(agent.exposures, exposures)];
@@ -66,6 +67,7 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     const program = new ProgramSettings(config, { logs, flags, api });
     const apply = async (next: AgentConfig) => {
       const applied = await agent.apply(optionsOf(next));
+      operation.record.leavesOut(next.inactive);
       operation.measure(next.api !== null);
       return program.apply(next, applied);
     };

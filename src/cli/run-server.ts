@@ -39,6 +39,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     const optionsOf = optionsMaker({ state: config.state, logs, sockets, operation });
     const server = createServer(await optionsOf(config));
     operation.watch(server);
+    operation.record.leavesOut(config.inactive);
     drainOnCrash(logs, (options) => server.close(options));
     operation.measure(config.admin !== null);
     await server.listen();
@@ -53,6 +54,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     const program = new ProgramSettings(config, { logs, flags, api });
     const apply = async (next: ServerConfig) => {
       const applied = await server.apply(await optionsOf(next));
+      operation.record.leavesOut(next.inactive);
       operation.measure(next.admin !== null);
       return program.apply({ ...next, api: next.admin }, applied);
     };

@@ -9,7 +9,7 @@ import { DOMAIN_SCHEMA, DRAINED_SCHEMA, TUNNEL_SCHEMA } from './api-schemas.ts';
 import { ConfigRecord } from './config-record.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { pageRoutes } from './page-routes.ts';
-import { type SummaryParts, statusRoute, summaryOf } from './program-summary.ts';
+import { inactiveRoute, type SummaryParts, statusRoute, summaryOf } from './program-summary.ts';
 import { RefusalList } from './refusal-list.ts';
 import { StatusFeed } from './status-feed.ts';
 
@@ -33,6 +33,7 @@ export class ServerOperation {
     this.#feed = new StatusFeed({
       summary: () => summaryOf(this.#summary()),
       domains: () => this.#known.domains(),
+      inactive: () => this.record.inactive,
       tunnels: () => this.#known.tunnels(),
       traffic: () => this.#metrics?.traffic() ?? new Map(),
       domainOf: (name) => this.#domainOf(name),
@@ -40,6 +41,7 @@ export class ServerOperation {
     });
     this.routes = [
       statusRoute(() => this.#summary()),
+      inactiveRoute(() => this.record.inactive),
       metricsRoute(() => this.#metrics),
       ...pageRoutes(),
       {
@@ -52,7 +54,7 @@ export class ServerOperation {
         method: 'GET',
         path: '/domains',
         operation: {
-          summary: 'Every configured domain, what serves it, and what is under way',
+          summary: 'Every active domain, what serves it, and what is under way',
           responses: { 200: { description: 'the domains', schema: { type: 'array', items: DOMAIN_SCHEMA } } },
         },
         handle: () => ({ json: this.#known.domains() }),
@@ -92,12 +94,13 @@ export class ServerOperation {
 
   #summary(): SummaryParts {
     const domains = this.#known.domains();
-    const { config, certificates } = this.record;
+    const { config, certificates, inactive } = this.record;
     return {
       kind: 'server',
       name: this.#name,
       draining: this.#draining,
       domains: domains.length,
+      inactive: inactive.length,
       served: domains.filter(({ instances, hasTarget }) => instances.length > 0 || hasTarget).length,
       tunnels: this.#known.tunnels().length,
       active: domains.reduce((sum, { active }) => sum + Object.values(active).reduce((all, each) => all + each, 0), 0),

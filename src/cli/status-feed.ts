@@ -7,6 +7,8 @@ import type { RefusalList } from './refusal-list.ts';
 /** A domain as the page shows it; rounded, so that it changes only when something did. */
 export interface FeedRow {
   readonly name: string;
+  /** Its file does not say `active: true`. */
+  readonly isInactive: boolean;
   readonly instances: readonly string[];
   /** Whether a `target` beside the server serves it where no instance does. */
   readonly hasTarget: boolean;
@@ -23,6 +25,8 @@ export interface FeedRow {
 export interface FeedSource {
   summary(): ProgramSummary;
   domains(): readonly DomainState[];
+  /** Names of domains that are not active. */
+  inactive(): readonly string[];
   tunnels(): readonly LiveTunnel[];
   /** As it is now; a later call gives another map. */
   traffic(): ReadonlyMap<string, TrafficTotals>;
@@ -83,7 +87,7 @@ export class StatusFeed {
     if (seconds * 1_000 < LOOK_INTERVAL_MS) return;
     this.#lookedAt = now;
     this.#version += 1;
-    const { domains, traffic } = this.#source;
+    const { domains, inactive, traffic } = this.#source;
     const roundTrips = this.#roundTrips();
     const totals = traffic();
     const before = this.#totals;
@@ -94,14 +98,21 @@ export class StatusFeed {
     for (const state of domains()) {
       const { name } = state;
       names.add(name);
-      const row = rowOf(state, roundTrips.get(name) ?? null, rates(totals.get(name), before.get(name), seconds));
-      const told = this.#rows.get(name)?.row;
-      if (told !== undefined && isSame(told, row)) continue;
-      this.#rows.set(name, { row, version: this.#version });
-      this.#gone.delete(name);
+      this.#keep(rowOf(state, roundTrips.get(name) ?? null, rates(totals.get(name), before.get(name), seconds)));
+    }
+    for (const name of inactive()) {
+      names.add(name);
+      if (this.#rows.get(name)?.row.isInactive !== true) this.#keep(inactiveRow(name));
     }
     for (const name of this.#rows.keys()) if (!names.has(name)) this.#drop(name);
     this.#totals = totals;
+  }
+
+  #keep(row: FeedRow): void {
+    const told = this.#rows.get(row.name)?.row;
+    if (told !== undefined && isSame(told, row)) return;
+    this.#rows.set(row.name, { row, version: this.#version });
+    this.#gone.delete(row.name);
   }
 
   #drop(name: string): void {
@@ -132,11 +143,28 @@ function rowOf({ name, instances, hasTarget, active }: DomainState, rttMs: numbe
   for (const each of instances) tunnels += each.tunnels;
   for (const count of Object.values(active)) underWay += count;
   const named = instances.slice(0, MAX_INSTANCES).map((each) => each.name);
-  return { name, instances: named, hasTarget, tunnels, active: underWay, rttMs, requests, receivedBytes, sentBytes };
+  return {
+    name,
+    isInactive: false,
+    instances: named,
+    hasTarget,
+    tunnels,
+    active: underWay,
+    rttMs,
+    requests,
+    receivedBytes,
+    sentBytes,
+  };
+}
+
+function inactiveRow(name: string): FeedRow {
+  const idle = { instances: [], hasTarget: false, tunnels: 0, active: 0, rttMs: null };
+  return { name, isInactive: true, ...idle, requests: 0, receivedBytes: 0, sentBytes: 0 };
 }
 
 function isSame(a: FeedRow, b: FeedRow): boolean {
   return (
+    a.isInactive === b.isInactive &&
     a.hasTarget === b.hasTarget &&
     a.tunnels === b.tunnels &&
     a.active === b.active &&

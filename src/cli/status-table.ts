@@ -24,6 +24,8 @@ export type DomainRow = DomainState | AgentState['domains'][number];
 export interface StatusReport {
   readonly summary: ProgramSummary;
   readonly domains: readonly DomainRow[];
+  /** Names of domains that are not active. */
+  readonly inactive: readonly string[];
   readonly tunnels: readonly TunnelRow[];
 }
 
@@ -35,9 +37,10 @@ export interface TableOptions {
 }
 
 /** The report for people: a line about the whole, what needs attention, the domains, the tunnels. */
-export function statusTable({ summary, domains, tunnels }: StatusReport, options: TableOptions): string {
+export function statusTable({ summary, domains, inactive, tunnels }: StatusReport, options: TableOptions): string {
   const half = Math.max(1, Math.floor(options.rows / 2));
-  const domainRows = domains.map((domain) => domainCells(domain));
+  const inactiveRows = inactive.map((name) => [name, '-', '-', '-', 'inactive']);
+  const domainRows = [...domains.map((domain) => domainCells(domain)), ...inactiveRows];
   const tunnelRows = tunnels.map((tunnel) => tunnelCells(tunnel, options.now));
   const forDomains = Math.max(half, options.rows - tunnelRows.length);
   const forTunnels = Math.max(half, options.rows - domainRows.length);
@@ -57,16 +60,20 @@ export function statusTable({ summary, domains, tunnels }: StatusReport, options
 }
 
 function headline(summary: ProgramSummary, { now, colors }: TableOptions): string {
-  const { kind, name, version, draining, startedAt, domains, served, tunnels, active } = summary;
+  const { kind, name, version, draining, startedAt, domains, inactive, served, tunnels, active } = summary;
   const state = draining ? paint('draining', 33, colors) : paint('serving', 32, colors);
   return (
     `${kind} ${visible(name)}, ${version}: ${state}, up ${ago(now - startedAt)}; ` +
-    `domains served: ${served} of ${domains}, tunnels: ${tunnels}, under way: ${active}`
+    `domains served: ${served} of ${domains}${inactive > 0 ? ` (and ${inactive} inactive)` : ''}, tunnels: ${tunnels}, under way: ${active}`
   );
 }
 
-function warnings({ config, certificates, memory }: ProgramSummary, { now, colors }: TableOptions): string[] {
+function warnings(
+  { config, certificates, memory, domains, inactive }: ProgramSummary,
+  { now, colors }: TableOptions,
+): string[] {
   const lines: string[] = [];
+  if (domains === 0 && inactive > 0) lines.push('no domain is active: say `active: true` in the file of one');
   if (!config.lastReloadOk) lines.push('the configuration is invalid: what was in force before stays (see the log)');
   for (const { hosts, notAfter } of certificates) {
     const left = notAfter - now;

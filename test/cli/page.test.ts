@@ -19,6 +19,7 @@ const TOKEN = 'a token of a test, long enough';
 async function startPage(t: TestContext, names: readonly string[], token: string | null = null) {
   const domains = new Map<string, DomainState>();
   const traffic = new Map<string, TrafficTotals>();
+  const inactive = new Set<string>();
   const refusals = new RefusalList();
   const polls: number[] = [];
   const serve = (name: string, instances: readonly string[], hasTarget = false) =>
@@ -47,6 +48,7 @@ async function startPage(t: TestContext, names: readonly string[], token: string
         name: 'vps',
         draining: false,
         domains: domains.size,
+        inactive: inactive.size,
         served: domains.size,
         tunnels: 1,
         active: 1,
@@ -55,6 +57,7 @@ async function startPage(t: TestContext, names: readonly string[], token: string
         certificates: [{ hosts: '*.test', notAfter: Date.now() + 86_400_000 * 3.5 }],
       }),
     domains: () => [...domains.values()],
+    inactive: () => [...inactive],
     tunnels,
     traffic: () => new Map(traffic),
     domainOf: (name) => name,
@@ -96,12 +99,13 @@ async function startPage(t: TestContext, names: readonly string[], token: string
       sentBytes: before.sentBytes + 1_000 * requests,
     });
   };
-  return { url: `http://127.0.0.1:${address.port}/`, close: () => api.close(), domains, serve, refusals, polls, visit };
+  const url = `http://127.0.0.1:${address.port}/`;
+  return { url, close: () => api.close(), domains, inactive, serve, refusals, polls, visit };
 }
 
 describe('the status page', { skip: missingTools('chromium') }, () => {
   it('shows domains, what changes, tunnels by keyboard, refusals and certificates, under its strict policy', async (t) => {
-    const { url, serve, domains, refusals, visit } = await startPage(t, ['www.test', 'api.test']);
+    const { url, serve, domains, inactive, refusals, visit } = await startPage(t, ['www.test', 'api.test']);
     visit('www.test', 1);
     await withPage(url, { viewport: { width: 1_200, height: 900 } }, async ({ page, faults }) => {
       const row = (name: string) => page.locator('.space .row').filter({ hasText: name });
@@ -114,6 +118,7 @@ describe('the status page', { skip: missingTools('chromium') }, () => {
       serve('new.test', []);
       serve('beside.test', [], true);
       domains.delete('api.test');
+      inactive.add('off.test');
       refusals.observe({
         type: 'handshake-refused',
         remote: '192.0.2.9:1',
@@ -125,6 +130,8 @@ describe('the status page', { skip: missingTools('chromium') }, () => {
       await row('new.test').waitFor();
       assert.match(await row('new.test').innerText(), /nobody/);
       assert.match(await row('beside.test').innerText(), /its target/);
+      assert.match(await row('off.test').innerText(), /inactive/);
+      assert.match(await page.locator('.figures').innerText(), /inactive domains\s+1/);
       await page.getByText('<img src=x onerror=alert(1)>').waitFor();
       assert.equal(await row('api.test').count(), 0);
       await page.waitForFunction(`/[1-9]/.test(document.querySelectorAll('.figures dd')[3].textContent)`);

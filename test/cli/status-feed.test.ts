@@ -18,11 +18,13 @@ function startFeed(t: TestContext, count: number) {
   const domains = new Map<string, DomainState>();
   const traffic = new Map<string, TrafficTotals>();
   const refusals = new RefusalList();
+  const inactive = new Set<string>();
   const names = Array.from({ length: count }, (_, index) => `d${index}.test`);
   for (const name of names) domains.set(name, { name, instances: [], hasTarget: false, active: {} });
   const feed = new StatusFeed({
     summary: () => ({}) as never,
     domains: () => [...domains.values()],
+    inactive: () => [...inactive],
     tunnels: () => [],
     traffic: () => new Map(traffic),
     domainOf: (name) => name,
@@ -38,7 +40,7 @@ function startFeed(t: TestContext, count: number) {
     const before = traffic.get(name) ?? { requests: 0, failures: 0, receivedBytes: 0, sentBytes: 0 };
     traffic.set(name, { ...before, requests: before.requests + requests });
   };
-  return { names, domains, refusals, ask, visit };
+  return { names, domains, inactive, refusals, ask, visit };
 }
 
 const namesIn = ({ domains }: Told): string[] => domains.map(({ name }) => name).toSorted();
@@ -123,4 +125,26 @@ test('a cursor that nobody was given is answered with everything, refusals too',
     const told = ask(strange);
     assert.deepEqual([told.full, told.domains.length, told.refusals.length], [true, 3, 1], strange);
   }
+});
+
+test('of 10,000 inactive domains a page is told once, and of those that became active or went', (t) => {
+  const { names, domains, inactive, ask } = startFeed(t, 10_000);
+  domains.clear();
+  for (const name of names) inactive.add(name);
+  const first = ask('');
+  assert.equal(first.domains.length, 10_000);
+  assert.ok(first.domains.every(({ isInactive, instances }) => isInactive && instances.length === 0));
+  inactive.delete('d7.test');
+  domains.set('d7.test', { name: 'd7.test', instances: [], hasTarget: false, active: {} });
+  inactive.delete('d8.test');
+  const second = ask(first.cursor);
+  assert.deepEqual([second.full, second.gone], [false, ['d8.test']]);
+  assert.deepEqual(
+    second.domains.map(({ name, isInactive }) => [name, isInactive]),
+    [['d7.test', false]],
+  );
+  domains.delete('d7.test');
+  inactive.add('d7.test');
+  const third = ask(second.cursor);
+  assert.deepEqual([namesIn(third), third.domains[0]?.isInactive, third.gone], [['d7.test'], true, []]);
 });

@@ -13,6 +13,7 @@ const SUMMARY: ProgramSummary = {
   startedAt: NOW - 3 * DAY_MS,
   draining: false,
   domains: 1,
+  inactive: 0,
   served: 1,
   tunnels: 1,
   active: 0,
@@ -22,7 +23,10 @@ const SUMMARY: ProgramSummary = {
 };
 
 function table(given: Partial<StatusReport>, rows = Number.POSITIVE_INFINITY): string {
-  return statusTable({ summary: SUMMARY, domains: [], tunnels: [], ...given }, { now: NOW, colors: false, rows });
+  return statusTable(
+    { summary: SUMMARY, domains: [], inactive: [], tunnels: [], ...given },
+    { now: NOW, colors: false, rows },
+  );
 }
 
 /** The lines that want attention, for a summary that differs so. */
@@ -67,6 +71,17 @@ describe('the table of `backdial status`', () => {
     assert.match(rowOf({ state: 'live' }, {}) ?? '', / 1 of 2 .* dialling$/);
     assert.match(rowOf({ state: 'live' }, { state: 'live' }) ?? '', / 2 of 2 .* up$/);
     assert.match(rowOf() ?? '', / 0 of 0 .* dialling$/);
+  });
+
+  it('names inactive domains behind the others, and says what to do where there are no others', () => {
+    const inactive = Array.from({ length: 10_000 }, (_, index) => `off${index}.test`);
+    const some = table({ summary: { ...SUMMARY, inactive: 2 }, inactive: inactive.slice(0, 2) });
+    assert.match(some, /; domains served: 1 of 1 \(and 2 inactive\), tunnels: 1,/);
+    assert.match(some, /^off0\.test +- +- +- +inactive\noff1\.test +- +- +- +inactive$/m);
+    assert.doesNotMatch(some, /^! /m);
+    const none = table({ summary: { ...SUMMARY, domains: 0, served: 0, inactive: inactive.length }, inactive }, 20);
+    assert.match(none, /^! no domain is active: say `active: true` in the file of one$/m);
+    assert.match(none, /^off19\.test .*\n\.\.\. and 9980 more \(--json has them all\)$/m);
   });
 
   it('lets no cell move the cursor or make a row', () => {

@@ -21,6 +21,8 @@ async function withStatus(body: (deployment: ConfigDeployment, url: string, file
       deployment.write('server/domains/beside.test.json5', JSON.stringify(beside));
       const unserved = { active: true, secret: 'a secret that nobody has' };
       deployment.write('server/domains/unserved.test.json5', JSON.stringify(unserved));
+      deployment.write('server/domains/off.test.json5', '{}');
+      deployment.write('agent/domains/idle.test.json5', '{}');
       await deployment.change('server/server.json5', deployment.serverFile({ admin }));
       await deployment.change('agent/agent.json5', { log: { level: 'debug' }, api: { listen: 'unix:api.sock' } });
       await body(deployment, `http://127.0.0.1:${port}`, join(deployment.folder, 'server/server.json5'));
@@ -35,22 +37,32 @@ describe('backdial status and drain', () => {
     withStatus(async ({ folder, server, events }, url, file) => {
       const table = await runCli(['status', '-c', file]);
       assert.equal(table.code, 0, table.stderr);
-      assert.match(table.stdout, /^server \S+, \d+\.\d+\.\d+: serving, up \d+ s; domains served: 2 of 3, tunnels: 2, /);
+      assert.match(
+        table.stdout,
+        /^server \S+, \d+\.\d+\.\d+: serving, up \d+ s; domains served: 2 of 3 \(and 1 inactive\), tunnels: 2, /,
+      );
       assert.match(
         table.stdout,
         /^DOMAIN +INSTANCES +TUNNELS +UNDER WAY +STATE\nwww\.example\.com +one +2 +- +served$/m,
       );
       assert.match(table.stdout, /^beside\.test +- +0 +- +by its target$/m);
       assert.match(table.stdout, /^unserved\.test +- +0 +- +nobody serves it$/m);
+      assert.match(table.stdout, /^off\.test +- +- +- +inactive$/m);
       const [, id = ''] = /^(t\d+) +www\.example\.com +one\/\d +127\.0\.0\.1:\d+ /m.exec(table.stdout) ?? [];
       assert.ok(id !== '', table.stdout);
 
       const agent = await runCli(['status', '--url', `unix:${join(folder, 'agent/api.sock')}`]);
       assert.match(agent.stdout, /^www\.example\.com +one +2 of 2 +up$/m);
+      assert.match(agent.stdout, /^idle\.test +- +- +- +inactive$/m);
 
       const json = await runCli(['status', '--json', '--url', url], { env: { BACKDIAL_TOKEN: TOKEN } });
-      const report = JSON.parse(json.stdout) as { summary: { kind: string; tunnels: number }; tunnels: unknown[] };
+      const report = JSON.parse(json.stdout) as {
+        readonly summary: { readonly kind: string; readonly tunnels: number; readonly inactive: number };
+        readonly inactive: readonly string[];
+        readonly tunnels: readonly unknown[];
+      };
       assert.deepEqual([report.summary.kind, report.summary.tunnels, report.tunnels.length], ['server', 2, 2]);
+      assert.deepEqual([report.summary.inactive, report.inactive], [1, ['off.test']]);
 
       const drained = await runCli(['drain', id, '-c', file]);
       assert.deepEqual(

@@ -64,7 +64,9 @@ async function text(client: ApiClient, json: boolean, rows: number): Promise<str
     client.json<DomainRow[]>('/domains'),
     client.json<TunnelRow[]>('/tunnels'),
   ]);
-  const report: StatusReport = { summary, domains, tunnels };
+  // A program of an older version does not tell them.
+  const inactive = (summary.inactive ?? 0) > 0 ? await client.json<string[]>('/inactive') : [];
+  const report: StatusReport = { summary, domains, inactive, tunnels };
   if (json) return `${JSON.stringify(report)}\n`;
   return statusTable(report, { now: Date.now(), colors: wantsColors(), rows });
 }

@@ -69,14 +69,15 @@ export function Domains({ moves, turn }) {
 /** The names that are to be shown, in their order; `names` are in that of the alphabet. */
 function select(names, { wanted, onlyUnserved, sorting }) {
   const { value } = COLUMNS.find(({ key }) => key === sorting);
-  const isShown = (name) => name.includes(wanted) && !(onlyUnserved && isServed(known.domains.get(name)));
+  const isShown = (name) => name.includes(wanted) && (!onlyUnserved || isMissed(known.domains.get(name)));
   const shown = wanted === '' && !onlyUnserved ? names : names.filter(isShown);
   if (value === undefined) return shown;
   return shown.toSorted((a, b) => value(known.domains.get(b)) - value(known.domains.get(a)));
 }
 
-function isServed({ instances, hasTarget }) {
-  return instances.length > 0 || hasTarget;
+/** Of an inactive domain nobody expects that it is served. */
+function isMissed({ instances, hasTarget, isInactive }) {
+  return instances.length === 0 && !hasTarget && !isInactive;
 }
 
 function Title({ column: { key, title, wide, value }, isSorted, onSort }) {
@@ -88,6 +89,12 @@ function Title({ column: { key, title, wide, value }, isSorted, onSort }) {
   return html`<span role="columnheader" class=${wide ? 'wide' : ''} aria-sort=${isSorted ? order : null}>${text}</span>`;
 }
 
+/** What is said of a domain that no instance serves. */
+function standIn({ hasTarget, isInactive }) {
+  if (isInactive) return 'inactive';
+  return hasTarget ? 'its target' : 'nobody';
+}
+
 /** Drawn anew only when something of it changed: a row that did not is the same object at each poll. */
 class Row extends Component {
   shouldComponentUpdate({ row, at, isChosen }) {
@@ -96,11 +103,11 @@ class Row extends Component {
 
   render({ row, at, isChosen, onChoose }) {
     const { name, instances, tunnels, active, rttMs, requests, receivedBytes, sentBytes } = row;
-    const served = instances.length === 0 && row.hasTarget ? 'its target' : instances.join(' ');
+    const served = instances.join(' ') || standIn(row);
     return html`
       <div class=${isChosen ? 'row chosen' : 'row'} role="row" aria-rowindex=${at + 2} style=${{ top: `${at * ROW_PX}px` }}>
         <span role="cell"><button type="button" aria-expanded=${isChosen} title=${name} onClick=${() => onChoose(name)}>${name}</button></span>
-        <span role="cell" class=${served === '' ? 'bad' : ''} title=${served}>${served || 'nobody'}</span>
+        <span role="cell" class=${isMissed(row) ? 'bad' : row.isInactive ? 'faint' : ''} title=${served}>${served}</span>
         <span role="cell" class="wide">${tunnels}</span>
         <span role="cell" class="wide">${active}</span>
         <span role="cell" class="wide">${rttMs === null ? '' : `${rttMs} ms`}</span>

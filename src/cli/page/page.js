@@ -68,9 +68,11 @@ function TokenForm({ onToken }) {
 }
 
 function Head({ summary, failure }) {
-  const { name, version, draining, startedAt, served, domains, tunnels, active, memory, config, rates } = summary;
+  const { name, version, draining, startedAt, served, domains, inactive, tunnels, active, memory, config, rates } =
+    summary;
   const figures = [
     ['domains served', `${served} of ${domains}`],
+    ...(inactive > 0 ? [['inactive domains', inactive]] : []),
     ['tunnels', tunnels],
     ['under way', active],
     ['requests/s', rate(rates.requests)],
