@@ -65,11 +65,11 @@ export class DomainTargets {
    * Where a stream goes (design, section 2): the ways `https` and `tls` mean `targets`, whatever port the front door has, and
    * so do names without a port, or with 80 or 443, unless an exposure asked for a TCP listener there. Any other port means its
    * entry of `ports`; a domain's own TCP listener falls back to the only target. Bytes that are not read pass only where there
-   * is nothing to filter or to change.
+   * is nothing to filter or to change; HTTP is routed, whoever sent it.
    *
    * `server` is the label of the one that the stream came from. Fails with `port-unknown` or `no-route`.
    */
-  wayOf({ authority, way }: StreamHead, server: string): Way {
+  wayOf({ authority, way, http }: StreamHead, server: string): Way {
     const parsed = authority.includes(':') ? parseHostPort(authority) : { port: 443 };
     const isTarget = way === 'https' || way === 'tls' || parsed?.port === 80 || parsed?.port === 443;
     if (!isTarget || way === 'tcp') {
@@ -79,7 +79,7 @@ export class DomainTargets {
     }
     if (this.#handler !== null) return { kind: 'handler', handler: this.#handler };
     const only = this.#routes.length === 1 ? (this.#routes[0] ?? null) : null;
-    if (way === 'https') {
+    if (http) {
       if (this.#routes.length === 0) throw new BackdialError('no-route', 'there are no `targets`');
       return { kind: 'exchanges', only };
     }

@@ -4,6 +4,11 @@ import type { Way } from './events.ts';
 /** What goes with a dial: who asks, for what, and how to give up. */
 export interface DialOptions {
   readonly way: Way;
+  /**
+   * What passes is HTTP/1.1, one exchange after the other, so that an agent with several routes can read it. Default: on the way
+   * `https` alone; any other stream is bytes.
+   */
+  readonly http?: boolean;
   /** Transaction id (UUID) that names this stream in the logs of both sides. */
   readonly transaction: string;
   /** The visitor's address, `ip:port`. */

@@ -58,7 +58,7 @@ class TunnelHttpAgent extends HttpAgent {
     callback?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
     const done = callback as (error: Error | null, stream?: Duplex) => void;
-    this.#open(`${host}:${port ?? HTTP_PORT}`, { waitMs: this.#waitMs }).then(
+    this.#open(`${host}:${port ?? HTTP_PORT}`, { waitMs: this.#waitMs, http: true }).then(
       ({ stream, leaving }) => done(null, this.#kept(stream, leaving)),
       (error: Error) => done(error),
     );
@@ -94,7 +94,7 @@ export function createDispatcher(open: OpenStream, given: ClientPoolOptions = {}
       connect: ({ hostname, protocol, port }, callback) => {
         const name = `${hostname}:${port || (protocol === 'https:' ? HTTPS_PORT : HTTP_PORT)}`;
         // Not before the stream is answered: undici takes what it is given for a connection that is open.
-        open(name, { waitMs }).then(
+        open(name, { waitMs, http: true }).then(
           ({ stream, leaving }) => callback(null, undiciSocket(client, stream, leaving) as never),
           (error: Error) => callback(error, null),
         );

@@ -64,7 +64,7 @@ export class UpstreamPools {
   async openAlone({ carrier, authority, transaction, visitor, signal }: StreamWish): Promise<Upstream> {
     const { raw } = visitor.connection;
     const arrivedAt = () => formatPeer(raw.localAddress, raw.localPort);
-    const options = { way: visitor.way, transaction, client: visitor.remote, arrivedAt, signal } as const;
+    const options = { way: visitor.way, http: true, transaction, client: visitor.remote, arrivedAt, signal } as const;
     const upstream = new Upstream(await carrier.open(authority, options), TARGET_RULES);
     upstream.onFree = endFree;
     return upstream;

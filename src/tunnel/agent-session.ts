@@ -189,6 +189,7 @@ function readStreamHead(headers: IncomingHttpHeaders): StreamHead | null {
   return {
     authority,
     way: way as Way,
+    http: way === 'https' || headers[HEADER.http] === '1',
     client: typeof client === 'string' ? client : null,
     transaction: typeof transaction === 'string' ? transaction : '',
   };

@@ -244,6 +244,7 @@ function connectHeaders(authority: string, options: DialOptions): Record<string,
     [HEADER.way]: options.way,
     [HEADER.transaction]: options.transaction,
   };
+  if (options.http === true && options.way !== 'https') headers[HEADER.http] = '1';
   if (options.client !== undefined) headers[HEADER.client] = options.client;
   return headers;
 }

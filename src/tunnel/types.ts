@@ -15,6 +15,8 @@ export interface StreamHead {
   /** `domain[:port]` as the visitor asked for it. */
   readonly authority: string;
   readonly way: Way;
+  /** What comes is HTTP/1.1: always on the way `https`. */
+  readonly http: boolean;
   /** The visitor's address, `ip:port`; null when it was not told. */
   readonly client: string | null;
   readonly transaction: string;
@@ -49,6 +51,8 @@ export interface TunnelClosed {
 export const HEADER = {
   client: 'backdial-client',
   way: 'backdial-way',
+  /** `1`: HTTP/1.1 passes, on another way than `https`. */
+  http: 'backdial-http',
   transaction: 'backdial-transaction',
   error: 'backdial-error',
   /** In the agent's 2xx: its `readTimeout` and `writeTimeout`, ms, which the server keeps for spliced HTTP. */

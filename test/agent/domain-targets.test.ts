@@ -14,9 +14,16 @@ function tcp(port: number, host = '127.0.0.1'): ResolvedTarget {
 const DATABASE: ResolvedTarget = { kind: 'tcp', host: '127.0.0.1', port: 5_432 };
 
 /** Where a stream goes: `target`, `exchanges`, `database`, or the code of the refusal. */
-function destination(targets: DomainTargets, authority: string, way: Way, server = 'server.test:443'): string {
+function destination(
+  targets: DomainTargets,
+  authority: string,
+  way: Way,
+  server = 'server.test:443',
+  http = false,
+): string {
   try {
-    const found = targets.wayOf({ authority, way, client: null, transaction: '' }, server);
+    const head = { authority, way, http: http || way === 'https', client: null, transaction: '' };
+    const found = targets.wayOf(head, server);
     if (found.kind !== 'bytes') return found.kind;
     return found.group.members[0]?.target === DATABASE ? 'database' : 'target';
   } catch (error) {
@@ -52,6 +59,21 @@ describe('where streams go', () => {
       }
       assert.equal(destination(testTargets([one, one], { ports }), authority, way), filtered);
     });
+  }
+});
+
+test('HTTP of any way is routed where it means the targets; what is left is bytes of a port', () => {
+  const one = testRoute(tcp(1));
+  const targets = testTargets([one, one], { ports: { 5432: DATABASE } });
+  for (const way of ['proxy', 'connect', 'library'] satisfies Way[]) {
+    const of = (authority: string) => destination(targets, authority, way, 'server.test:443', true);
+    assert.deepEqual(['www.test', 'one.www.test:80', 'www.test:443', 'www.test:5432', 'www.test:22'].map(of), [
+      'exchanges',
+      'exchanges',
+      'exchanges',
+      'database',
+      'port-unknown',
+    ]);
   }
 });
 

@@ -8,7 +8,13 @@ import { startRawTarget } from '../support/raw-target.ts';
 import { testRoute, testTargets } from '../support/routes.ts';
 import { within } from '../support/within.ts';
 
-const HEAD: StreamHead = { authority: 'www.test:8443', way: 'https', client: '203.0.113.7:51442', transaction: 't' };
+const HEAD: StreamHead = {
+  authority: 'www.test:8443',
+  way: 'https',
+  http: true,
+  client: '203.0.113.7:51442',
+  transaction: 't',
+};
 const member = (port: number) => ({ target: { kind: 'tcp', host: '127.0.0.1', port } satisfies ResolvedTarget });
 
 /** What a target that is connected to hears first. */

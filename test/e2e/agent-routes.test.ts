@@ -150,6 +150,39 @@ describe('the routes of an agent', () => {
       ),
     ));
 
+  test('take HTTP of the proxy and of the library, too', () =>
+    withTargets({ api: {}, files: {} }, ({ api, files }) =>
+      withRouted(
+        { keys: `targets: [{ path: "^/api/", target: "${url(api)}" }, { target: "${url(files)}" }]` },
+        async ({ server, proxy }) => {
+          const agent = server.httpAgent();
+          const dispatcher = server.dispatcher();
+          try {
+            for (const [path, target] of [
+              ['/api/x', 'api'],
+              ['/x', 'files'],
+            ] as const) {
+              for (const host of ['www.example.com', 'one.www.example.com']) {
+                const asked = http.get({
+                  host: '127.0.0.1',
+                  port: proxy,
+                  path: `http://${host}${path}`,
+                  headers: { host },
+                });
+                assert.equal((await answerOf(asked)).target, target);
+                assert.equal((await answerOf(http.get({ agent, host, path }))).target, target);
+                const fetched = await fetch(`http://${host}${path}`, { dispatcher });
+                assert.equal(((await fetched.json()) as Told).target, target);
+              }
+            }
+          } finally {
+            agent.destroy();
+            await dispatcher.close();
+          }
+        },
+      ),
+    ));
+
   test('refuse byte streams that could mean several of them, and ports that are not listed', () =>
     withTargets({ api: {}, files: {} }, ({ api, files }) =>
       withRouted(

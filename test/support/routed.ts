@@ -22,6 +22,8 @@ export interface RoutedKit {
   readonly port: number;
   /** Of the domain's TCP way in. */
   readonly tcp: number;
+  /** Of the forward proxy. */
+  readonly proxy: number;
   readonly server: Server;
   readonly agent: Agent;
   readonly serverEvents: EventLog;
@@ -52,9 +54,10 @@ export async function withRouted(options: RoutedOptions, body: (kit: RoutedKit) 
         ...options.serverDomain,
       },
     ],
+    proxy: { listen: [{ host: '127.0.0.1', port: 0 }] },
     observer: serverEvents.observer,
   });
-  const { frontDoor, tcp } = await server.listen();
+  const { frontDoor, tcp, proxy } = await server.listen();
   const port = portOf(frontDoor[0]);
   const agents: Agent[] = [];
   const optionsOf = (instance: string, keys: string) => agentOptions(port, instance, { ...options, keys });
@@ -72,6 +75,7 @@ export async function withRouted(options: RoutedOptions, body: (kit: RoutedKit) 
     await body({
       port,
       tcp: portOf(tcp[0]?.address),
+      proxy: portOf(proxy[0]),
       server,
       agent,
       serverEvents,
