@@ -10,6 +10,8 @@ const LOOK_INTERVAL_MS = 20;
 const IDLE_LOOK_INTERVAL_MS = 200;
 /** Less growth between two looks is nothing that passes, bytes. */
 const IDLE_BYTES = 1024 * 1024;
+/** So many such looks in a row and they come rarely: a transfer stands still for a look or two, again and again. */
+const IDLE_LOOKS = 10;
 /** Growth of memory outside the heap after which the young generation is collected, bytes. */
 const YOUNG_STEP_BYTES = 16 * 1024 * 1024;
 /** Growth that young collections left, after which everything is: buffers that had to wait are not young any more. */
@@ -81,6 +83,7 @@ export class GarbageWatch {
   #afterYoung: number;
   #afterFull: number;
   #last: number;
+  #idleLooks = 0;
   #nextLookMs = LOOK_INTERVAL_MS;
   #quietLooks = 0;
   #lastCpu = 0;
@@ -106,8 +109,10 @@ export class GarbageWatch {
     const quiet = (QUIET_CPU_US * this.#nextLookMs) / IDLE_LOOK_INTERVAL_MS;
     this.#burstCpu = Math.max(0, this.#burstCpu + spent - quiet);
     if (this.#burstCpu >= BURST_CPU_US) this.#isAfterBurst = true;
-    this.#nextLookMs = isIdle ? IDLE_LOOK_INTERVAL_MS : LOOK_INTERVAL_MS;
-    this.#quietLooks = isIdle && spent < QUIET_CPU_US ? this.#quietLooks + 1 : 0;
+    const isRare = this.#nextLookMs === IDLE_LOOK_INTERVAL_MS;
+    this.#idleLooks = isIdle ? this.#idleLooks + 1 : 0;
+    this.#nextLookMs = this.#idleLooks >= IDLE_LOOKS ? IDLE_LOOK_INTERVAL_MS : LOOK_INTERVAL_MS;
+    this.#quietLooks = isIdle && isRare && spent < QUIET_CPU_US ? this.#quietLooks + 1 : 0;
     this.#lastCpu = cpu;
     this.#last = bytes;
     this.#afterYoung = Math.min(this.#afterYoung, bytes);

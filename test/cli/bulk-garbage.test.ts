@@ -49,32 +49,35 @@ describe('when what is collected', () => {
   /** A quiet process may take so much between two looks that are 20 ms from each other. */
   const QUIET_US = 500;
 
-  test('everything, once, after a burst that left 64 MB: when six looks in a row saw the process quiet', () => {
+  /** So many looks in a row that see nothing pass. */
+  function stand(watch: GarbageWatch, looks: number, bytes: number, cpu: number): (string | null)[] {
+    return Array.from({ length: looks }, () => watch.look(bytes, cpu));
+  }
+  const nothing = (looks: number): null[] => Array.from({ length: looks }, () => null);
+
+  test('everything, once, after a burst that left 64 MB: when six rare looks in a row saw the process quiet', () => {
     const watch = new GarbageWatch(0);
     let cpu = 200_000 + QUIET_US;
     assert.equal(watch.look(70 * MB, cpu), 'minor');
     watch.collected('minor', 70 * MB, cpu);
-    const quiet = Array.from({ length: 6 }, (_, n) => watch.look(70 * MB, cpu + n));
-    assert.deepEqual(quiet, [null, null, null, null, null, 'lastResort']);
+    assert.deepEqual(stand(watch, 16, 70 * MB, cpu), [...nothing(15), 'lastResort']);
     cpu += 150_000;
     watch.collected('lastResort', 66 * MB, cpu);
     // Neither what that one took nor what was before it makes a burst of this.
     cpu += 100_000;
-    for (let n = 0; n < 10; n += 1) assert.equal(watch.look(66 * MB, cpu), null);
+    assert.deepEqual(stand(watch, 20, 66 * MB, cpu), nothing(20));
     // The next burst.
     cpu += 205_000;
-    for (let n = 0; n < 6; n += 1) assert.equal(watch.look(66 * MB, cpu), null);
+    assert.deepEqual(stand(watch, 6, 66 * MB, cpu), nothing(6));
     cpu += BUSY_US;
-    for (let n = 0; n < 6; n += 1) assert.equal(watch.look(66 * MB, cpu), null);
-    assert.equal(watch.look(66 * MB, cpu), 'lastResort');
+    assert.deepEqual(stand(watch, 7, 66 * MB, cpu), [...nothing(6), 'lastResort']);
   });
 
   test('a process that bytes pass through is not quiet, however little CPU that takes', () => {
     const watch = new GarbageWatch(70 * MB);
     watch.look(70 * MB, 300_000);
-    for (let n = 0; n < 10; n += 1) assert.equal(watch.look((70 + 2 * (n % 2)) * MB, 300_000), null);
-    for (let n = 0; n < 5; n += 1) watch.look(72 * MB, 300_000);
-    assert.equal(watch.look(72 * MB, 300_000), 'lastResort');
+    for (let n = 0; n < 40; n += 1) assert.equal(watch.look((70 + 2 * (n % 2)) * MB, 300_000), null);
+    assert.deepEqual(stand(watch, 17, 70 * MB, 300_000), [...nothing(16), 'lastResort']);
   });
 
   test('a burst that took little CPU, or left little, is none', () => {
@@ -83,7 +86,7 @@ describe('when what is collected', () => {
       [63 * MB, 300_000],
     ] as const) {
       const watch = new GarbageWatch(bytes);
-      for (let n = 0; n < 10; n += 1) assert.equal(watch.look(bytes, cpu), null);
+      assert.deepEqual(stand(watch, 20, bytes, cpu), nothing(20));
     }
   });
 
@@ -92,13 +95,16 @@ describe('when what is collected', () => {
     for (let n = 0; n < 1_000; n += 1) assert.equal(watch.look(70 * MB, n * 4_999), null);
   });
 
-  test('looks are frequent only where something passes', () => {
+  test('looks are frequent where something passes, and until nothing did for ten of them: a transfer stands still for a moment', () => {
     const watch = new GarbageWatch(0);
     const after = (bytes: number) => {
       watch.look(bytes, 0);
       return watch.nextLookMs;
     };
-    assert.deepEqual([watch.nextLookMs, after(0), after(MB), after(MB + 1), after(1)], [20, 200, 20, 200, 20]);
+    const still = Array.from({ length: 9 }, () => after(0));
+    assert.deepEqual([watch.nextLookMs, ...still, after(0), after(0)], [...Array(10).fill(20), 200, 200]);
+    assert.deepEqual([after(MB), after(MB + 1), after(2 * MB + 1), after(3 * MB)], [20, 20, 20, 20]);
+    assert.deepEqual([...Array.from({ length: 8 }, () => after(3 * MB)), after(3 * MB)], [...Array(8).fill(20), 200]);
   });
 });
 
