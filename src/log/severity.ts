@@ -19,6 +19,7 @@ export function endLevel(reason: TunnelEnd, left: number): 'info' | 'warn' | 'er
 const NOTABLE: ReadonlySet<ErrorCode> = new Set([
   'secret-missing',
   'secret-wrong',
+  'credentials-limit',
   'network-refused',
   'claim-refused',
   'domain-unknown',

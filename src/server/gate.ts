@@ -178,13 +178,13 @@ export class TunnelGate {
       proven = proof();
       holder = await identify(deps, shown(), about);
     }
-    if (holder === 'secret-wrong' && isGuess) {
-      if (isLimited) throw new BackdialError('credentials-limit', domain);
-      this.#guesses.fail(address, performance.now());
-    }
+    const isWrong = holder === 'secret-wrong';
+    if (isWrong && isGuess && !isLimited) this.#guesses.fail(address, performance.now());
     const policy = domains().find(domain);
     if (policy === null) throw new BackdialError(domains().absence(domain), domain);
     if (!access.of(policy).admitsAgent(remote)) throw new BackdialError('network-refused', remote);
+    // Where no secret could have helped, that is the reason. Here one may have been right that nobody looked at.
+    if (isWrong && isLimited) throw new BackdialError('credentials-limit', domain);
     if (typeof holder === 'string') {
       // A secret that is wrong is told of where one was shown and could have been right, for the domain may take either.
       const { fault } = proven;

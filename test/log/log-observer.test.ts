@@ -92,13 +92,14 @@ describe('the system log', () => {
     );
   });
 
-  it('warns of an agent with a wrong secret, and takes a stranger that speaks garbage for news', () => {
+  it('warns of an agent with a wrong secret, or with too many of them, and takes a stranger that speaks garbage for news', () => {
     const refusal = { type: 'handshake-refused', remote: '192.0.2.9:1', domain: 'www.test', instance: null } as const;
     const levels = logged([
       { ...refusal, reason: 'secret-wrong', detail: 'the secret is not one of the domain' },
+      { ...refusal, reason: 'credentials-limit', detail: 'www.test' },
       { type: 'connection-refused', remote: '192.0.2.9:1', reason: 'hello-invalid', detail: 'garbage', name: null },
     ]).map(({ level }) => level);
-    assert.deepEqual(levels, ['warn', 'info']);
+    assert.deepEqual(levels, ['warn', 'warn', 'info']);
   });
 
   it('says where it listens and for what', () => {

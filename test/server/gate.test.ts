@@ -37,7 +37,7 @@ function startGate(secrets: SecretCheck) {
       observer: events.observer,
     });
   const options = resolve(SECRET);
-  let table = new DomainTable(options.domains);
+  let table = new DomainTable(options.domains, ['off.test']);
   const registry = new TunnelRegistry();
   const gate = new TunnelGate({
     options,
@@ -119,8 +119,12 @@ test('of an address whose secrets were wrong ten times no other is hashed for a 
     await assert.rejects(authorise(`a wrong secret, number ${i}`, '192.0.2.1:1000'), { code: 'secret-wrong' });
   }
   assert.equal(hashed, 10);
-  for (const domain of ['www.test', 'unknown.test']) {
-    await assert.rejects(authorise('one more wrong secret', '192.0.2.1:2000', domain), { code: 'credentials-limit' });
+  for (const [domain, code] of [
+    ['www.test', 'credentials-limit'],
+    ['off.test', 'domain-inactive'],
+    ['unknown.test', 'domain-unknown'],
+  ] as const) {
+    await assert.rejects(authorise('one more wrong secret', '192.0.2.1:2000', domain), { code }, 'the true reason');
   }
   assert.equal(hashed, 10);
   // Agents behind one address are not shut out together.
