@@ -11,6 +11,17 @@ function kind(what: string, fits: (value: unknown) => boolean): Shape {
 
 export const text = kind('a string', (value) => typeof value === 'string');
 export const number = kind('a number', (value) => typeof value === 'number');
+/** A whole number in these bounds. */
+export function whole(least: number, most: number): Shape {
+  const fits = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most;
+  return kind(`a whole number from ${least} to ${most}`, fits);
+}
+
+/** Judged by what it can do: test runners bring a class of their own. */
+export const abortSignal = kind(
+  'an AbortSignal',
+  (value) => isObject(value) && typeof value.addEventListener === 'function',
+);
 export const flag = kind('true or false', (value) => typeof value === 'boolean');
 export const func = kind('a function', (value) => typeof value === 'function');
 export const secret = kind('a Secret: `new Secret(text)`', (value) => value instanceof Secret);

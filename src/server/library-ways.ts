@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { Agent as HttpAgent } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dialled } from '../core/dial.ts';
-import { asBackdialError } from '../core/errors.ts';
+import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { resetDuplex } from '../net/reset.ts';
 import type { TunnelDialer } from './dialer.ts';
 import {
   type ClientPoolOptions,
+  checkDialOptions,
   createDispatcher,
   createHttpAgent,
   type LibraryDispatcher,
@@ -20,7 +21,7 @@ export interface LibraryWays {
    * `end` means that the far end ended cleanly, each cut is an `error`, `destroy(error)` reaches the target as a reset. The
    * caller owns it.
    *
-   * Fails with a {@link BackdialError}: `name-invalid`; `domain-unknown`, `domain-inactive`; `domain-unserved` (after `waitMs`,
+   * Fails with a {@link BackdialError}: `name-invalid`; `config-invalid` (options that are not what the types say); `domain-unknown`, `domain-inactive`; `domain-unserved` (after `waitMs`,
    * default 0, when nobody came to serve it); `stream-limit`; `port-unknown`, `no-route` and `target-...` as the agent says;
    * `agent-lost`, `agent-silent`, `tunnel-draining`; `dial-timeout` (no answer of the agent within 10 s); `dial-aborted` by
    * `signal`, at any phase, with its reason as `cause`. Abort does not touch a stream that is open already.
@@ -42,8 +43,9 @@ export interface LibraryWays {
 
 /** The ways in of a dialer. */
 export function createLibraryWays(dialer: Pick<TunnelDialer, 'open' | 'openWhenServed'>): LibraryWays {
-  const open = async (name: string, { waitMs = 0, ...options }: ServerDialOptions): Promise<Dialled> => {
-    const dial = { way: 'library', transaction: randomUUID(), ...options } as const;
+  const open = async (name: string, given: ServerDialOptions): Promise<Dialled> => {
+    const { waitMs = 0, way = 'library', transaction = randomUUID(), ...options } = given;
+    const dial = { ...options, way, transaction };
     const dialled = await (waitMs > 0 ? dialer.openWhenServed(name, dial, waitMs) : dialer.open(name, dial));
     const { stream, ended } = dialled;
     if (ended === null) return dialled;
@@ -53,7 +55,11 @@ export function createLibraryWays(dialer: Pick<TunnelDialer, 'open' | 'openWhenS
     return dialled;
   };
   return {
-    dial: async (name, options = {}) => (await open(name, options)).stream,
+    dial: async (name, options = {}) => {
+      if (typeof name !== 'string') throw new BackdialError('name-invalid', 'the name of a dial is a string');
+      checkDialOptions(options);
+      return (await open(name, options)).stream;
+    },
     httpAgent: (options) => createHttpAgent(open, options),
     dispatcher: (options) => createDispatcher(open, options),
   };

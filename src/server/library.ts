@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
 import type { Client, Dispatcher, Pool, Agent as UndiciAgent } from 'undici';
 import type { Dialled, DialOptions } from '../core/dial.ts';
+import { BackdialError } from '../core/errors.ts';
+import * as shape from '../core/shape.ts';
 import { StreamSocket } from '../net/stream-socket.ts';
 
 /** How `server.dial()` dials. */
@@ -30,6 +32,44 @@ type FetchDispatcher = RequestInit extends { dispatcher?: infer Taken } ? NonNul
 /** For `fetch` by the types of Node.js, and for undici's functions by its own; the two do not fit each other. */
 export type LibraryDispatcher = Dispatcher & FetchDispatcher;
 
+/** The longest that a timer takes. */
+const MAX_MS = 2 ** 31 - 1;
+const waitMs = shape.whole(0, MAX_MS);
+const dialShape = shape.object<ServerDialOptions>({
+  waitMs,
+  way: shape.oneOf('https', 'tls', 'tcp', 'proxy', 'connect', 'library', 'peer'),
+  http: shape.flag,
+  transaction: shape.text,
+  client: shape.text,
+  arrivedAt: shape.func,
+  signal: shape.abortSignal,
+});
+const poolShape = shape.object<ClientPoolOptions>({
+  waitMs,
+  connections: shape.whole(1, MAX_MS),
+  idleTimeoutMs: shape.whole(1, MAX_MS),
+});
+
+/** Fails with `config-invalid` where it is not what the types say: nobody has checked that for JavaScript. */
+export function checkDialOptions(given: unknown): void {
+  failWith(dialShape(given, ''));
+}
+
+function failWith(problems: readonly string[]): void {
+  if (problems.length > 0) throw new BackdialError('config-invalid', problems.join('; '));
+}
+
+/** With the defaults where nothing is given. Fails with `config-invalid`. */
+function resolvePool(given: ClientPoolOptions): Required<ClientPoolOptions> {
+  failWith(poolShape(given, ''));
+  const { waitMs, connections, idleTimeoutMs } = given;
+  return {
+    waitMs: waitMs ?? DEFAULTS.waitMs,
+    connections: connections ?? DEFAULTS.connections,
+    idleTimeoutMs: idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
+  };
+}
+
 /** Opens streams for the clients of this file: a stream of the way `library`. */
 export type OpenStream = (name: string, options: ServerDialOptions) => Promise<Dialled>;
 
@@ -39,7 +79,7 @@ const HTTPS_PORT = 443;
 
 /** An agent of node:http whose connections are streams through tunnels. */
 export function createHttpAgent(open: OpenStream, given: ClientPoolOptions = {}): HttpAgent {
-  return new TunnelHttpAgent(open, { ...DEFAULTS, ...given });
+  return new TunnelHttpAgent(open, resolvePool(given));
 }
 
 class TunnelHttpAgent extends HttpAgent {
@@ -86,7 +126,7 @@ class TunnelHttpAgent extends HttpAgent {
  * `request`, `stream`, `pipeline` and `upgrade`.
  */
 export function createDispatcher(open: OpenStream, given: ClientPoolOptions = {}): LibraryDispatcher {
-  const { waitMs, connections, idleTimeoutMs } = { ...DEFAULTS, ...given };
+  const { waitMs, connections, idleTimeoutMs } = resolvePool(given);
   const { Agent, Client, Pool } = loadUndici();
   const makeClient = (origin: URL, options: object): Client => {
     const client: Client = new Client(origin, {
