@@ -52,9 +52,12 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     const exposures = new ExposureFile(config.state);
     const saved = await exposures.load();
     operation.watch(agent);
-    operation.record.leavesOut(config.inactive);
     drainOnCrash(logs, (options) => agent.close(options));
-    operation.measure(config.api !== null);
+    const isInForce = ({ inactive, api }: AgentConfig) => {
+      operation.record.leavesOut(inactive);
+      operation.measure(api !== null);
+    };
+    isInForce(config);
     const routes = [...operation.routes, ...exposeRoutes(agent.exposures, exposures)];
     const api = new ProgramApi({ key: 'api', logs, routes });
     await api.start(config.api);
@@ -67,8 +70,7 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
     const program = new ProgramSettings(config, { logs, flags, api });
     const apply = async (next: AgentConfig) => {
       const applied = await agent.apply(optionsOf(next));
-      operation.record.leavesOut(next.inactive);
-      operation.measure(next.api !== null);
+      isInForce(next);
       return program.apply(next, applied);
     };
     const reloader = new Reloader({ logs, load, apply, keyOf: agentKeyOf, record: operation.record });

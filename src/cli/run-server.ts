@@ -39,9 +39,12 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     const optionsOf = optionsMaker({ state: config.state, logs, sockets, operation });
     const server = createServer(await optionsOf(config));
     operation.watch(server);
-    operation.record.leavesOut(config.inactive);
     drainOnCrash(logs, (options) => server.close(options));
-    operation.measure(config.admin !== null);
+    const isInForce = ({ inactive, admin }: ServerConfig) => {
+      operation.record.leavesOut(inactive);
+      operation.measure(admin !== null);
+    };
+    isInForce(config);
     await server.listen();
     const { name } = config.options;
     const api = new ProgramApi({
@@ -54,8 +57,7 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     const program = new ProgramSettings(config, { logs, flags, api });
     const apply = async (next: ServerConfig) => {
       const applied = await server.apply(await optionsOf(next));
-      operation.record.leavesOut(next.inactive);
-      operation.measure(next.admin !== null);
+      isInForce(next);
       return program.apply({ ...next, api: next.admin }, applied);
     };
     const reloader = new Reloader({ logs, load, apply, keyOf: serverKeyOf, record: operation.record });

@@ -158,6 +158,24 @@ test('many guesses at once are one burst: a while later none of as many again is
   assert.equal(hashed, 100);
 });
 
+test('guesses that nobody looks at are not counted: 6 s later the next one is hashed', async (context) => {
+  let [hashed, nowMs] = [0, 0];
+  context.mock.method(performance, 'now', () => nowMs);
+  const { gate } = startGate({
+    async check() {
+      hashed += 1;
+      return false;
+    },
+    recalls: () => false,
+  });
+  const credentials = { identity: null, secret: new Secret('a wrong secret of some length') };
+  const guess = () => gate.authorise({ domain: 'www.test', instance: 'one', credentials, chain: [] }, '192.0.2.1:1');
+  for (let i = 0; i < 20; i += 1) await assert.rejects(guess());
+  assert.equal(hashed, 10);
+  nowMs = 6_000;
+  await assert.rejects(guess(), { code: 'secret-wrong' });
+});
+
 test('who is judged again guesses nothing: it is neither counted nor limited', async () => {
   let hashed = 0;
   const { gate } = startGate({
