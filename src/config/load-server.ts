@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { formatAddress, type ListenAddress } from '../core/address.ts';
 import type { DomainOptions, ServerOptions } from '../server/options.ts';
@@ -243,6 +244,8 @@ function refuseDomainNames(main: Section, domains: ReadonlySet<string>): void {
 class Claims {
   readonly #findings: Findings;
   readonly #taken = new Map<string, string>();
+  /** TCP addresses by port. */
+  readonly #ports = new Map<number, { readonly host: string; readonly owner: string }[]>();
 
   constructor(findings: Findings) {
     this.#findings = findings;
@@ -251,13 +254,30 @@ class Claims {
   add(addresses: readonly ListenAddress[], owner: string, place: () => Place): void {
     for (const address of addresses) {
       const text = formatAddress(address);
-      const before = this.#taken.get(text);
+      const before = this.#taken.get(text) ?? this.#overlapping(address);
       if (before !== undefined) {
         this.#findings.problem({ ...place(), message: `${text} is taken by ${before}` });
         return;
       }
       // The system chooses another port each time.
-      if (!('port' in address && address.port === 0)) this.#taken.set(text, owner);
+      if ('port' in address && address.port === 0) continue;
+      this.#taken.set(text, owner);
+      if (!('port' in address)) continue;
+      const others = this.#ports.get(address.port) ?? [];
+      this.#ports.set(address.port, [...others, { host: address.host, owner }]);
     }
+  }
+
+  /** Who has the same port at every address of the machine, or at one where it is asked for at every one. */
+  #overlapping(address: ListenAddress): string | undefined {
+    if (!('port' in address)) return undefined;
+    const { host, port } = address;
+    const everywhere = isIP(host) === 6 ? '::' : '0.0.0.0';
+    for (const other of this.#ports.get(port) ?? []) {
+      if (isIP(host) === 0 || isIP(other.host) !== isIP(host)) continue;
+      if (host === everywhere || other.host === everywhere)
+        return `${other.owner} at ${formatAddress({ ...other, port })}`;
+    }
+    return undefined;
   }
 }

@@ -1,5 +1,6 @@
-import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { formatAddress, type ListenAddress, type SocketAddress, type SocketOwner } from '../core/address.ts';
 import { BackdialError } from '../core/errors.ts';
 import { descriptorFault, NOT_LISTENING, socketFacts, takeDescriptor } from './handed-over.ts';
@@ -114,7 +115,8 @@ async function bindAddress(server: Server, address: SocketAddress, options: Bind
   try {
     await bind(server, address, options);
   } catch (error) {
-    if (!('path' in address) || codeOf(error) !== 'EADDRINUSE') throw listenFailed(address, error);
+    if (!('path' in address)) throw listenFailed(address, error);
+    if (codeOf(error) !== 'EADDRINUSE') throw listenFailed(address, causeOf(address.path, error));
     await removeStaleSocket(address.path);
     await bind(server, address, options).catch((again: unknown) => {
       throw listenFailed(address, again);
@@ -153,6 +155,12 @@ function listen(server: Server, options: net.ListenOptions | { readonly fd: numb
       resolve();
     });
   });
+}
+
+/** libuv tells of a folder that is missing as of one that may not be written to. */
+function causeOf(path: string, error: unknown): unknown {
+  const misses = codeOf(error) === 'EACCES' && !existsSync(dirname(path));
+  return misses ? Object.assign(new Error('no such folder', { cause: error }), { code: 'ENOENT' }) : error;
 }
 
 /** Removes the socket file of a process that is gone. Fails with `listen-failed` when it is alive, or no socket at all. */

@@ -256,6 +256,35 @@ describe('the folder of domains', () => {
   });
 });
 
+describe('a port', () => {
+  const taken = async (first: string, second: string) => {
+    const { problems } = await load({ 'server.json5': `{ listen: ${first}, redirect: ${second} }` });
+    return problems.map((problem) => problem.replace(/^.*: redirect: /, ''));
+  };
+
+  it('at every address of the machine is taken at each of them, whichever comes first', async () => {
+    assert.deepEqual(await taken('"0.0.0.0:8443"', '"127.0.0.1:8443"'), [
+      '127.0.0.1:8443 is taken by the front door at 0.0.0.0:8443',
+    ]);
+    assert.deepEqual(await taken('["192.0.2.1:80", "[::1]:8443"]', '8443'), [
+      '[::]:8443 is taken by the front door at [::1]:8443',
+    ]);
+  });
+
+  it('may be had once at each address, and by IPv4 and IPv6', async () => {
+    for (const [first, second] of [
+      ['"127.0.0.1:8443"', '"127.0.0.2:8443"'],
+      ['"0.0.0.0:8443"', '"[::1]:8443"'],
+      ['"[::]:8443"', '"127.0.0.1:8443"'],
+      ['"0.0.0.0:8443"', '"localhost:8443"'],
+      ['"0.0.0.0:8443"', '"127.0.0.1:8444"'],
+      ['"0.0.0.0:0"', '"127.0.0.1:0"'],
+    ] as const) {
+      assert.deepEqual(await taken(first, second), [], `${first} and ${second}`);
+    }
+  });
+});
+
 describe('secrets', () => {
   it('are warned about when they are short, or when others may read their file', async () => {
     const { problems, warnings } = await load({

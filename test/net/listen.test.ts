@@ -170,7 +170,7 @@ describe('an address that cannot be listened on', () => {
 
   test('because the Unix path has no folder or is too long is named too', async (t) => {
     const missing = listenOn({ path: join(folder(t), 'no', 'socket') }, { onSocket() {} });
-    await assert.rejects(missing, listenFailed(/unix:.*(folder)/));
+    await assert.rejects(missing, listenFailed(/unix:.*: the folder of the Unix socket does not exist; make it/));
     const long = listenOn({ path: `/tmp/${'x'.repeat(110)}` }, { onSocket() {} });
     await assert.rejects(long, listenFailed(/at most 107 bytes/));
   });
