@@ -1,6 +1,7 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
+import { makeFolder } from '../core/make-folder.ts';
 import type { SavedExposure } from '../index.ts';
 import { exposureForm, readExposure } from './exposure-form.ts';
 
@@ -52,7 +53,7 @@ export class ExposureFile {
   async #write(text: string): Promise<void> {
     const draft = `${this.path}.new`;
     try {
-      await mkdir(dirname(this.path), { recursive: true, mode: 0o750 });
+      await makeFolder(dirname(this.path), 0o750);
       const file = await open(draft, 'w', 0o600);
       try {
         await file.writeFile(text);

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { chmod, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
+import { makeFolder } from '../core/make-folder.ts';
 import { pinOf } from '../net/pin.ts';
 
 /** The certificate of a server that was given none. */
@@ -59,7 +60,7 @@ function missing(error: NodeJS.ErrnoException): null {
 
 /** A crash leaves the old file or the new one, never a part; the key is at no moment readable by others. */
 async function writeAtomically(folder: string, file: string, text: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, 0o700);
   const draft = `${file}.${process.pid}.tmp`;
   const handle = await open(draft, 'w', 0o600);
   try {

@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { access, chmod, chown, constants, copyFile, link, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, chown, constants, copyFile, link, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
+import { makeFolder } from '../core/make-folder.ts';
 import { Secret } from '../core/secret.ts';
 import { domainFileName } from './domain-folder.ts';
 import { faultOf } from './read-file.ts';
@@ -36,7 +37,7 @@ export async function writeDomainFile(folder: string, name: string, text: string
   // A server that watches the folder looks at no name that begins with a dot.
   const draft = join(folder, `.${domainFileName(name)}.${randomUUID()}`);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     await writeFile(draft, text, { flag: 'wx', mode: 0o600 });
     try {
       await shareWithGroup(draft, folder);
