@@ -1,6 +1,6 @@
 /** Size of a block, and the least that is worth one, bytes: for less Node has a pool of its own. */
 const BLOCK_BYTES = 64 * 1024;
-const LEAST_BYTES = 8 * 1024;
+export const LEAST_BLOCK_BYTES = 8 * 1024;
 /** Free blocks that are kept at most: as many streams can have one under way each. */
 const KEPT = 1024;
 /** After so many returns those go that nobody needed meanwhile. */
@@ -18,7 +18,7 @@ const out = new WeakSet<ArrayBuffer>();
  * collected too late, and the memory that was theirs stays with the process.
  */
 export function copyOf(from: Buffer, bytes: number): Buffer {
-  const copy = bytes < LEAST_BYTES || bytes > BLOCK_BYTES ? Buffer.allocUnsafe(bytes) : take(bytes);
+  const copy = bytes < LEAST_BLOCK_BYTES || bytes > BLOCK_BYTES ? Buffer.allocUnsafe(bytes) : take(bytes);
   from.copy(copy, 0, 0, bytes);
   return copy;
 }
@@ -32,7 +32,7 @@ function take(bytes: number): Buffer {
 
 /** True for what {@link copyOf} took from the pool. */
 export function isPooled(chunk: Buffer): boolean {
-  return chunk.length >= LEAST_BYTES && out.has(chunk.buffer as ArrayBuffer);
+  return chunk.length >= LEAST_BLOCK_BYTES && out.has(chunk.buffer as ArrayBuffer);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
-import { giveBack, isPooled } from './blocks.ts';
+import { giveBack, isPooled, LEAST_BLOCK_BYTES } from './blocks.ts';
 import { resetDuplex } from './reset.ts';
 import { shareReads } from './shared-reads.ts';
 import { TurnWriter } from './turn-writer.ts';
@@ -101,7 +101,7 @@ class Splice {
     const { from, to, gathered } = flow;
     flow.bytes += chunk.length;
     if (gathered !== null) gathered.write(chunk);
-    else if (!(isPooled(chunk) ? writePooled(to, chunk) : to.write(chunk))) from.pause();
+    else if (!(chunk.length < LEAST_BLOCK_BYTES ? to.write(chunk) : writeLarge(from, to, chunk))) from.pause();
   }
 
   #sinkOnDrain(index: 0 | 1): void {
@@ -151,9 +151,14 @@ class Splice {
 function flowOf(from: Duplex, to: Duplex, end: Flow['end']): Flow {
   // Towards the tunnel nothing is gained: a socket's read is one chunk already.
   const gathered = to instanceof Socket ? new TurnWriter(from, to) : null;
-  // Only what is written at once is given back.
-  if (gathered === null && from instanceof Socket) shareReads(from);
   return { end, gathered, from, to, bytes: 0 };
+}
+
+/** Only what is written at once is given back. What most sockets bring is small: none is told to share before a large read came. */
+function writeLarge(from: Duplex, to: Duplex, chunk: Buffer): boolean {
+  if (isPooled(chunk)) return writePooled(to, chunk);
+  if (from instanceof Socket) shareReads(from);
+  return to.write(chunk);
 }
 
 /** A stream that is destroyed calls back as well, while the platform may still have the bytes to send. */

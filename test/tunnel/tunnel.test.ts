@@ -45,6 +45,21 @@ test('a stream carries bytes and half-closes both ways', async () => {
   });
 });
 
+test('a stream that closed tells all that listened, and keeps none of them', async () => {
+  const accepted: Duplex[] = [];
+  const accept = (incoming: IncomingStream): void => {
+    accepted.push(incoming.accept(TIMEOUTS).resume().end());
+  };
+  await withPair(accept, async ({ server }) => {
+    const stream = await server.open('www.test', DIAL);
+    await Promise.all([once(stream.resume().end(), 'close'), once(stream, 'close')]);
+    const [far] = accepted;
+    assert.ok(far);
+    if (!far.closed) await once(far, 'close');
+    for (const each of [stream, far]) assert.deepEqual(each.eventNames(), ['error']);
+  });
+});
+
 test('the head of a stream reaches the agent', async () => {
   const heads: unknown[] = [];
   const accept = (incoming: IncomingStream): void => {
