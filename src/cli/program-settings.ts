@@ -33,6 +33,12 @@ export class ProgramSettings {
     this.#state = state;
   }
 
+  /** The files that are logged to. */
+  get logFiles(): readonly string[] {
+    const { system, access } = this.#log;
+    return [...system, ...access].flatMap((each) => (each !== 'console' && 'file' in each ? [each.file] : []));
+  }
+
   /** Goes over to them; gives the result of the rest with what changed here. */
   async apply({ log, state, api }: ProgramConfig, rest: ApplyResult): Promise<ApplyResult> {
     const changes: AppliedChange[] = [];

@@ -24,7 +24,8 @@ import { startLogs } from './start-logs.ts';
  */
 export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
   const files = new ConfigFiles();
-  const load = () => loadAgent(file, { stateDirectory: process.env.STATE_DIRECTORY, files });
+  const stateDirectory = process.env.STATE_DIRECTORY;
+  const load = (logFiles: readonly string[] = []) => loadAgent(file, { stateDirectory, files, logFiles });
   const first = await load();
   const config = reportLoaded(file, first);
   const { domains } = config.options;
@@ -73,7 +74,13 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
       isInForce(next);
       return program.apply(next, applied);
     };
-    const reloader = new Reloader({ logs, load, apply, keyOf: agentKeyOf, record: operation.record });
+    const reloader = new Reloader({
+      logs,
+      load: () => load(program.logFiles),
+      apply,
+      keyOf: agentKeyOf,
+      record: operation.record,
+    });
     hangup = () => manager.reloading(reloader.hangup());
     await reloader.start(first);
     manager.ready();

@@ -22,7 +22,8 @@ import { startLogs } from './start-logs.ts';
 /** Runs a server from its file until a signal, and follows the file. Fails with `config-invalid` and `listen-failed`. */
 export async function runServer(file: string, flags: LevelFlags): Promise<void> {
   const files = new ConfigFiles();
-  const load = () => loadServer(file, { stateDirectory: process.env.STATE_DIRECTORY, files });
+  const stateDirectory = process.env.STATE_DIRECTORY;
+  const load = (logFiles: readonly string[] = []) => loadServer(file, { stateDirectory, files, logFiles });
   const first = await load();
   const config = reportLoaded(file, first);
   const logs = startLogs(config.log, flags);
@@ -60,7 +61,13 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
       isInForce(next);
       return program.apply({ ...next, api: next.admin }, applied);
     };
-    const reloader = new Reloader({ logs, load, apply, keyOf: serverKeyOf, record: operation.record });
+    const reloader = new Reloader({
+      logs,
+      load: () => load(program.logFiles),
+      apply,
+      keyOf: serverKeyOf,
+      record: operation.record,
+    });
     hangup = () => manager.reloading(reloader.hangup());
     await reloader.start(first);
     manager.ready();

@@ -86,7 +86,10 @@ async function loadMain(
   if (section.child('listen') !== null) {
     section.problem("a file with this key is a server's; run `backdial server` with it", ['listen'], 'key');
   }
-  const log = await readLog(section.child('log'), AGENT_LOG_KEYS, resolve(dirname(file)));
+  const log = await readLog(section.child('log'), AGENT_LOG_KEYS, {
+    folder: resolve(dirname(file)),
+    inForce: options.logFiles,
+  });
   const api = await readApi(section.child('api'), resolve(dirname(file)));
   const domains: AgentDomainOptions[] = [];
   const inactive: string[] = [];

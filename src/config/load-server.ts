@@ -104,7 +104,10 @@ async function loadMain(
   const certificates = await readCertificates(section.child('certificates'), resolve(dirname(file)));
   const grants = await readIdentities(section.child('grants'), dirname(file));
   const proxy = await readProxy(section.child('proxy'), file);
-  const log = await readLog(section.child('log'), SERVER_LOG_KEYS, resolve(dirname(file)));
+  const log = await readLog(section.child('log'), SERVER_LOG_KEYS, {
+    folder: resolve(dirname(file)),
+    inForce: options.logFiles,
+  });
   const admin = await readApi(section.child('admin'), resolve(dirname(file)));
   const sni = readSni(section.child('sni'), resolve(dirname(file)));
   const claims = new Claims(findings);

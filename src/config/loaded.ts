@@ -19,6 +19,11 @@ export interface LoadOptions {
   readonly stateDirectory?: string | undefined;
   /** Files of the load before: what did not change is not read again. Default: none. */
   readonly files?: ConfigFiles;
+  /**
+   * Log files that are in force already, absolute. One that cannot be written any more is a warning: what broke is no fault of
+   * the configuration, and must not keep the rest of it from being followed. Default: none.
+   */
+  readonly logFiles?: readonly string[];
 }
 
 /** Runs one load. */

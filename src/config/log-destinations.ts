@@ -37,6 +37,9 @@ const FILE_SCHEMA = z.strictObject({
   gzip: flag(),
 });
 
+/** What becomes of a log whose file cannot be written any more. */
+const MEANWHILE = 'its lines wait in memory, up to a bound, and the rest of the configuration is followed';
+
 /** The keys of a log file. */
 export const LOG_FILE_KEYS = { schema: FILE_SCHEMA, notYet: [], required: ['file'] } satisfies Keys<typeof FILE_SCHEMA>;
 
@@ -57,33 +60,42 @@ export function syslogKeys(folder: string): Keys<ReturnType<typeof syslogSchema>
   return { schema: syslogSchema(folder), notYet: [], required: ['syslog'] };
 }
 
+/** What destinations are read beside. */
+export interface LogPlace {
+  /** Relative paths are relative to it. */
+  readonly folder: string;
+  /** Log files in force; see `LoadOptions`. */
+  readonly inForce?: readonly string[] | undefined;
+}
+
 /** Reads `system` or `access`: a destination or a list of them; null means none. */
-export async function readDestinations(section: Section, folder: string): Promise<LogDestination[]> {
+export async function readDestinations(section: Section, place: LogPlace): Promise<LogDestination[]> {
   const destinations: LogDestination[] = [];
   for (const item of section.items()) {
-    const destination = await readDestination(item, folder);
+    const destination = await readDestination(item, place);
     if (destination !== null) destinations.push(destination);
   }
   return destinations;
 }
 
-async function readDestination(section: Section, folder: string): Promise<LogDestination | null> {
+async function readDestination(section: Section, place: LogPlace): Promise<LogDestination | null> {
   const { value } = section;
   if (value === 'console') return value;
-  if (isObject(value) && Object.hasOwn(value, 'syslog')) return readSyslog(section, folder);
-  if (isObject(value) && Object.hasOwn(value, 'file')) return readLogFile(section, folder);
+  if (isObject(value) && Object.hasOwn(value, 'syslog')) return readSyslog(section, place.folder);
+  if (isObject(value) && Object.hasOwn(value, 'file')) return readLogFile(section, place);
   section.problem(
     mismatch(value, '"console", { file: "..." }, { syslog: "..." }, a list of these, or null for nowhere'),
   );
   return null;
 }
 
-async function readLogFile(section: Section, folder: string): Promise<LogFile | null> {
+async function readLogFile(section: Section, { folder, inForce = [] }: LogPlace): Promise<LogFile | null> {
   const { file: given, rotate = [], keep = 7, gzip = true } = section.read(LOG_FILE_KEYS);
   if (given === undefined) return null;
   const file = resolve(folder, given);
   const fault = (await folderFault(dirname(file))) ?? (given.includes('%') ? null : await fileFault(file));
-  if (fault !== null) section.problem(fault, ['file']);
+  if (fault !== null && inForce.includes(file)) section.warn(`${fault}; until that is mended ${MEANWHILE}`, ['file']);
+  else if (fault !== null) section.problem(fault, ['file']);
   const sizes = rotate.filter((each) => each !== 'daily');
   return {
     file,

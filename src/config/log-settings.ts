@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { LogDestination } from '../core/log-destination.ts';
 import { anything, flag, oneOf } from './fields.ts';
-import { readDestinations } from './log-destinations.ts';
+import { type LogPlace, readDestinations } from './log-destinations.ts';
 import type { Keys, Section } from './section.ts';
 
 /** What is logged, and where (design 6.2, `log`). */
@@ -32,28 +32,28 @@ const SERVER_SCHEMA = AGENT_SCHEMA.extend({ disconnected: flag() });
 /** `log` of a server's file. */
 export const SERVER_LOG_KEYS = { schema: SERVER_SCHEMA, notYet: [] } satisfies Keys<typeof SERVER_SCHEMA>;
 
-/** Reads `log`; `section` is null where the file has none. Relative paths are relative to `folder`. */
+/** Reads `log`; `section` is null where the file has none. */
 export async function readLog(
   section: Section | null,
   keys: typeof SERVER_LOG_KEYS | typeof AGENT_LOG_KEYS,
-  folder: string,
+  place: LogPlace,
 ): Promise<LogSettings> {
   if (section === null) return DEFAULTS;
   const { system: _system, access: _access, ...words } = section.read<typeof SERVER_SCHEMA | typeof AGENT_SCHEMA>(keys);
   const settings = {
     ...DEFAULTS,
     ...words,
-    ...(await destinationsOf(section, 'system', folder)),
-    ...(await destinationsOf(section, 'access', folder)),
+    ...(await destinationsOf(section, 'system', place)),
+    ...(await destinationsOf(section, 'access', place)),
   };
   oneRotation(section, settings);
   return settings;
 }
 
 /** Null means nowhere; left out, the default. */
-async function destinationsOf(section: Section, key: 'system' | 'access', folder: string) {
+async function destinationsOf(section: Section, key: 'system' | 'access', place: LogPlace) {
   const child = section.child(key);
-  if (child !== null) return { [key]: await readDestinations(child, folder) };
+  if (child !== null) return { [key]: await readDestinations(child, place) };
   return (section.value as Record<string, unknown>)[key] === null ? { [key]: [] } : {};
 }
 

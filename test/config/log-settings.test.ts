@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { loadAgent } from '../../src/config/load-agent.ts';
 import { loadServer } from '../../src/config/load-server.ts';
-import { formatProblem } from '../../src/config/problems.ts';
+import { formatProblem, type Problem } from '../../src/config/problems.ts';
 import { withFolder } from '../support/with-folder.ts';
 
 /** Loads a server's file that has this `log`; gives what became of it, with the folder's name left out. */
@@ -121,6 +122,33 @@ describe('the destinations of a log', () => {
       '1:46: log.access: /F/logs/a is there twice, with other settings',
     ],
   ];
+  it('are no problem but a warning where they broke while they were in force, and nowhere else', async () => {
+    const log = '{ system: { file: "gone/s.log" }, access: { file: "none/a.log" } }';
+    await withFolder({ 'server.json5': `{ log: ${log} }`, 'domains/a.json5': '{}' }, async (folder) => {
+      const loadWith = async (logFiles: readonly string[]) => {
+        const result = await loadServer(`${folder}/server.json5`, {
+          logFiles: logFiles.map((name) => join(folder, name)),
+        });
+        const plain = (found: readonly Problem[]) =>
+          found.filter(({ key }) => key !== 'domains').map((each) => formatProblem(each).replaceAll(folder, '/F'));
+        return { warnings: plain(result.warnings), problems: result.ok ? null : plain(result.problems) };
+      };
+      const gone = 'log.system.file: the folder /F/gone does not exist';
+      const none = 'log.access.file: the folder /F/none does not exist';
+      const place = '/F/server.json5:1';
+      const before = await loadWith(['gone/s.log', 'none/b.log']);
+      assert.deepEqual(before.problems, [`${place}:58: ${none}`]);
+      const { problems, warnings } = await loadWith(['gone/s.log', 'none/a.log']);
+      assert.equal(problems, null);
+      assert.match(warnings[0] ?? '', /until that is mended its lines wait in memory, .*, and the rest of the conf/);
+      assert.deepEqual(
+        warnings.map((warning) => warning.split(';')[0]),
+        [`${place}:26: ${gone}`, `${place}:58: ${none}`],
+      );
+      assert.ok((await loadWith([])).problems?.length === 2);
+    });
+  });
+
   for (const [log, problem] of wrong) {
     it(`are refused with their place: ${log}`, async () => {
       const { problems } = await load(log);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import * as https from 'node:https';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { namesIn, recordsIn, recordsUnder } from '../support/log-files.ts';
 import { startCli } from '../support/run-cli.ts';
@@ -46,6 +46,8 @@ async function withLoggingServer(
   });
 }
 
+const LOST = '{ access: { file: "logs/access.log" }, disconnected: true }';
+
 describe('log files of a server', () => {
   it('have a line of every request, through 100 rotations under load', () =>
     withLoggingServer(
@@ -87,6 +89,31 @@ describe('log files of a server', () => {
         assert.ok(said.includes('ended'), 'the last word is written too');
       },
     ));
+
+  it('that broke keep nothing else from being followed, and take what waited once that is mended', () =>
+    withLoggingServer(LOST, async ({ logs, server, visit }) => {
+      await visit(1, '/before-');
+      await eventually('written', () => namesIn(logs).includes('access.log'));
+      renameSync(logs, `${logs}.gone`);
+      const file = join(dirname(logs), 'server.json5');
+      writeFileSync(file, `{ listen: "127.0.0.1:0", log: ${LOST}, unavailable: 410 }`);
+      server.child.kill('SIGHUP');
+      const [, said] = await server.see(/"setting":"log.access.file",.*"msg":"[^"]*(the folder .*)"/);
+      assert.match(String(said), /^the folder .*logs does not exist; until that is mended its lines wait in memory/);
+      await server.see(/configuration: unavailable changed/);
+      await assert.rejects(visit(1, '/meanwhile-'), /410 !== 404/);
+      mkdirSync(logs);
+      server.child.kill('SIGHUP');
+      await eventually('the line that waited', () => {
+        return namesIn(logs).includes('access.log') && recordsIn(join(logs, 'access.log')).length > 0;
+      });
+      assert.equal((await server.end('SIGTERM')).code, 0);
+      assert.deepEqual(
+        recordsIn(join(logs, 'access.log')).map(({ path }) => path),
+        ['/meanwhile-0'],
+      );
+      assert.doesNotMatch(server.output().stdout, /config-refused/);
+    }));
 
   it('leave requests to domains that nobody serves out unless `disconnected` asks for them', () =>
     withLoggingServer('{ access: { file: "logs/access.log" } }', async ({ logs, server, visit }) => {
