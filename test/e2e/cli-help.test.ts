@@ -93,5 +93,7 @@ describe('completion', () => {
     };
     assert.deepEqual(complete('backdial', 'ser'), ['server']);
     assert.deepEqual(complete('backdial', 'http', '3000', '--sec').sort(), ['--secret', '--secret-file']);
+    assert.deepEqual(complete('backdial', 'status', '--c'), ['--config']);
+    assert.deepEqual(complete('backdial', 'pki', '-_'), ['']);
   });
 });

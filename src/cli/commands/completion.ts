@@ -1,10 +1,11 @@
 import type { CommandModule } from 'yargs';
 import { BackdialError } from '../../core/errors.ts';
 
+// What yargs offers beyond what it takes: `-_`, and `--c` for `-c`.
 const BASH = `_backdial() {
   local word="\${COMP_WORDS[COMP_CWORD]}"
   local -a words
-  mapfile -t words < <(backdial --get-yargs-completions "\${COMP_WORDS[@]}" 2>/dev/null)
+  mapfile -t words < <(backdial --get-yargs-completions "\${COMP_WORDS[@]}" 2>/dev/null | grep -vxe -_ -e "--.")
   mapfile -t COMPREPLY < <(compgen -W "\${words[*]}" -- "$word")
 }
 complete -o bashdefault -o default -F _backdial backdial
@@ -13,7 +14,7 @@ complete -o bashdefault -o default -F _backdial backdial
 const ZSH = `#compdef backdial
 _backdial() {
   local -a words_of_backdial
-  words_of_backdial=("\${(@f)$(backdial --get-yargs-completions "\${words[@]}" 2>/dev/null)}")
+  words_of_backdial=("\${(@f)$(backdial --get-yargs-completions "\${words[@]}" 2>/dev/null | grep -vxe -_ -e "--.")}")
   if (( \${#words_of_backdial} )) && [[ -n "\${words_of_backdial[1]}" ]]; then
     _describe 'backdial' words_of_backdial
   else
