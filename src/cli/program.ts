@@ -36,7 +36,7 @@ async function run(args: readonly string[]): Promise<number> {
     if (args.includes('--') && args.slice(0, args.indexOf('--')).every(isLevel)) {
       throw failure('a command is missing', undefined, []);
     }
-    await build(args).parseAsync();
+    await build(withNeeded(args)).parseAsync();
     return Number(process.exitCode ?? 0);
   } catch (thrown) {
     // Behind an asynchronous builder yargs does not call the fail handler for what its parser found.
@@ -45,6 +45,20 @@ async function run(args: readonly string[]): Promise<number> {
     reportError(error, wantsStacks(args));
     return exitCodeOf(error);
   }
+}
+
+/** `backdial hostname -- NAME`: yargs takes nothing that stands behind `--` for an argument that is needed. */
+function withNeeded(args: readonly string[]): readonly string[] {
+  const at = args.indexOf('--');
+  const name = args.slice(0, Math.max(at, 0)).find((argument) => !argument.startsWith('-'));
+  const entry = COMMANDS.find(({ command }) => command.split(' ')[0] === name);
+  // What would be read as a flag stays where it is; and what may be a secret is not to be repeated by yargs.
+  const stays = entry === undefined || !/>$|^domain$/.test(entry.command) || args.slice(at + 1).some(isFlag);
+  return stays ? args : args.toSpliced(at, 1);
+}
+
+function isFlag(argument: string): boolean {
+  return argument.startsWith('-');
 }
 
 function isLevel(argument: string): boolean {

@@ -23,6 +23,7 @@ describe('backdial hostname', () => {
     assert.deepEqual([told.code, told.stdout, told.stderr], [0, 'ceA51lG1FUJ-gCIICYcmzOsjls2JmL6BBz5LAHROpe0\n', '']);
     const { stdout: hashed } = await runCli(['hostname', '--hashed', '🕸💍.ws']);
     assert.equal((await runCli(['hostname', 'xn--sr8hvo.ws', '--hashed'])).stdout, hashed);
+    assert.equal((await runCli(['hostname', '--hashed', '--', '🕸💍.ws'])).stdout, hashed);
     const { code, stdout, stderr } = await runCli(['hostname', '--hashed', 'a..b']);
     assert.deepEqual([code, stdout], [1, '']);
     assert.equal(stderr, 'backdial: not a valid host name: "a..b"\n');

@@ -16,6 +16,8 @@ describe('exit code 2: wrong usage', () => {
     [['http', '3000'], /--server is missing \(or BACKDIAL_SERVER\)/],
     [['check'], /missing required argument: config/],
     [['check', '-c', 'x', '--', 'y'], /too much stands behind --/],
+    [['hostname', '--', '-x'], /an argument is missing/],
+    [['hostname', 'a.test', '--', 'b.test'], /unknown argument: b\.test/],
     [['completion', 'fish'], /bash/],
     [['demo', '--port', '70000'], /--port must be 0 to 65535/],
   ];
