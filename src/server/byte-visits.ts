@@ -136,10 +136,13 @@ export class ByteVisits {
   }
 }
 
-/** A backend's connection is one to the target itself. */
+/**
+ * A backend's connection is one to the target itself. Of a tunnel's stream the tunnel says so where it is lost; what Node says alone
+ * is about this one stream, and so about what the agent had joined it to.
+ */
 function endOfStream({ end, error }: SpliceResult, instance: string | null): StreamEnd {
   if (end === 'done') return 'done';
-  return end === 'b-reset' && instance === null ? 'target-lost' : asBackdialError(error, 'agent-lost').code;
+  return end === 'b-reset' && instance === null ? 'target-lost' : asBackdialError(error, 'target-lost').code;
 }
 
 function reset(socket: Socket): void {

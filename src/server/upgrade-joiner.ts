@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
-import { BackdialError } from '../core/errors.ts';
+import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Switched } from '../net/forward.ts';
 import { resetDuplex } from '../net/reset.ts';
-import { splice } from '../net/splice.ts';
+import { type SpliceResult, splice } from '../net/splice.ts';
 import { headersOfSwitch, isSwitchTo } from '../net/websocket-bridge.ts';
 import type { Visit } from './visit.ts';
 
@@ -62,7 +62,7 @@ export class UpgradeJoiner {
       signal: ended === null ? signal : AbortSignal.any([signal, ended]),
     });
     this.#open -= 1;
-    return { error: endOf(result.end), bytesIn: result.bytesAToB, bytesOut: result.bytesBToA };
+    return { error: endOf(result), bytesIn: result.bytesAToB, bytesOut: result.bytesBToA };
   }
 
   /** Cuts what is still joined. */
@@ -71,14 +71,14 @@ export class UpgradeJoiner {
   }
 }
 
-function endOf(end: 'done' | 'a-reset' | 'b-reset' | 'aborted'): BackdialError | null {
+function endOf({ end, error }: SpliceResult): BackdialError | null {
   switch (end) {
     case 'done':
       return null;
     case 'a-reset':
       return new BackdialError('visitor-reset');
     case 'b-reset':
-      return new BackdialError('target-lost');
+      return asBackdialError(error, 'target-lost');
     case 'aborted':
       return new BackdialError('tunnel-draining');
   }
