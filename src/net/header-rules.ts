@@ -61,8 +61,8 @@ export function isFieldValue(value: string): boolean {
 }
 
 /** A cache of strangers' spellings must not grow with them, nor with their length: a name may have as much as a whole head. */
-const MAX_SPELLINGS = 2_000;
 const MAX_SPELLING_LENGTH = 64;
+const MAX_SPELLINGS_OF_LENGTH = 32;
 
 /** Which fields are dropped on top of the hop-by-hop ones. Names in lower case. */
 export interface HeaderRuleOptions {
@@ -74,10 +74,18 @@ export interface HeaderRuleOptions {
   readonly maxLines?: number;
 }
 
-/** Classifies header names, each spelling once: the hot path is one look-up in a map. */
+interface Spelling {
+  readonly name: string;
+  readonly field: Field;
+}
+
+/**
+ * Classifies header names, each spelling once: the hot path is a look at the few of the same length, for to hash a name that was
+ * just cut out of a head costs more than all of these comparisons.
+ */
 export class HeaderRules {
   readonly #options: HeaderRuleOptions;
-  readonly #spellings = new Map<string, Field>();
+  readonly #byLength: readonly Spelling[][] = Array.from({ length: MAX_SPELLING_LENGTH + 1 }, () => []);
 
   constructor(options: HeaderRuleOptions = {}) {
     this.#options = options;
@@ -88,12 +96,13 @@ export class HeaderRules {
   }
 
   classify(name: string): Field {
-    const known = this.#spellings.get(name);
-    if (known !== undefined) return known;
+    const known = this.#byLength[name.length];
+    if (known === undefined) return this.#judge(name);
+    for (const spelling of known) if (spelling.name === name) return spelling.field;
     const field = this.#judge(name);
-    if (name.length > MAX_SPELLING_LENGTH) return field;
-    if (this.#spellings.size >= MAX_SPELLINGS) this.#spellings.clear();
-    this.#spellings.set(name, field);
+    if (known.length >= MAX_SPELLINGS_OF_LENGTH) known.length = 0;
+    // Copied: a name that is kept would keep the head that it was cut out of.
+    known.push({ name: Buffer.from(name).toString(), field });
     return field;
   }
 
@@ -110,8 +119,10 @@ export class HeaderRules {
 
 /** The tokens of a `Connection` field, in lower case. */
 export function connectionTokens(value: string): string[] {
-  return value
-    .toLowerCase()
+  const lower = value.toLowerCase();
+  // Mostly it is one.
+  if (lower !== '' && !/[\s,]/.test(lower)) return [lower];
+  return lower
     .split(',')
     .map((token) => token.trim())
     .filter((token) => token !== '');

@@ -16,7 +16,11 @@ export interface ResponseHead {
   readonly reusable: boolean;
 }
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
+/** Up to the reason, whose places in the line are thereby known. */
+const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: |$)/;
+const VERSION_AT = 7;
+const STATUS_AT = 9;
+const REASON_AT = 13;
 const LENGTH = /^\d{1,15}$/;
 
 /** What the fields say of the message's framing and of the connection. */
@@ -31,17 +35,17 @@ interface Said {
 
 /** Reads a head without its empty line. `method` is the request's: a HEAD has no body. Throws `target-invalid`. */
 export function parseResponseHead(text: string, method: string, rules: HeaderRules): ResponseHead {
-  const lines = text.split('\r\n');
-  const match = STATUS_LINE.exec(lines[0] ?? '');
-  if (match === null) throw invalid('no HTTP/1 status line');
-  const status = Number(match[2]);
+  const line = text.slice(0, lineEnd(text, 0));
+  const reason = line.slice(REASON_AT);
+  if (!STATUS_LINE.test(line) || !isFieldValue(reason)) throw invalid('no HTTP/1 status line');
+  const status = Number(line.slice(STATUS_AT, REASON_AT));
   const said: Said = { connection: '', upgrade: null, length: '', lengths: 0, transferEncoding: null, trailer: false };
-  let headers = endToEnd(parseFields(lines, 1), status, rules, said);
+  let headers = endToEnd(parseFields(text, line.length + 2), status, rules, said);
   const tokens = said.connection === '' ? [] : connectionTokens(said.connection);
   if (tokens.some((token) => token !== 'keep-alive' && token !== 'close' && token !== 'upgrade')) {
     headers = removeNamed(headers, tokens);
   }
-  const http11 = match[1] === '1';
+  const http11 = line[VERSION_AT] === '1';
   const framing = responseFraming(status, method, http11, said);
   // Only chunks can carry the trailers that `Trailer` announces.
   if (said.trailer && framing !== 'chunked') headers = removeNamed(headers, ['trailer']);
@@ -49,21 +53,26 @@ export function parseResponseHead(text: string, method: string, rules: HeaderRul
   // Who sends a length or chunks with a 204 may send the body too, in front of the next response.
   const suspect = status === 204 && (said.transferEncoding !== null || (said.lengths > 0 && said.length !== '0'));
   const reusable = persists && framing !== 'close' && !suspect;
-  return { status, reason: match[3] ?? '', headers, framing, upgrade: said.upgrade, reusable };
+  return { status, reason, headers, framing, upgrade: said.upgrade, reusable };
 }
 
-/** The pairs of header lines from line `from` on, names unchecked. Throws `target-invalid`. */
-export function parseFields(lines: readonly string[], from: number): string[] {
+/** The pairs of the header lines from `from` on, names unchecked. Throws `target-invalid`. */
+export function parseFields(text: string, from: number): string[] {
   const fields: string[] = [];
-  for (let i = from; i < lines.length; i += 1) {
-    const line = lines[i] ?? '';
-    const colon = line.indexOf(':');
-    if (colon < 1) throw invalid('a header line has no name');
-    const value = trimBlanks(line, colon + 1);
+  for (let at = from, end: number; at < text.length; at = end + 2) {
+    end = lineEnd(text, at);
+    const colon = text.indexOf(':', at);
+    if (colon <= at || colon > end) throw invalid('a header line has no name');
+    const value = trimBlanks(text, colon + 1, end);
     if (!isFieldValue(value)) throw invalid('a header value holds a control character');
-    fields.push(line.slice(0, colon), value);
+    fields.push(text.slice(at, colon), value);
   }
   return fields;
+}
+
+function lineEnd(text: string, from: number): number {
+  const end = text.indexOf('\r\n', from);
+  return end === -1 ? text.length : end;
 }
 
 function endToEnd(fields: readonly string[], status: number, rules: HeaderRules, said: Said): string[] {
@@ -117,12 +126,12 @@ function responseFraming(status: number, method: string, http11: boolean, said: 
 }
 
 /** Without the optional blanks around a value (SP and HTAB only). */
-function trimBlanks(line: string, from: number): string {
+function trimBlanks(text: string, from: number, to: number): string {
   let start = from;
-  let end = line.length;
-  while (start < end && isBlank(line.charCodeAt(start))) start += 1;
-  while (end > start && isBlank(line.charCodeAt(end - 1))) end -= 1;
-  return line.slice(start, end);
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
 }
 
 function isBlank(code: number): boolean {

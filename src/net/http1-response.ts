@@ -162,7 +162,7 @@ export class ResponseParser {
     const body = this.#chunked;
     if (body === null) return chunk.length;
     const end = body.read(chunk, at, this.#onChunkedData);
-    if (body.done) this.#finish(body.trailer === '' ? [] : parseFields(body.trailer.split('\r\n'), 0));
+    if (body.done) this.#finish(parseFields(body.trailer, 0));
     return end;
   }
 
