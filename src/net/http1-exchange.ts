@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
 import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Framing } from './head-check.ts';
-import { type Http1ResponseOptions, Http1ResponseWriter } from './http1-response-writer.ts';
+import { type Http1ResponseOptions, Http1ResponseWriter, type ResponseOwner } from './http1-response-writer.ts';
 import { resetDuplex } from './reset.ts';
 
 /** Starts with an answer that closes the connection; ends the visitor's chance to read it. */
@@ -19,8 +19,8 @@ export interface Http1ExchangeOptions extends Http1ResponseOptions {
   readonly upgradable: boolean;
 }
 
-/** An exchange over a request and a response of node:http. */
-export class Http1Exchange implements Exchange {
+/** An exchange over a request and a response of node:http. Whoever has the connection calls {@link close} when that closed. */
+export class Http1Exchange implements Exchange, ResponseOwner {
   readonly version: '1.0' | '1.1';
   handler: ExchangeHandler | null = null;
   gone: BackdialError | null = null;
@@ -32,6 +32,7 @@ export class Http1Exchange implements Exchange {
   #broken: BackdialError | null = null;
   #lingers = false;
   #upgraded = false;
+  #watched = false;
   #finished = false;
   #done = false;
 
@@ -44,9 +45,14 @@ export class Http1Exchange implements Exchange {
     this.#writer = new Http1ResponseWriter(this, request, response, options);
     // What the target said, Date included, is passed on as it is.
     response.sendDate = false;
-    response.on('error', this.#responseOnError);
-    response.on('finish', this.#responseOnFinish);
-    response.on('close', this.#responseOnClose);
+  }
+
+  /** Small answers go past node:http, so that most exchanges do not need to listen to it. */
+  watchResponse(): void {
+    if (this.#watched) return;
+    this.#watched = true;
+    this.#response.on('error', (error) => this.#connectionOnError(error));
+    this.#response.on('finish', () => this.responseOnFinish());
   }
 
   get responded(): boolean {
@@ -65,6 +71,7 @@ export class Http1Exchange implements Exchange {
 
   /** Resolves when it is {@link over}; to be asked for before. */
   whenOver(): Promise<void> {
+    this.watchResponse();
     return new Promise((resolve) => {
       this.#response.once('finish', resolve);
       this.#response.once('close', resolve);
@@ -73,10 +80,10 @@ export class Http1Exchange implements Exchange {
 
   startBody(): void {
     const request = this.#request;
-    request.on('error', this.#requestOnError);
-    request.on('data', this.#requestOnData);
-    request.on('end', this.#requestOnEnd);
-    request.on('close', this.#requestOnClose);
+    request.on('error', (error) => this.#connectionOnError(error));
+    request.on('data', (chunk: Buffer) => this.handler?.exchangeData(chunk));
+    request.on('end', () => this.handler?.exchangeBodyEnd(request.rawTrailers));
+    request.on('close', () => this.#requestOnClose());
     if (this.#broken !== null) this.handler?.exchangeBroken(this.#broken);
   }
 
@@ -99,6 +106,7 @@ export class Http1Exchange implements Exchange {
 
   inform(status: number, headers: string[]): void {
     if (this.version === '1.0' || this.responded || this.gone !== null) return;
+    this.watchResponse();
     // writeContinue, so that node:http knows that the connection can be kept.
     if (status === 100 && headers.length === 0) this.#response.writeContinue();
     else this.#response.writeInformation(status, headers);
@@ -121,6 +129,7 @@ export class Http1Exchange implements Exchange {
 
   answer(status: number, headers: string[], body: Buffer, close: boolean): void {
     if (this.gone !== null) return;
+    this.watchResponse();
     const response = this.#response;
     const bodyless = this.#request.method === 'HEAD';
     if (!close && !this.#options.closing()) {
@@ -155,7 +164,6 @@ export class Http1Exchange implements Exchange {
     if (this.gone !== null || !this.#options.upgradable || response.socket === null) return null;
     this.#done = true;
     this.#upgraded = true;
-    response.off('close', this.#responseOnClose);
     response.detachSocket(response.socket);
     // RFC 9110, section 9.3.6: to CONNECT any 2xx says that the tunnel begins.
     let head = `HTTP/1.1 ${this.#request.method === 'CONNECT' ? 200 : 101} ${reason}\r\n`;
@@ -195,30 +203,23 @@ export class Http1Exchange implements Exchange {
     this.handler?.exchangeGone(error);
   }
 
-  readonly #responseOnFinish = (): void => {
+  responseOnFinish(): void {
     this.#finished = true;
     // Who took a large answer was watched; where connections may be idle for ever, node:http ends that watch for nobody.
     if (this.#options.keepAliveMs() === 0) this.#socket.setTimeout(0);
     this.#finish();
-  };
+  }
 
-  readonly #responseOnClose = (): void => {
-    if (!this.#lingers && !this.#finished) this.#lose(new BackdialError('visitor-reset'));
-  };
+  /** The connection closed. */
+  close(): void {
+    if (!this.#lingers && !this.#finished && !this.#upgraded) this.#lose(new BackdialError('visitor-reset'));
+  }
 
-  readonly #responseOnError = (error: Error): void => {
+  #connectionOnError(error: Error): void {
     this.#lose(new BackdialError('visitor-reset', error.message, { cause: error }));
-  };
+  }
 
-  readonly #requestOnData = (chunk: Buffer): void => this.handler?.exchangeData(chunk);
-
-  readonly #requestOnEnd = (): void => this.handler?.exchangeBodyEnd(this.#request.rawTrailers);
-
-  readonly #requestOnError = (error: Error): void => {
-    this.#lose(new BackdialError('visitor-reset', error.message, { cause: error }));
-  };
-
-  readonly #requestOnClose = (): void => {
+  #requestOnClose(): void {
     if (!this.#request.complete) this.#lose(new BackdialError('visitor-reset'));
-  };
+  }
 }

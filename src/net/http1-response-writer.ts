@@ -4,7 +4,7 @@ import type { Exchange } from './exchange.ts';
 import type { Framing } from './head-check.ts';
 import { removeNamed } from './header-rules.ts';
 import { trailerPairs, type WholeHead, wholeResponse } from './http1-whole.ts';
-import { atTurnEnd, corkUntilTurnEnd } from './turn-end.ts';
+import { atTurnEnd, corkUntilTurnEnd, type TurnActor } from './turn-end.ts';
 
 /** Answers up to here are handed over without a watch of their own on the visitor that takes them. */
 const SMALL_BYTES = 8_192;
@@ -21,12 +21,20 @@ export interface Http1ResponseOptions {
   readonly onSmallAnswer?: () => void;
 }
 
+/** Whose response it is. */
+export interface ResponseOwner extends Pick<Exchange, 'version' | 'gone' | 'handler'> {
+  /** node:http is about to be given some of the response; from then on it says what becomes of that. May be called again. */
+  watchResponse(): void;
+  /** All of the response was handed over, past node:http. */
+  responseOnFinish(): void;
+}
+
 /**
  * Writes a target's response to a visitor of HTTP/1: through node:http, except for what is small, whole and on a connection
  * that is kept.
  */
-export class Http1ResponseWriter {
-  readonly #exchange: Pick<Exchange, 'version' | 'gone' | 'handler'>;
+export class Http1ResponseWriter implements TurnActor {
+  readonly #owner: ResponseOwner;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #socket: Socket;
@@ -37,18 +45,14 @@ export class Http1ResponseWriter {
   #whole = false;
   #last: Buffer | null = null;
   #ended = false;
+  #awaitsTurnEnd = false;
   #bytesOut = 0;
   #watchesDrain = false;
   /** A head was given. */
   responded = false;
 
-  constructor(
-    exchange: Pick<Exchange, 'version' | 'gone' | 'handler'>,
-    request: IncomingMessage,
-    response: ServerResponse,
-    options: Http1ResponseOptions,
-  ) {
-    this.#exchange = exchange;
+  constructor(owner: ResponseOwner, request: IncomingMessage, response: ServerResponse, options: Http1ResponseOptions) {
+    this.#owner = owner;
     this.#request = request;
     this.#response = response;
     this.#socket = request.socket;
@@ -57,14 +61,14 @@ export class Http1ResponseWriter {
 
   respond(status: number, reason: string, headers: string[], framing: Framing | 'close'): void {
     let sent = headers;
-    if (this.#exchange.version === '1.0' && framing === 'chunked') sent = removeNamed(sent, ['trailer']);
+    if (this.#owner.version === '1.0' && framing === 'chunked') sent = removeNamed(sent, ['trailer']);
     const closes = this.#options.closing();
     if (closes) sent.push('Connection', 'close');
     this.responded = true;
     this.#whole = framing !== 'chunked' && framing !== 'close' && !closes && this.#persists();
     this.#head = { status, reason, headers: sent };
     // The body may be long in coming; mostly it is here already, and both should leave in one record.
-    if (framing !== 'none' && framing !== 0) atTurnEnd(this.#flushHead);
+    if (framing !== 'none' && framing !== 0) this.#awaitTurnEnd();
   }
 
   /** Whether node:http would keep the connection: not with who waits for 100, and may have sent its body or not. */
@@ -88,38 +92,51 @@ export class Http1ResponseWriter {
     if (trailers.length > 0) this.#response.addTrailers(trailerPairs(trailers));
     this.#ended = true;
     // At once it would send what is corked.
-    atTurnEnd(this.#endResponse);
+    this.#awaitTurnEnd();
+  }
+
+  #awaitTurnEnd(): void {
+    if (this.#awaitsTurnEnd) return;
+    this.#awaitsTurnEnd = true;
+    atTurnEnd(this);
+  }
+
+  turnOnEnd(): void {
+    this.#awaitsTurnEnd = false;
+    if (this.#owner.gone !== null) return;
+    if (this.#ended) this.#endResponse();
+    else this.#flushHead();
   }
 
   #awaitDrain(): void {
     this.#socket.setTimeout(this.#options.writeMs);
     if (this.#watchesDrain) return;
     this.#watchesDrain = true;
-    this.#response.on('drain', this.#responseOnDrain);
+    this.#response.on('drain', () => this.#responseOnDrain());
   }
 
-  readonly #responseOnDrain = (): void => {
+  #responseOnDrain(): void {
     this.#socket.setTimeout(0);
-    this.#exchange.handler?.exchangeDrain();
-  };
+    this.#owner.handler?.exchangeDrain();
+  }
 
   /** Hands the head to node:http, which sends it with what comes next. */
   #writeHead(): void {
     const head = this.#head;
     if (head === null) return;
     this.#head = null;
+    this.#owner.watchResponse();
     this.#response.writeHead(head.status, head.reason, head.headers);
   }
 
   /** Sends the head if nothing else has done so yet. */
-  readonly #flushHead = (): void => {
-    if (this.#head === null || this.#ended || this.#exchange.gone !== null) return;
+  #flushHead(): void {
+    if (this.#head === null) return;
     this.#writeHead();
     this.#response.flushHeaders();
-  };
+  }
 
-  readonly #endResponse = (): void => {
-    if (this.#exchange.gone !== null) return;
+  #endResponse(): void {
     const head = this.#head;
     const last = this.#last;
     this.#bytesOut += last?.length ?? 0;
@@ -134,10 +151,12 @@ export class Http1ResponseWriter {
     // What is small mostly fits the kernel's buffer, and hot paths are made of small answers.
     if (small) this.#options.onSmallAnswer?.();
     else this.#socket.setTimeout(this.#options.writeMs);
-  };
+  }
 
   /** node:http goes on to the next request at this event, whoever wrote the response. */
   readonly #socketOnWritten = (error?: Error | null): void => {
-    if (!error && this.#exchange.gone === null) this.#response.emit('finish');
+    if (error || this.#owner.gone !== null) return;
+    this.#response.emit('finish');
+    this.#owner.responseOnFinish();
   };
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { atTurnEnd } from './turn-end.ts';
+import { atTurnEnd, type TurnActor } from './turn-end.ts';
 
 /** What a socket may have that the kernel did not take yet, bytes, before the stream is paused. */
 const QUEUE_BYTES = 64 * 1024;
@@ -36,7 +36,7 @@ function queueLimit(): number {
  * ({@link queueOnMove}), calls {@link flush} before it ends the socket, and {@link close} when all is over. What a destroyed socket had
  * not got is dropped.
  */
-export class TurnWriter {
+export class TurnWriter implements TurnActor {
   readonly #from: Readable;
   readonly #to: Socket;
   #first: Buffer | null = null;
@@ -55,7 +55,7 @@ export class TurnWriter {
   write(chunk: Buffer): void {
     if (this.#first === null) {
       this.#first = chunk;
-      atTurnEnd(this.flush);
+      atTurnEnd(this);
     } else {
       this.#more.push(chunk);
     }
@@ -68,7 +68,11 @@ export class TurnWriter {
     return Math.max(queueLimit(), Math.min(most, this.#taken * TAKEN_PART));
   }
 
-  readonly flush = (): void => {
+  turnOnEnd(): void {
+    this.flush();
+  }
+
+  flush(): void {
     const first = this.#first;
     if (first === null) return;
     const bytes = this.#bytes;
@@ -95,7 +99,7 @@ export class TurnWriter {
     if (!room && this.#queued >= queueLimit()) this.#from.pause();
     // It took what waited before in the meantime: no `drain` is going to come.
     else if (this.#from.isPaused()) this.#from.resume();
-  };
+  }
 
   /** To be called at the socket's `drain`. */
   queueOnMove(): void {

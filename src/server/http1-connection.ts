@@ -108,8 +108,9 @@ export class Http1Connection {
     this.exchange?.break(error);
   }
 
-  /** The socket closed. */
+  /** The socket closed, or is no visitor's any more. */
   close(): void {
+    this.exchange?.close();
     this.#halfClosed.close();
     this.#firstHead.close();
     this.#untaken.close();

@@ -181,6 +181,8 @@ export class Http1Visitors {
     upgradable: boolean,
   ): Promise<void> {
     state.exchange = exchange;
+    // It may have waited for its turn, and be told of all the same.
+    if (request.socket.destroyed) exchange.close();
     const visit = http1Arrival(request, exchange, state.connection, { upgradable });
     const wanted = portRequestOf(request, this.#given.options.service);
     return wanted === null ? this.#given.router.serve(visit) : this.#serveAgent(wanted, request, visit);

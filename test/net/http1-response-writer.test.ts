@@ -5,7 +5,11 @@ import { test } from 'node:test';
 import type { BackdialError } from '../../src/core/errors.ts';
 import type { ExchangeHandler } from '../../src/net/exchange.ts';
 import type { Framing } from '../../src/net/head-check.ts';
-import { type Http1ResponseOptions, Http1ResponseWriter } from '../../src/net/http1-response-writer.ts';
+import {
+  type Http1ResponseOptions,
+  Http1ResponseWriter,
+  type ResponseOwner,
+} from '../../src/net/http1-response-writer.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
 import { connectPeer, type Peer } from '../support/raw-target.ts';
 import { eventually } from '../support/within.ts';
@@ -18,7 +22,7 @@ interface Served {
   readonly response: ServerResponse;
   readonly writer: Http1ResponseWriter;
   /** As the exchange that the writer is of says them. */
-  readonly state: { gone: BackdialError | null; version: '1.0' | '1.1'; handler: ExchangeHandler | null };
+  readonly state: ResponseOwner & { gone: BackdialError | null; handler: ExchangeHandler | null };
 }
 
 /** Runs `action` with a visitor of a server whose requests come to `serve`. */
@@ -31,7 +35,7 @@ async function withServer(
     response.sendDate = false;
     response.on('error', () => {});
     const version = request.httpVersionMinor === 0 ? '1.0' : '1.1';
-    const state: Served['state'] = { gone: null, version, handler: null };
+    const state: Served['state'] = { gone: null, version, handler: null, watchResponse() {}, responseOnFinish() {} };
     const given = { ...OPTIONS, ...options, keepAliveMs: () => keepAliveMs };
     serve({ request, response, state, writer: new Http1ResponseWriter(state, request, response, given) });
   });

@@ -34,7 +34,11 @@ test('a slow reader of small answers is cut once it took nothing for the write t
   const stall = (): void => {
     stalls += 1;
   };
-  visitor.exchange = { stall } as unknown as Http1Exchange;
+  let closes = 0;
+  const close = (): void => {
+    closes += 1;
+  };
+  visitor.exchange = { stall, close } as unknown as Http1Exchange;
   void visitor.take(() => new Promise(() => {}));
   for (let i = 0; i < 3; i += 1) socket.write(PART);
   visitor.exchangeOptions.onSmallAnswer?.();
@@ -47,4 +51,5 @@ test('a slow reader of small answers is cut once it took nothing for the write t
   pass(WRITE_MS);
   assert.equal(stalls, 1);
   visitor.close();
+  assert.equal(closes, 1, 'the exchange is told that the connection is gone');
 });
