@@ -67,3 +67,20 @@ function notHandedOver(address: ListenAddress, sockets: HandedOver): BackdialErr
     `${formatAddress(address)}: no socket of that name was handed over; handed over: ${found}`,
   );
 }
+
+/** What opens and closes listeners as the options in force say; gives what it could not open, which the next call tries again. */
+interface Following {
+  follow(): Promise<BackdialError[]>;
+}
+
+/** Lets each follow. One may want what another gives up only after it, so what could not be opened is tried once more. */
+export async function followAll(ways: readonly Following[]): Promise<BackdialError[]> {
+  const failures = await followEach(ways);
+  return failures.length === 0 ? failures : followEach(ways);
+}
+
+async function followEach(ways: readonly Following[]): Promise<BackdialError[]> {
+  const failures: BackdialError[] = [];
+  for (const way of ways) failures.push(...(await way.follow()));
+  return failures;
+}

@@ -23,6 +23,7 @@ import { createHttpsWay, type HttpsWay } from './https-way.ts';
 import { InForce, secretLists } from './in-force.ts';
 import { lastCall } from './last-call.ts';
 import { createLibraryWays, type LibraryWays } from './library-ways.ts';
+import { followAll } from './listeners.ts';
 import type { ServerOptions } from './options.ts';
 import { PortClaims } from './port-claims.ts';
 import { PortService } from './port-service.ts';
@@ -234,12 +235,7 @@ class TunnelServer implements Server {
     this.#redirect.refresh();
     this.#proxy.refresh();
     this.#frontDoor.warnOfUncovered();
-    const failures = [
-      ...(await this.#frontDoor.follow()),
-      ...(await this.#tcp.follow()),
-      ...(await this.#redirect.follow()),
-      ...(await this.#proxy.follow()),
-    ];
+    const failures = await followAll([this.#frontDoor, this.#tcp, this.#redirect, this.#proxy]);
     const restartRequired = changes.flatMap((change) => (change.type === 'restart-required' ? [change.key] : []));
     return { changes: reportChanges(changes), restartRequired, failures };
   }

@@ -193,6 +193,15 @@ describe('listeners', () => {
     assert.equal(await accepts(plain), false);
   });
 
+  test('and the front door may change places', async (t) => {
+    const plain = await steadyPort();
+    const { server, options, port } = await start(t, { redirect: [{ host: HOST, port: plain }] });
+    const swapped = { listen: [{ host: HOST, port: plain }], redirect: [{ host: HOST, port }] };
+    assert.deepEqual((await server.apply({ ...options, ...swapped })).failures, []);
+    await visit(t, plain);
+    assert.equal((await fetch(`http://${HOST}:${port}/`, { redirect: 'manual' })).status, 308);
+  });
+
   test('change their owner: a TCP port goes from one domain to another in one step', async (t) => {
     const { server, options, events } = await start(t);
     const listen = [{ host: HOST, port: await steadyPort() }];
