@@ -204,7 +204,7 @@ describe('a visitor of a TCP port', () => {
 
   for (const [who, reason] of [
     ['visitor', 'visitor-reset'],
-    ['target', 'agent-lost'],
+    ['target', 'target-lost'],
   ] as const) {
     test(`is cut when the ${who} resets, and the record says so`, async (t) => {
       const { port, target, told } = await startJoined(t);

@@ -67,10 +67,10 @@ test('the head of a stream reaches the agent', async () => {
     incoming.accept(TIMEOUTS).resume().end();
   };
   await withPair(accept, async ({ server }) => {
-    const options = { way: 'tcp', transaction: 'id-1', client: '203.0.113.7:51442' } as const;
+    const options = { way: 'tcp', transaction: 'id-1', client: '203.0.113.7:51442', http: true } as const;
     (await server.open('db.test:5432', options)).resume().end();
-    const { way, transaction, client } = options;
-    assert.deepEqual(heads, [{ authority: 'db.test:5432', way, transaction, client }]);
+    const { way, transaction, client, http } = options;
+    assert.deepEqual(heads, [{ authority: 'db.test:5432', way, http, transaction, client }]);
   });
 });
 
