@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { domainToASCII, domainToUnicode } from 'node:url';
 
-const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
+/** Labels of 1 to 63 characters, joined by dots. */
+const NAME = /^(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/;
 const MAX_NAME_LENGTH = 254;
 /**
  * Characters that UTS-46 drops without a trace, so that two names would look alike. Joiners may mean something, and emoji
@@ -11,7 +12,7 @@ const INVISIBLE = /(?!\u200c|\u200d|\ufe0e|\ufe0f)\p{Default_Ignorable_Code_Poin
 
 /** True for a name that is canonical already: lower-case A-labels, no trailing dot, 1 to 254 bytes. One label is enough. */
 export function isCanonicalName(name: string): boolean {
-  return name.length > 0 && name.length <= MAX_NAME_LENGTH && name.split('.').every((label) => LABEL.test(label));
+  return name.length <= MAX_NAME_LENGTH && NAME.test(name);
 }
 
 /**
@@ -19,6 +20,7 @@ export function isCanonicalName(name: string): boolean {
  * mapping: that is for people's input, see {@link toHostName}). Null when it is none.
  */
 export function canonicalName(name: string): string | null {
+  if (isCanonicalName(name)) return name;
   // Before folding: the Kelvin sign becomes an ASCII k.
   if (/[^\x21-\x7e]/.test(name)) return null;
   const folded = (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase();

@@ -20,7 +20,7 @@ export class ListenerGroup {
   /** Counts the socket until it closes. */
   addSocket(socket: Socket): void {
     const place = this.#open.enter(socket);
-    socket.once('close', () => this.#socketOnClose(place));
+    socket.on('close', () => this.#socketOnClose(place));
   }
 
   /** Stops accepting at once. Idempotent. */

@@ -130,8 +130,8 @@ function whenOpen<T extends Socket>(
     };
     // Stays for the socket's life: a reset between two owners must not end the process.
     socket.on('error', socketOnError);
-    socket.once('close', socketOnClose);
-    socket.once(event, socketOnOpen);
+    socket.on('close', socketOnClose);
+    socket.on(event, socketOnOpen);
     const deadline = setTimeout(() => {
       settle(Object.assign(new Error(`${what} took longer than ${timeoutMs} ms`), { code: 'ETIMEDOUT' }));
     }, timeoutMs);

@@ -162,7 +162,7 @@ export class Admission {
       return this.#turnAway(socket, `the limit of ${maxConnections} connections is reached`);
     }
     this.#count += 1;
-    socket.once('close', () => {
+    socket.on('close', () => {
       this.#count -= 1;
     });
     return formatPeer(remoteAddress, remotePort);
@@ -181,7 +181,7 @@ export class Admission {
       return false;
     }
     this.#perAddress.set(address, ofAddress + 1);
-    socket.once('close', () => this.#leave(address));
+    socket.on('close', () => this.#leave(address));
     return true;
   }
 

@@ -96,7 +96,7 @@ export class ByteVisits {
     const gone = new AbortController();
     const { signal } = gone;
     const socketOnClose = () => gone.abort(new BackdialError('visitor-reset'));
-    socket.once('close', socketOnClose);
+    socket.on('close', socketOnClose);
     try {
       if (policy !== null && !this.#streams.tryEnter(policy, way)) await this.#streams.wait(policy, way, signal);
       try {

@@ -195,8 +195,9 @@ function aborted({ reason }: AbortSignal): BackdialError {
 
 /** `name[:port]` as the carrier lookup and the CONNECT need it. Fails with `name-invalid`. */
 function parseName(name: string): { host: string; authority: string } {
-  const match = /^(.*?)(:\d{1,5})?$/.exec(name);
-  const host = canonicalName(match?.[1] ?? '');
+  const colon = name.lastIndexOf(':');
+  const end = colon !== -1 && /^\d{1,5}$/.test(name.slice(colon + 1)) ? colon : name.length;
+  const host = canonicalName(name.slice(0, end));
   if (host === null) throw new BackdialError('name-invalid', name);
-  return { host, authority: `${host}${match?.[2] ?? ''}` };
+  return { host, authority: `${host}${name.slice(end)}` };
 }

@@ -143,11 +143,9 @@ class WaitingStream implements IncomingStream {
   accept(timeouts: TargetTimeouts): Duplex {
     this.#answered();
     if (!this.#stream.destroyed) {
-      this.#stream.respond({
-        ':status': 200,
-        [HEADER.readTimeout]: String(timeouts.readMs),
-        [HEADER.writeTimeout]: String(timeouts.writeMs),
-      });
+      const { readMs, writeMs } = timeouts;
+      // Names and values in turns: the stream keeps them, and an object of them would be three times as large.
+      this.#stream.respond([':status', '200', HEADER.readTimeout, `${readMs}`, HEADER.writeTimeout, `${writeMs}`]);
     }
     return this.#stream;
   }

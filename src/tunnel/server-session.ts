@@ -237,15 +237,11 @@ function streamOnAborted(this: ClientHttp2Stream): void {
   this.destroy(new BackdialError('target-lost', 'the agent reset the stream'));
 }
 
-function connectHeaders(authority: string, options: DialOptions): Record<string, string> {
-  const headers: Record<string, string> = {
-    ':method': 'CONNECT',
-    ':authority': authority,
-    [HEADER.way]: options.way,
-    [HEADER.transaction]: options.transaction,
-  };
-  if (options.http === true && options.way !== 'https') headers[HEADER.http] = '1';
-  if (options.client !== undefined) headers[HEADER.client] = options.client;
+/** Names and values in turns: the stream keeps them, and an object of them would be three times as large. */
+function connectHeaders(authority: string, { way, transaction, client, http }: DialOptions): string[] {
+  const headers = [':method', 'CONNECT', ':authority', authority, HEADER.way, way, HEADER.transaction, transaction];
+  if (http === true && way !== 'https') headers.push(HEADER.http, '1');
+  if (client !== undefined) headers.push(HEADER.client, client);
   return headers;
 }
 
