@@ -23,7 +23,7 @@ async function isUndisturbed(tunnel: Tunnel, visitor: Peer, target: Peer): Promi
 }
 
 test('visitors who reset, more than nghttp2 would bear, leave the tunnel and its other streams alone', async () => {
-  const target = await startRawTarget({ onPeer: (peer) => void peer.stream.write('banner') });
+  await using target = await startRawTarget({ onPeer: (peer) => void peer.stream.write('banner') });
   await withTunnel({ target: target.port }, async (tunnel) => {
     const visitor = await connectPeer(tunnel.tcp);
     const far = await target.next();
@@ -36,11 +36,10 @@ test('visitors who reset, more than nghttp2 would bear, leave the tunnel and its
       target.peers.every(({ raw }) => raw.destroyed || raw === far.raw),
     );
   });
-  await target.close();
 });
 
 test('visitors who reset their HTTP/2 requests leave the tunnel and its other streams alone', async () => {
-  const target = await startRawTarget();
+  await using target = await startRawTarget();
   await withTunnel({ target: target.port, domain: { concurrency: 10_000 } }, async (tunnel) => {
     const visitor = await connectPeer(tunnel.tcp);
     const far = await target.next();
@@ -53,7 +52,6 @@ test('visitors who reset their HTTP/2 requests leave the tunnel and its other st
     }
     await isUndisturbed(tunnel, visitor, far);
   });
-  await target.close();
 });
 
 /** Sends requests, waits until each has reached the target, and resets them all. */

@@ -54,12 +54,11 @@ describe('status --watch on a terminal', { skip: missingTools('script', 'stty') 
       const { child, shown } = onTerminal(`status --watch --url unix:${folder}/none.sock`);
       try {
         const screens = () => shown().split('\u001b[H\u001b[2J\u001b[3J');
-        await eventually(
-          'two screens',
-          () => screens().filter((each) => each.includes('nothing listens at')).length >= 2,
-        );
+        await eventually('two screens', () => {
+          assert.equal(child.exitCode, null, `it ended: ${shown()}`);
+          return screens().filter((each) => each.includes('nothing listens at')).length >= 2;
+        });
         assert.equal(screens()[0], '');
-        assert.equal(child.exitCode, null);
       } finally {
         child.kill('SIGKILL');
       }

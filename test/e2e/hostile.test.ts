@@ -145,6 +145,8 @@ describe('a handshake of an agent', () => {
 
 test('garbage in a tunnel ends that tunnel alone, visibly, and its agent comes back', async () => {
   const echo = await startEchoTarget('hi');
+  using stack = new DisposableStack();
+  stack.defer(() => echo.close());
   await withTunnel({ target: echo.address, link: {} }, async ({ link, tcp, serverEvents, agentEvents }) => {
     for (const direction of ['up', 'down'] as const) {
       const opened = serverEvents.of('tunnel-opened').length;
@@ -166,7 +168,6 @@ test('garbage in a tunnel ends that tunnel alone, visibly, and its agent comes b
       );
     }
   });
-  echo.close();
 });
 
 /** What Node sends first on a TLS connection. */

@@ -5,7 +5,7 @@ import * as http2 from 'node:http2';
 import { after, before, describe, test } from 'node:test';
 import { startHttpTarget } from '../support/http-target.ts';
 import { visit } from '../support/http-visitor.ts';
-import { listenOn } from '../support/listen-on.ts';
+import { closerOf, listenOn } from '../support/listen-on.ts';
 import { connectPeer, type RawTarget, startRawTarget } from '../support/raw-target.ts';
 import { connectWire } from '../support/sockets.ts';
 import { openTunnel, type Tunnel, withTunnel } from '../support/with-tunnel.ts';
@@ -36,7 +36,7 @@ const CHUNKED_POST = 'POST / HTTP/1.1\r\nHost: www.example.com\r\nTransfer-Encod
 for (const version of ['HTTP/1.1', 'HTTP/2'] as const) {
   describe(`over ${version}`, () => {
     test('server-sent events arrive one by one, each as it is sent', async () => {
-      const http = await startHttpTarget();
+      await using http = await startHttpTarget();
       await withTunnel({ target: http.port }, async ({ frontDoor }) => {
         const visitor = await visit(frontDoor, { tls: true, version });
         const exchange = await http.next('/');
@@ -50,11 +50,10 @@ for (const version of ['HTTP/1.1', 'HTTP/2'] as const) {
         assert.equal((await visitor.bytes()).toString(), 'data: 1\n\ndata: 2\n\ndata: 3\n\n');
         visitor.close();
       });
-      await http.close();
     });
 
     test('request and answer stream at the same time, piece by piece', async () => {
-      const http = await startHttpTarget();
+      await using http = await startHttpTarget();
       await withTunnel({ target: http.port }, async ({ frontDoor }) => {
         const visitor = await visit(frontDoor, { tls: true, version, method: 'POST' });
         await visitor.send('0');
@@ -72,7 +71,6 @@ for (const version of ['HTTP/1.1', 'HTTP/2'] as const) {
         assert.equal((await within('the end of the answer', visitor.ending)).verdict, 'clean');
         visitor.close();
       });
-      await http.close();
     });
   });
 }
@@ -224,6 +222,8 @@ test('a visitor that speaks HTTP/1.0 gets an answer that it can read', async () 
 
 test('a kept connection carries 200 requests, one after the other', async () => {
   const server = http.createServer((request, response) => response.end(request.url));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(closerOf(server));
   await withTunnel({ target: await listenOn(server) }, async ({ frontDoor }) => {
     const visitor = await connectPeer(frontDoor, { tls: true });
     for (let count = 0; count < 200; count += 1) {
@@ -233,6 +233,4 @@ test('a kept connection carries 200 requests, one after the other', async () => 
     }
     visitor.close();
   });
-  server.closeAllConnections();
-  server.close();
 });

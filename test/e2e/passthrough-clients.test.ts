@@ -154,7 +154,8 @@ describe('nginx beside the server', { skip: missingTools('nginx', 'curl') }, () 
 
 test('a second Backdial ends the TLS that the first one passes on', { skip: missingTools('curl') }, async () => {
   const service = http.createServer((request, response) => response.end(`${request.method} ${request.url}`));
-  const close = closerOf(service);
+  await using stack = new AsyncDisposableStack();
+  stack.defer(closerOf(service));
   const port = await listenOn(service);
   await withTunnel({ target: port }, async (second) => {
     const target = { host: '127.0.0.1', port: second.frontDoor };
@@ -168,5 +169,4 @@ test('a second Backdial ends the TLS that the first one passes on', { skip: miss
       await first.close();
     }
   });
-  await close();
 });

@@ -9,7 +9,7 @@ import { withTunnel } from '../support/with-tunnel.ts';
 const COUNT = 1_000;
 
 it('visitors who connect and say nothing keep nobody out, and are told that their time is over', async () => {
-  const target = await startHttpTarget();
+  await using target = await startHttpTarget();
   await withTunnel({ target: target.port, server: { readTimeoutMs: 3_000 } }, async (tunnel) => {
     const silent = await SilentVisitors.open(tunnel.frontDoor, COUNT);
     try {
@@ -28,5 +28,4 @@ it('visitors who connect and say nothing keep nobody out, and are told that thei
       silent.close();
     }
   });
-  await target.close();
 });

@@ -48,18 +48,17 @@ describe('through the TCP way in', () => {
   );
 
   test('who speaks first is heard, though the visitor says nothing', async () => {
-    const target = await startRawTarget({ onPeer: (peer) => void peer.stream.write('220 smtp.test ESMTP\r\n') });
+    await using target = await startRawTarget({ onPeer: (peer) => void peer.stream.write('220 smtp.test ESMTP\r\n') });
     await withTunnel({ target: target.port }, async ({ tcp }) => {
       const visitor = await connectPeer(tcp);
       assert.equal(await visitor.receivedText('\r\n'), '220 smtp.test ESMTP');
       visitor.close();
     });
-    await target.close();
   });
 
   test('a visitor that sends all it has and half-closes, as `nc -N` does, gets all of the answer', async () => {
     const input = 'x'.repeat(300_000);
-    const target = await startRawTarget({
+    await using target = await startRawTarget({
       onPeer(peer) {
         void peer.ending.then(async () => {
           await peer.send(`got ${peer.length} bytes`);
@@ -74,12 +73,11 @@ describe('through the TCP way in', () => {
       assert.equal((await within('the end', visitor.ending)).verdict, 'clean');
       assert.equal(visitor.text, `got ${input.length} bytes`);
     });
-    await target.close();
   });
 });
 
 test('each of many dials at the same time is answered by its own stream', async () => {
-  const target = await startRawTarget({
+  await using target = await startRawTarget({
     onPeer(peer) {
       void peer.receivedText('\n').then(
         (name) => peer.send(`you are ${name}\n`),
@@ -101,11 +99,11 @@ test('each of many dials at the same time is answered by its own stream', async 
     assert.equal(await silent.receivedText('\n'), 'you are late');
     silent.close();
   });
-  await target.close();
 });
 
 test('a TCP port leads to what `ports` has for it, any other one to the only target of the domain', async () => {
-  const [only, other] = [await startRawTarget(), await startRawTarget()];
+  await using only = await startRawTarget();
+  await using other = await startRawTarget();
   const [listed, unlisted] = [await steadyPort(), await steadyPort()];
   const listen = [listed, unlisted].map((port) => ({ host: '127.0.0.1', port }));
   const ports = { [listed]: { kind: 'tcp', host: '127.0.0.1', port: other.port } } as const;
@@ -121,8 +119,6 @@ test('a TCP port leads to what `ports` has for it, any other one to the only tar
     }
     assert.deepEqual([only.peers.length, other.peers.length], [1, 1]);
   });
-  await only.close();
-  await other.close();
 });
 
 test('a target that refuses resets the visitor at once', async () => {
@@ -133,12 +129,11 @@ test('a target that refuses resets the visitor at once', async () => {
 });
 
 test('where nobody serves the domain the visitor is reset at once', async () => {
-  const target = await startRawTarget();
+  await using target = await startRawTarget();
   await withTunnel({ target: target.port }, async ({ tcp, agent }) => {
     await agent.close({ drainMs: 0 });
     assert.equal((await within('the end', endOfVisit(tcp), 2_000)).verdict, 'reset');
   });
-  await target.close();
 });
 
 /** How a visit ends that gets nowhere: the reset may even come before the visitor knows that it is connected. */

@@ -92,7 +92,7 @@ describe('a WebSocket of a real client and a real server', () => {
 });
 
 test('an idle WebSocket outlives every time-out that requests have', async () => {
-  const target = await startRawTarget();
+  await using target = await startRawTarget();
   const timeouts = { idleTimeoutMs: 200, readTimeoutMs: 200, writeTimeoutMs: 200 };
   const agent = { readTimeoutMs: 200, writeTimeoutMs: 200 };
   await withTunnel({ target: target.port, server: timeouts, agent }, async ({ frontDoor }) => {
@@ -123,7 +123,6 @@ test('an idle WebSocket outlives every time-out that requests have', async () =>
     await visitor.received(7);
     visitor.close();
   });
-  await target.close();
 });
 
 describe('bytes sent together with a switch', () => {

@@ -78,6 +78,8 @@ export interface HttpTarget {
   /** The first exchange, past or to come, for a path that nobody claimed yet. */
   next(path: string): Promise<Exchange>;
   close(): Promise<void>;
+  /** As {@link close}. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface HttpTargetOptions {
@@ -116,6 +118,7 @@ export async function startHttpTarget(options: HttpTargetOptions = {}): Promise<
       return within(`a request for ${path}`, new Promise<Exchange>((resolve) => waiting.set(path, resolve)));
     },
     close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

@@ -60,6 +60,8 @@ export interface RawTarget {
   /** The next connection that nobody asked for yet. */
   next(): Promise<Peer>;
   close(): Promise<void>;
+  /** As {@link close}. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface RawTargetOptions {
@@ -94,6 +96,7 @@ export async function startRawTarget(options: RawTargetOptions = {}): Promise<Ra
       return within('a connection to the target', new Promise<Peer>((resolve) => waiting.push(resolve)));
     },
     close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

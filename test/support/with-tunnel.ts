@@ -51,22 +51,28 @@ export interface Tunnel {
 
 /** Opens a tunnel for `body` and closes it whatever happens. */
 export async function withTunnel(options: TunnelOptions, body: (tunnel: Tunnel) => Promise<void>): Promise<void> {
+  await using stack = new AsyncDisposableStack();
   const tunnel = await openTunnel(options);
-  try {
-    await body(tunnel);
-  } finally {
-    await tunnel.close();
-  }
+  stack.defer(() => tunnel.close());
+  await body(tunnel);
 }
 
+/** Opens a tunnel; where that fails nothing of it stays open. */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
+  await using stack = new AsyncDisposableStack();
+  let link: FaultyLink | null = null;
+  stack.defer(async () => link?.close());
   const serverEvents = new EventLog();
   const agentEvents = new EventLog();
   const server = createServer(serverOptions(options, serverEvents));
+  stack.defer(() => server.close({ drainMs: 0 }));
   const addresses = await server.listen();
   const frontDoor = portOf(addresses.frontDoor[0]);
-  const link = options.link === undefined ? null : await FaultyLink.to(frontDoor, options.link);
+  if (options.link !== undefined) link = await FaultyLink.to(frontDoor, options.link);
   const agents: Agent[] = [];
+  stack.defer(async () => {
+    await Promise.all(agents.map((one) => one.close({ drainMs: 0 })));
+  });
   const start = async (instance: string, target: TunnelOptions['target'], events: EventLog) => {
     const given = agentOptions({ ...options, target }, instance, link?.port ?? frontDoor);
     const agent = createAgent({ observer: events.observer, ...given });
@@ -76,11 +82,13 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     return agent;
   };
   const agent = await start('first', options.target, agentEvents);
+  const tcp = portOf(addresses.tcp[0]?.address);
+  const open = stack.move();
   return {
     server,
     agent,
     frontDoor,
-    tcp: portOf(addresses.tcp[0]?.address),
+    tcp,
     get link() {
       if (link === null) throw new Error('this tunnel was opened without a link');
       return link;
@@ -88,11 +96,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     serverEvents,
     agentEvents,
     addAgent: (instance, target = options.target) => start(instance, target, new EventLog()),
-    async close() {
-      await Promise.all(agents.map((one) => one.close({ drainMs: 0 })));
-      await server.close({ drainMs: 0 });
-      await link?.close();
-    },
+    close: () => open.disposeAsync(),
   };
 }
 
