@@ -6,6 +6,7 @@ import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Framing } from './head-check.ts';
 import { type Http1ResponseOptions, Http1ResponseWriter, type ResponseOwner } from './http1-response-writer.ts';
 import { resetDuplex } from './reset.ts';
+import { StalledPeer, untilLook } from './stalled-peer.ts';
 
 /** Starts with an answer that closes the connection; ends the visitor's chance to read it. */
 const LINGER_MS = 2_000;
@@ -29,6 +30,7 @@ export class Http1Exchange implements Exchange, ResponseOwner {
   readonly #socket: Socket;
   readonly #options: Http1ExchangeOptions;
   readonly #writer: Http1ResponseWriter;
+  #visitor: StalledPeer | null = null;
   #broken: BackdialError | null = null;
   #lingers = false;
   #upgraded = false;
@@ -170,6 +172,17 @@ export class Http1Exchange implements Exchange, ResponseOwner {
     for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
     this.#socket.write(`${head}\r\n`, 'latin1');
     return this.#socket;
+  }
+
+  /** Bytes waited for the visitor for a part of `writeMs`, and none of them left the process: {@link StalledPeer}. */
+  async look(): Promise<void> {
+    const { writeMs } = this.#options;
+    this.#visitor ??= new StalledPeer(this.#socket);
+    const isStalled = await this.#visitor.look(writeMs);
+    // All may have left meanwhile, which ended the watch.
+    if (this.over || !this.#socket.timeout) return;
+    if (isStalled) this.stall();
+    else this.#socket.setTimeout(untilLook(writeMs));
   }
 
   /** The visitor took no byte within `writeMs`. */

@@ -4,6 +4,7 @@ import type { Exchange } from './exchange.ts';
 import type { Framing } from './head-check.ts';
 import { removeNamed } from './header-rules.ts';
 import { trailerPairs, type WholeHead, wholeResponse } from './http1-whole.ts';
+import { untilLook } from './stalled-peer.ts';
 import { atTurnEnd, corkUntilTurnEnd, type TurnActor } from './turn-end.ts';
 
 /** Answers up to here are handed over without a watch of their own on the visitor that takes them. */
@@ -109,7 +110,7 @@ export class Http1ResponseWriter implements TurnActor {
   }
 
   #awaitDrain(): void {
-    this.#socket.setTimeout(this.#options.writeMs);
+    this.#socket.setTimeout(untilLook(this.#options.writeMs));
     if (this.#watchesDrain) return;
     this.#watchesDrain = true;
     this.#response.on('drain', () => this.#responseOnDrain());
@@ -150,7 +151,7 @@ export class Http1ResponseWriter implements TurnActor {
     }
     // What is small mostly fits the kernel's buffer, and hot paths are made of small answers.
     if (small) this.#options.onSmallAnswer?.();
-    else this.#socket.setTimeout(this.#options.writeMs);
+    else this.#socket.setTimeout(untilLook(this.#options.writeMs));
   }
 
   /** node:http goes on to the next request at this event, whoever wrote the response. */

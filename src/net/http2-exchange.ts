@@ -4,6 +4,7 @@ import { BackdialError } from '../core/errors.ts';
 import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Framing } from './head-check.ts';
 import { fieldsByName } from './http2-fields.ts';
+import { StalledPeer, untilLook } from './stalled-peer.ts';
 
 /** What is known of a stream when it comes. */
 export interface Http2ExchangeOptions {
@@ -33,6 +34,8 @@ export class Http2Exchange implements Exchange {
   #bodyStarted = false;
   #bodyOver = false;
   #watches = false;
+  /** Bytes wait for the visitor. */
+  #waits = false;
   #done = false;
 
   constructor(stream: ServerHttp2Stream, options: Http2ExchangeOptions) {
@@ -147,18 +150,30 @@ export class Http2Exchange implements Exchange {
   /** Bytes wait for the visitor. */
   #watch(): void {
     const stream = this.#stream;
-    stream.setTimeout(this.#options.writeMs);
+    const { writeMs } = this.#options;
+    this.#waits = true;
+    stream.setTimeout(untilLook(writeMs));
     if (this.#watches) return;
     this.#watches = true;
     stream.on('drain', () => {
+      this.#waits = false;
       stream.setTimeout(0);
       this.handler?.exchangeDrain();
     });
-    stream.on('timeout', () => {
-      const error = new BackdialError('visitor-stalled');
-      this.#lose(error);
-      this.abort(error);
+    const visitor = new StalledPeer(stream.session?.socket ?? {});
+    stream.on('timeout', async () => {
+      const isStalled = await visitor.look(writeMs);
+      // All may have left meanwhile, which ended the watch.
+      if (this.#closed || !this.#waits) return;
+      if (isStalled) this.#stall();
+      else stream.setTimeout(untilLook(writeMs));
     });
+  }
+
+  #stall(): void {
+    const error = new BackdialError('visitor-stalled');
+    this.#lose(error);
+    this.abort(error);
   }
 
   /** RFC 9113, section 8.1: a complete response may be followed by RST_STREAM with NO_ERROR: stop sending. */

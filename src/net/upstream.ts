@@ -6,6 +6,7 @@ import { ResponseParser, type ResponseSink } from './http1-response.ts';
 import type { ResponseHead } from './http1-response-head.ts';
 import { CRLF, latin1 } from './latin1.ts';
 import { resetDuplex } from './reset.ts';
+import { StallDeadline } from './stalled-peer.ts';
 import type { Requester, UpstreamHandler, UpstreamRequest } from './upstream-handler.ts';
 
 /** Starts when a response ended that may not be followed by another; ends what the target did not end itself. */
@@ -22,7 +23,7 @@ export class Upstream implements ResponseSink, Requester {
   readonly #stream: Duplex;
   readonly #parser: ResponseParser;
   readonly #readDeadline = new Deadline(() => this.#fail(new BackdialError('target-silent')));
-  readonly #writeDeadline = new Deadline(() => this.#writeStalled());
+  readonly #writeDeadline: StallDeadline;
   #handler: UpstreamHandler | null = null;
   #state: 'free' | 'busy' | 'closed' | 'released' = 'free';
   #chunked = false;
@@ -32,7 +33,6 @@ export class Upstream implements ResponseSink, Requester {
   #ended = false;
   #readMs = 0;
   #writeMs = 0;
-  #waiting = 0;
   /** Called when the connection becomes free, and when it closed; a pool listens. */
   onFree: ((upstream: Upstream) => void) | null = null;
   onClosed: ((upstream: Upstream) => void) | null = null;
@@ -43,6 +43,7 @@ export class Upstream implements ResponseSink, Requester {
 
   constructor(stream: Duplex, rules: HeaderRules) {
     this.#stream = stream;
+    this.#writeDeadline = new StallDeadline(stream, () => this.#fail(new BackdialError('target-stalled')));
     stream.on('error', this.#streamOnError);
     stream.on('end', this.#streamOnEnd);
     stream.on('close', this.#streamOnClose);
@@ -109,10 +110,7 @@ export class Upstream implements ResponseSink, Requester {
     } else {
       room = stream.write(chunk);
     }
-    if (!room) {
-      this.#waiting = stream.writableLength;
-      this.#writeDeadline.arm(this.#writeMs);
-    }
+    if (!room) this.#writeDeadline.arm(this.#writeMs);
     return room;
   }
 
@@ -254,16 +252,6 @@ export class Upstream implements ResponseSink, Requester {
     const handler = this.#handler;
     this.fail(error);
     handler?.upstreamFailed(error);
-  }
-
-  #writeStalled(): void {
-    const waiting = this.#stream.writableLength;
-    if (waiting < this.#waiting) {
-      this.#waiting = waiting;
-      this.#writeDeadline.arm(this.#writeMs);
-      return;
-    }
-    this.#fail(new BackdialError('target-stalled'));
   }
 
   readonly #streamOnDrain = (): void => {

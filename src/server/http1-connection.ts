@@ -3,6 +3,7 @@ import { BackdialError } from '../core/errors.ts';
 import { Deadline } from '../net/deadline.ts';
 import type { Http1Exchange, Http1ExchangeOptions } from '../net/http1-exchange.ts';
 import { resetDuplex } from '../net/reset.ts';
+import { StallDeadline } from '../net/stalled-peer.ts';
 import { timeLeft, type VisitorConnection } from './visitor.ts';
 
 /** Requests that may wait behind one that is being answered; who sends more is no browser. */
@@ -41,9 +42,7 @@ export class Http1Connection {
   /** Starts with accept; ends with the first request. Of later ones node:http keeps the time. */
   readonly #firstHead: Deadline;
   /** Starts with a small answer; ends when it was taken. Costs less than a time-out of the socket. */
-  readonly #untaken = new Deadline(() => this.#judgeUntaken());
-  /** What waited when that answer was handed over, or at the last look. */
-  #waitingBytes = 0;
+  readonly #untaken: StallDeadline;
   #running = false;
   #closing = false;
   #bytesWritten = 0;
@@ -52,7 +51,9 @@ export class Http1Connection {
     this.socket = socket;
     this.connection = connection;
     const { writeMs, keepAliveMs } = times;
-    const onSmallAnswer = this.#onSmallAnswer;
+    // Earlier answers that nobody read fill the kernel's buffer: then even a small one waits.
+    this.#untaken = new StallDeadline(socket, () => this.exchange?.stall());
+    const onSmallAnswer = (): void => this.#untaken.arm(writeMs);
     this.#firstHead = new Deadline(times.firstHeadOnLate);
     this.#firstHead.arm(timeLeft(connection, times.readMs));
     this.exchangeOptions = { writeMs, keepAliveMs, upgradable: false, closing: () => this.#closing, onSmallAnswer };
@@ -154,22 +155,6 @@ export class Http1Connection {
     socket.resume();
     const timer = setTimeout(() => socket.destroy(), ENDING_MS);
     socket.once('close', () => clearTimeout(timer));
-  }
-
-  readonly #onSmallAnswer = (): void => {
-    this.#waitingBytes = this.socket.writableLength;
-    this.#untaken.arm(this.exchangeOptions.writeMs);
-  };
-
-  /** Earlier answers that nobody read fill the kernel's buffer: then even a small one waits. */
-  #judgeUntaken(): void {
-    const waiting = this.socket.writableLength;
-    if (waiting >= this.#waitingBytes) {
-      this.exchange?.stall();
-      return;
-    }
-    this.#waitingBytes = waiting;
-    this.#untaken.arm(this.exchangeOptions.writeMs);
   }
 
   readonly #socketOnEnd = (): void => {

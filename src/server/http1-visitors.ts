@@ -273,7 +273,7 @@ export class Http1Visitors {
 
   readonly #serverOnTimeout = (socket: unknown): void => {
     const state = this.#connections.get(socket as Socket);
-    if (state?.exchange != null) state.exchange.stall();
+    if (state?.exchange != null) void state.exchange.look();
     else (socket as Socket).destroy();
   };
 }

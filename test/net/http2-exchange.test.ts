@@ -18,6 +18,9 @@ interface Kit {
   readonly visitor: http2.ClientHttp2Stream;
 }
 
+const WRITE_MS = 60_000;
+const LOOK_MS = 30_000;
+
 /** A request to a server of which the visitor's window takes `windowBytes`, as an exchange. */
 async function withExchange(windowBytes: number, action: (kit: Kit) => Promise<void>): Promise<void> {
   const server = http2.createServer();
@@ -30,7 +33,7 @@ async function withExchange(windowBytes: number, action: (kit: Kit) => Promise<v
     const [stream] = (await once(server, 'stream')) as [http2.ServerHttp2Stream];
     stream.on('error', () => {});
     const setTimeout: Mock<typeof stream.setTimeout> = mock.method(stream, 'setTimeout');
-    const exchange = new Http2Exchange(stream, { method: 'GET', ended: true, writeMs: 60_000, onClosed: () => {} });
+    const exchange = new Http2Exchange(stream, { method: 'GET', ended: true, writeMs: WRITE_MS, onClosed: () => {} });
     const told: string[] = [];
     exchange.handler = {
       exchangeDrain: () => void told.push('drain'),
@@ -55,7 +58,7 @@ test('a visitor that has to take more before more is written is watched, until i
       await eventually('it drains', () => told.length === times);
     }
     assert.deepEqual(told, ['drain', 'drain'], 'each time once');
-    assert.deepEqual(timeouts(), [60_000, 0, 60_000, 0]);
+    assert.deepEqual(timeouts(), [LOOK_MS, 0, LOOK_MS, 0]);
   });
 });
 
@@ -63,7 +66,7 @@ test('a visitor that keeps even a small end of an answer waiting is watched', as
   await withExchange(0, async ({ exchange, timeouts }) => {
     exchange.respond(200, 'OK', [], 'close');
     exchange.end([], Buffer.from('a'));
-    assert.deepEqual(timeouts(), [60_000]);
+    assert.deepEqual(timeouts(), [LOOK_MS]);
   });
 });
 

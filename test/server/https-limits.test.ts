@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import * as http2 from 'node:http2';
-import type { Readable } from 'node:stream';
 import test from 'node:test';
 import { BackdialError } from '../../src/core/errors.ts';
 import { type HttpsWayKit, withHttpsWay } from '../support/https-way.ts';
 import type { Peer } from '../support/raw-target.ts';
-import { connectWire } from '../support/sockets.ts';
 import { eventually } from '../support/within.ts';
 
 const HOST = 'Host: www.example.com\r\n';
@@ -266,44 +263,6 @@ test('a visitor that takes none of many small answers is cut, too, and an upgrad
     second.close();
   });
 });
-
-for (const alpn of ['http/1.1', 'h2'] as const) {
-  test(`a slow reader of ${alpn} that takes some now and then is not cut`, async () => {
-    await withHttpsWay({ server: { writeTimeoutMs: 1_200 } }, async ({ port, target, record }) => {
-      const { stream: socket, raw } = await connectWire(port, { tls: true, alpn: [alpn], halfOpen: alpn !== 'h2' });
-      let body: Readable = socket;
-      if (alpn === 'h2') {
-        const session = http2.connect('https://www.example.com', { createConnection: () => socket });
-        session.on('error', () => {});
-        const stream = session.request({ ':path': '/', ':authority': 'www.example.com' });
-        stream.on('error', () => {});
-        body = stream;
-      } else {
-        socket.write(`GET / HTTP/1.1\r\n${HOST}\r\n`);
-      }
-      const to = await target.next();
-      await to.receivedText('\r\n\r\n');
-      const size = 40_000_000;
-      await to.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
-      to.stream.write(Buffer.alloc(size, 'x'));
-      let read = 0;
-      body.pause();
-      body.on('data', (chunk: Buffer) => {
-        read += chunk.length;
-        if (read % 1_500_000 < chunk.length) {
-          body.pause();
-          setTimeout(() => body.resume(), 150);
-        }
-      });
-      body.resume();
-      const { reason, durationMs } = await record();
-      assert.equal(reason, 'done');
-      assert.ok(durationMs > 1_200, `${durationMs} ms`);
-      await eventually('all is read', () => read >= size);
-      raw.destroy();
-    });
-  });
-}
 
 test('over the concurrency of a domain a request waits for a place, and then gets 429', async () => {
   const options = { domain: { concurrency: 1 }, internals: { maxWaitMs: 300 } };

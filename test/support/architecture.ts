@@ -11,7 +11,7 @@ const ARROWS: Readonly<
   >
 > = {
   core: { rooms: [] },
-  net: { rooms: ['core'] },
+  net: { rooms: ['core'], packages: ['ipaddr.js'] },
   tunnel: { rooms: ['core', 'net'] },
   registry: { rooms: ['core', 'net', 'tunnel'] },
   server: { rooms: ['core', 'net', 'tunnel', 'registry', 'pki'], packages: ['undici', 'ipaddr.js', 'sha512-crypt-ts'] },
