@@ -12,6 +12,7 @@ import { kindOf } from '../../config/kind.ts';
 import { formatAddress } from '../../core/address.ts';
 import { BackdialError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
+import type { ProxyVersion } from '../../net/proxy-protocol.ts';
 import { loadAgentConfig } from '../load-config.ts';
 import type { QuickArguments } from '../quick-flags.ts';
 import { serverFlags } from '../quick-options.ts';
@@ -41,6 +42,8 @@ export interface ServerSubject {
 export interface TargetSubject {
   readonly domain: string;
   readonly target: ResolvedTarget;
+  /** Each connection begins with a PROXY header of this version; null: with none. */
+  readonly proxyProtocol: ProxyVersion | null;
 }
 
 /** All that is to be looked at. */
@@ -114,11 +117,14 @@ function subjectOf(options: ResolvedAgentOptions, hasSecret: boolean, warnings: 
       else known.claims.push(claim);
     }
     const own = [
-      ...domain.targets.flatMap((route) => route.targets.map(({ target }) => target)),
-      ...Object.values(domain.ports),
+      ...domain.targets.flatMap(({ targets: all, proxyProtocol }) =>
+        all.map(({ target }) => ({ target, proxyProtocol })),
+      ),
+      ...Object.values(domain.ports).map((target) => ({ target, proxyProtocol: null })),
     ];
-    for (const target of own) {
-      targets.set(`${domain.name} ${target.kind} ${formatAddress(target)}`, { domain: domain.name, target });
+    for (const { target, proxyProtocol } of own) {
+      const key = `${domain.name} ${target.kind} ${formatAddress(target)} ${proxyProtocol}`;
+      targets.set(key, { domain: domain.name, target, proxyProtocol });
     }
   }
   return {
