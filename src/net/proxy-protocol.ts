@@ -13,7 +13,9 @@ export interface ProxyEndpoint {
 
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 /** Version 2, command PROXY. */
-const VERSION_AND_COMMAND = 0x21;
+const PROXY = 0x21;
+/** Version 2, command LOCAL: every receiver has to take it, but a PROXY without ends is one that HAProxy refuses. */
+const LOCAL = 0x20;
 const TCP4 = 0x11;
 const TCP6 = 0x21;
 const UNSPECIFIED = 0x00;
@@ -27,13 +29,13 @@ const HTTPS_PORT = 443;
 export function proxyHeader(version: ProxyVersion, source: ProxyEndpoint | null, destination: ProxyEndpoint): Buffer {
   const family = source === null ? null : familyOf(source, destination);
   if (source === null || family === null)
-    return version === 1 ? Buffer.from('PROXY UNKNOWN\r\n') : binary(UNSPECIFIED, []);
+    return version === 1 ? Buffer.from('PROXY UNKNOWN\r\n') : binary(LOCAL, UNSPECIFIED, []);
   if (version === 1) {
     const ends = `${source.address} ${destination.address} ${source.port} ${destination.port}`;
     return Buffer.from(`PROXY ${family === TCP4 ? 'TCP4' : 'TCP6'} ${ends}\r\n`);
   }
   const addressBytes = family === TCP4 ? bytesOfIPv4 : bytesOfIPv6;
-  return binary(family, [
+  return binary(PROXY, family, [
     addressBytes(source.address),
     addressBytes(destination.address),
     bytesOfPort(source.port),
@@ -73,9 +75,9 @@ function familyOf(source: ProxyEndpoint, destination: ProxyEndpoint): typeof TCP
   return isIPv6(source.address) && isIPv6(destination.address) ? TCP6 : null;
 }
 
-function binary(family: number, parts: readonly Buffer[]): Buffer {
+function binary(command: number, family: number, parts: readonly Buffer[]): Buffer {
   const ends = Buffer.concat(parts);
-  const head = Buffer.from([VERSION_AND_COMMAND, family, ends.length >> 8, ends.length & 0xff]);
+  const head = Buffer.from([command, family, ends.length >> 8, ends.length & 0xff]);
   return Buffer.concat([SIGNATURE, head, ends]);
 }
 

@@ -43,7 +43,7 @@ describe('a PROXY header', () => {
   ] as const) {
     test(`says of ${what} that the ends are not known`, () => {
       assert.equal(String(proxyHeader(1, source, destination)), 'PROXY UNKNOWN\r\n');
-      assert.equal(proxyHeader(2, source, destination).toString('hex'), `${SIGNATURE}21000000`);
+      assert.equal(proxyHeader(2, source, destination).toString('hex'), `${SIGNATURE}20000000`);
     });
   }
 });
