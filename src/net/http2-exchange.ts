@@ -2,6 +2,7 @@ import { constants, type ServerHttp2Stream, type ServerStreamResponseOptions } f
 import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
 import type { Exchange, ExchangeHandler } from './exchange.ts';
+import { forgetListeners } from './forget-listeners.ts';
 import type { Framing } from './head-check.ts';
 import { fieldsByName } from './http2-fields.ts';
 import { StalledPeer, untilLook } from './stalled-peer.ts';
@@ -208,6 +209,7 @@ export class Http2Exchange implements Exchange {
 
   #streamOnClose(): void {
     const stream = this.#stream;
+    forgetListeners(stream);
     this.#options.onClosed();
     if (stream.writableFinished && !stream.aborted) {
       if (this.gone !== null || this.#done) return;

@@ -3,6 +3,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node
 import type { Duplex } from 'node:stream';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import { Deadline } from './deadline.ts';
+import { forgetListeners } from './forget-listeners.ts';
 import type { Framing } from './head-check.ts';
 import { FIELD, fieldValue, type HeaderRules } from './header-rules.ts';
 import { MAX_INTERIM_RESPONSES } from './http1-response.ts';
@@ -238,6 +239,7 @@ export class Http2Upstream implements Requester {
   };
 
   readonly #streamOnClose = (): void => {
+    if (this.#stream !== null) forgetListeners(this.#stream);
     this.#forget();
     this.#end();
     if (this.#responseDone && this.#requestDone) return;

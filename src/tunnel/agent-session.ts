@@ -145,7 +145,8 @@ class WaitingStream implements IncomingStream {
     if (!this.#stream.destroyed) {
       const { readMs, writeMs } = timeouts;
       // Names and values in turns: the stream keeps them, and an object of them would be three times as large.
-      this.#stream.respond([':status', '200', HEADER.readTimeout, `${readMs}`, HEADER.writeTimeout, `${writeMs}`]);
+      const head = [':status', '200', HEADER.readTimeout, `${readMs}`, HEADER.writeTimeout, `${writeMs}`];
+      this.#stream.respond(head, UNDATED);
     }
     return this.#stream;
   }
@@ -160,6 +161,9 @@ class WaitingStream implements IncomingStream {
     if (this.#left !== null) this.#stream.off('close', this.#streamOnClose);
   }
 }
+
+/** Nobody asks for the Date of an answer to CONNECT; the type lacks `sendDate`. */
+const UNDATED = { endStream: false, sendDate: false };
 
 function refuse(stream: ServerHttp2Stream, code: ErrorCode): void {
   if (stream.destroyed) return;

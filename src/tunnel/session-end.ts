@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { Crowd } from '../core/crowd.ts';
 import { BackdialError, type ErrorCode } from '../core/errors.ts';
 import type { TunnelEnd } from '../core/events.ts';
+import { forgetListeners } from '../net/forget-listeners.ts';
 import { resetDuplex } from '../net/reset.ts';
 import type { TunnelClosed } from './types.ts';
 
@@ -87,7 +88,7 @@ export class SessionEnd {
     this.#stay();
     stream.on('close', () => {
       this.streams.leave(place);
-      forget(stream);
+      forgetListeners(stream);
       if (this.#leaving.signal.aborted) this.#part();
     });
   }
@@ -167,20 +168,6 @@ export class SessionEnd {
     if (!this.#socket.destroyed) this.#socket.destroy();
   }
 }
-
-/**
- * What listened to a stream is several times its size, and HTTP/2 has its streams in a `Map`, which keeps them for longer than they
- * live (see {@link Crowd}). The other listeners of this very event are called all the same.
- */
-function forget(stream: Http2Stream): void {
-  // Else it would be told of each listener that goes.
-  stream.removeAllListeners('removeListener');
-  stream.removeAllListeners();
-  stream.on('error', ignoreLateError);
-}
-
-/** A stream must never be without an `error` listener. */
-function ignoreLateError(): void {}
 
 function isOfHttp2(error: NodeJS.ErrnoException): boolean {
   return error.code?.startsWith('ERR_HTTP2') === true;

@@ -75,6 +75,7 @@ test('the end of an exchange tells what broke its stream', async () => {
     stream.destroy(new Error('what broke it'));
     await eventually('its end is told', () => told.length === 1);
     assert.match(told[0] ?? '', /^gone: .*what broke it/);
+    assert.deepEqual(stream.eventNames(), ['error'], 'what listened is not kept with it');
   });
   await withExchange(1_000, async ({ visitor, told }) => {
     visitor.close(http2.constants.NGHTTP2_CANCEL);
