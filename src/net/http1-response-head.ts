@@ -20,6 +20,7 @@ export interface ResponseHead {
 const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: |$)/;
 const VERSION_AT = 7;
 const STATUS_AT = 9;
+const STATUS_END = 12;
 const REASON_AT = 13;
 const LENGTH = /^\d{1,15}$/;
 
@@ -38,7 +39,7 @@ export function parseResponseHead(text: string, method: string, rules: HeaderRul
   const line = text.slice(0, lineEnd(text, 0));
   const reason = line.slice(REASON_AT);
   if (!STATUS_LINE.test(line) || !isFieldValue(reason)) throw invalid('no HTTP/1 status line');
-  const status = Number(line.slice(STATUS_AT, REASON_AT));
+  const status = Number(line.slice(STATUS_AT, STATUS_END));
   const said: Said = { connection: '', upgrade: null, length: '', lengths: 0, transferEncoding: null, trailer: false };
   let headers = endToEnd(parseFields(text, line.length + 2), status, rules, said);
   const tokens = said.connection === '' ? [] : connectionTokens(said.connection);

@@ -9,6 +9,7 @@ import { atTurnEnd, corkUntilTurnEnd, type TurnActor } from './turn-end.ts';
 
 /** Answers up to here are handed over without a watch of their own on the visitor that takes them. */
 const SMALL_BYTES = 8_192;
+const EMPTY = Buffer.alloc(0);
 
 /** What one HTTP/1 connection tells the response of each of its exchanges. */
 export interface Http1ResponseOptions {
@@ -44,6 +45,8 @@ export class Http1ResponseWriter implements TurnActor {
   #head: WholeHead | null = null;
   /** The response can be sent without node:http if all of it is here when the turn ends. */
   #whole = false;
+  /** What came of such a response before its end. */
+  readonly #held: Buffer[] = [];
   #last: Buffer | null = null;
   #ended = false;
   #awaitsTurnEnd = false;
@@ -81,6 +84,12 @@ export class Http1ResponseWriter implements TurnActor {
 
   write(chunk: Buffer): boolean {
     this.#bytesOut += chunk.length;
+    // The rest is mostly here when the turn ends: a target's head and body come one after the other, or a record of the tunnel
+    // ended in between.
+    if (this.#head !== null && this.#whole && this.#bytesOut <= SMALL_BYTES) {
+      this.#held.push(chunk);
+      return true;
+    }
     corkUntilTurnEnd(this.#socket);
     this.#writeHead();
     const room = this.#response.write(chunk);
@@ -121,20 +130,22 @@ export class Http1ResponseWriter implements TurnActor {
     this.#owner.handler?.exchangeDrain();
   }
 
-  /** Hands the head to node:http, which sends it with what comes next. */
+  /** Hands the head, and what was held behind it, to node:http, which sends a head with what comes next. */
   #writeHead(): void {
     const head = this.#head;
     if (head === null) return;
     this.#head = null;
     this.#owner.watchResponse();
     this.#response.writeHead(head.status, head.reason, head.headers);
+    for (const chunk of this.#held.splice(0)) this.#response.write(chunk);
   }
 
   /** Sends the head if nothing else has done so yet. */
   #flushHead(): void {
     if (this.#head === null) return;
+    const isAlone = this.#held.length === 0;
     this.#writeHead();
-    this.#response.flushHeaders();
+    if (isAlone) this.#response.flushHeaders();
   }
 
   #endResponse(): void {
@@ -144,7 +155,8 @@ export class Http1ResponseWriter implements TurnActor {
     const small = this.#bytesOut <= SMALL_BYTES;
     if (head !== null && this.#whole && small) {
       this.#head = null;
-      this.#socket.write(wholeResponse(head, this.#options.keepAliveMs(), last), this.#socketOnWritten);
+      const body = this.#held.length === 0 ? last : Buffer.concat([...this.#held, last ?? EMPTY]);
+      this.#socket.write(wholeResponse(head, this.#options.keepAliveMs(), body), this.#socketOnWritten);
     } else {
       this.#writeHead();
       this.#response.end(last ?? undefined);

@@ -94,6 +94,41 @@ for (const [what, request, headers, framing, body] of FORMS) {
   });
 }
 
+test('a small answer whose parts come in one turn has these bytes, too, and goes past node:http', async () => {
+  const expected = await told(65_000, GET, ({ response }) => response.writeHead(200, 'Fine', LENGTH).end(BODY));
+  for (const [parts, last] of [
+    [['h', 'el'], 'lo'],
+    [['hell', 'o'], null],
+  ] as const) {
+    const got = await told(65_000, GET, ({ writer, state }) => {
+      state.watchResponse = () => assert.fail('node:http was given some of it');
+      writer.respond(200, 'Fine', [...LENGTH], 5);
+      for (const part of parts) assert.equal(writer.write(Buffer.from(part)), true);
+      writer.end([], last === null ? null : Buffer.from(last));
+    });
+    assert.equal(got, expected);
+  }
+});
+
+test('what has come of a small answer is not kept back for longer than its turn, nor what is too much for one', async () => {
+  for (const first of ['hel', 'x'.repeat(9_000)]) {
+    const size = first.length + 2;
+    let end = (): void => {};
+    const serve = ({ writer }: Served): void => {
+      writer.respond(200, 'OK', ['Content-Length', String(size)], size);
+      for (let at = 0; at < first.length; at += 3_000) writer.write(Buffer.from(first.slice(at, at + 3_000)));
+      end = () => writer.end([], Buffer.from('lo'));
+    };
+    await withServer({}, serve, async (visitor) => {
+      await visitor.send(GET);
+      await visitor.receivedText(`\r\n\r\n${first}`);
+      end();
+      const text = await visitor.receivedText(`${first}lo`);
+      assert.match(text, /^HTTP\/1\.1 200 OK\r\nContent-Length: \d+\r\n/);
+    });
+  }
+});
+
 test('what is answered before an earlier request comes behind the answer of that one', async () => {
   const waiting: Served[] = [];
   const answer = ({ writer, request }: Served): void => {
