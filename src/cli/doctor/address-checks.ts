@@ -10,7 +10,7 @@ import { opensslWords } from '../../net/openssl-words.ts';
 import { checkCertificate } from './certificate-checks.ts';
 import { type Finding, Findings, STEP_TIMEOUT_MS } from './findings.ts';
 import { checkHandshakes } from './handshake-checks.ts';
-import type { ServerSubject } from './subject.ts';
+import { ownNameAdvice, type ServerSubject } from './subject.ts';
 
 /** One way to a server. */
 export interface ServerPath {
@@ -81,14 +81,16 @@ async function openTls(findings: Findings, raw: Socket, server: ServerSubject): 
     return socket;
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
-    findings.fail('tls', `the handshake failed: ${opensslWords(message)}`, tlsAdvice(code));
+    findings.fail('tls', `the handshake failed: ${opensslWords(message)}`, tlsAdvice(code, server));
     return null;
   }
 }
 
-function tlsAdvice(code: string): string {
+function tlsAdvice(code: string, server: ServerSubject): string {
   if (code === 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME') {
-    return 'the server has no certificate for this name: add it, or "*", to `hosts` of its `certificates`, or dial another name of it';
+    const advice =
+      'the server has no certificate for this name: add it, or "*", to `hosts` of its `certificates`, or dial another name of it';
+    return `${advice}${ownNameAdvice(server)}`;
   }
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|RECORD_/.test(code)) {
     return 'what listens there does not speak TLS: check the port (443 unless the server listens at another one)';

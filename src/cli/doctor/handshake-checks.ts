@@ -8,7 +8,7 @@ import { requestUpgrade, type UpgradeAnswer } from '../../tunnel/agent-handshake
 import { probeTunnel } from '../../tunnel/agent-probe.ts';
 import { reportClock } from './clock-check.ts';
 import { type Findings, STEP_TIMEOUT_MS } from './findings.ts';
-import type { Claim, ServerSubject } from './subject.ts';
+import { type Claim, ownNameAdvice, type ServerSubject } from './subject.ts';
 
 /** A connection to a server, and whether it has proved who it is. */
 export interface Way {
@@ -40,7 +40,7 @@ export async function checkHandshakes(findings: Findings, server: ServerSubject,
   for (const claim of server.claims) {
     const hasProof = claim.secret !== null || claim.proof !== null;
     const shown = way.trusted && hasProof ? await attempt(server, claim, way) : null;
-    if (!upgradeReported) reportUpgrade(findings, shown ?? bare);
+    if (!upgradeReported) reportUpgrade(findings, shown ?? bare, server);
     upgradeReported = true;
     if (shown === null) {
       const reason = way.trusted ? 'give --domain and --secret-file' : 'it is not sent to a server that is not trusted';
@@ -75,7 +75,7 @@ async function attempt(server: ServerSubject, claim: Claim, way: Way): Promise<A
   }
 }
 
-function reportUpgrade(findings: Findings, { accepted, error, refusal }: Attempt): void {
+function reportUpgrade(findings: Findings, { accepted, error, refusal }: Attempt, server: ServerSubject): void {
   if (accepted !== null) {
     findings.ok('upgrade', `101: the server${nodeOf(accepted.answer)} turned the connection around`);
   } else if (refusal === null) {
@@ -84,7 +84,7 @@ function reportUpgrade(findings: Findings, { accepted, error, refusal }: Attempt
   } else {
     const { message, advice } = judge(refusal.status, refusal.headers);
     if (advice === null) findings.ok('upgrade', message);
-    else findings.fail('upgrade', message, advice);
+    else findings.fail('upgrade', message, `${advice}${ownNameAdvice(server)}`);
   }
 }
 

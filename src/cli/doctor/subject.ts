@@ -39,6 +39,12 @@ export interface ServerSubject {
   readonly claims: readonly Claim[];
 }
 
+/** What is to be thought of, beside the rest, where an agent dials a server by the name of a domain that it claims there; else empty. */
+export function ownNameAdvice({ remote, claims }: ServerSubject): string {
+  if (!claims.some(({ domain }) => domain === remote.host)) return '';
+  return `; or is ${remote.host} a domain with \`tls: "passthrough"\`? Then its agents need another name of the server in \`remote\``;
+}
+
 export interface TargetSubject {
   readonly domain: string;
   readonly target: ResolvedTarget;

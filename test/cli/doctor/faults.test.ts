@@ -386,7 +386,26 @@ describe('backdial doctor', () => {
     const { cert, key } = testCertificate();
     await withServer({ certificates: [{ hosts: ['elsewhere.test'], cert, key }] }, async ({ port }) => {
       const findings = await diagnose(0, { server: `localhost:${port}` });
-      assertFault(findings, 'tls', /unrecognized name/, /^the server has no certificate for this name/);
+      assertFault(
+        findings,
+        'tls',
+        /unrecognized name/,
+        /^the server has no certificate for this name.*or dial another name of it$/,
+      );
+    });
+  });
+
+  it('thinks of passthrough where the server is dialled by the name of the domain', async () => {
+    const { cert, key } = testCertificate();
+    const advised = /; or is localhost a domain with `tls: "passthrough"`\? Then its agents need another name/;
+    await withServer({ certificates: [{ hosts: ['elsewhere.test'], cert, key }] }, async ({ port }) => {
+      const findings = await diagnose(0, { server: `localhost:${port}`, domain: 'localhost' });
+      assertFault(findings, 'tls', /unrecognized name/, advised);
+    });
+    const target = https.createServer({ cert, key }, (_request, response) => void response.end());
+    await withListener(target, async (port) => {
+      const findings = await diagnose(0, { server: `localhost:${port}`, domain: 'localhost' });
+      assertFault(findings, 'upgrade', /something else than a Backdial server/, advised);
     });
   });
 
