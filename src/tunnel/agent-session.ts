@@ -1,5 +1,5 @@
 import { type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Stream } from 'node:http2';
-import type { Duplex } from 'node:stream';
+import { type Duplex, getDefaultHighWaterMark } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TargetTimeouts } from '../core/dial.ts';
 import { BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
@@ -70,6 +70,7 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
   });
   const windows = new WindowTuner(session, socket, {
     streams: end.streams,
+    readAheadBytes: getDefaultHighWaterMark(false),
     budget: options.budget,
     liveness,
   });

@@ -14,6 +14,7 @@ import type { TunnelStats } from '../core/tunnel-stats.ts';
 import { LateAnswers } from '../net/late-answers.ts';
 import { type Liveness, watchLiveness } from './liveness.ts';
 import type { MemoryBudget } from './memory-budget.ts';
+import { READ_AHEAD_BYTES, readingLittleAhead } from './read-ahead.ts';
 import { SessionEnd } from './session-end.ts';
 import { clientSessionOptions } from './settings.ts';
 import { HEADER, type LivenessOptions, OUTDATED, type TunnelClosed } from './types.ts';
@@ -70,6 +71,7 @@ export class ServerTunnel implements Carrier {
     });
     this.#windows = new WindowTuner(session, socket, {
       streams: this.#end.streams,
+      readAheadBytes: READ_AHEAD_BYTES,
       budget: options.budget,
       liveness: this.#liveness,
     });
@@ -142,7 +144,8 @@ export class ServerTunnel implements Carrier {
     return new Promise((resolve, reject) => {
       if (!this.usable) throw new BackdialError('tunnel-draining');
       if (options.signal?.aborted === true) throw aborted(options.signal);
-      const stream = this.#session.request(connectHeaders(authority, options), { endStream: false });
+      const headers = connectHeaders(authority, options);
+      const stream = readingLittleAhead(() => this.#session.request(headers, { endStream: false }));
       this.#end.add(stream);
       this.#windows.streamAdded();
 

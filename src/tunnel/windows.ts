@@ -2,24 +2,12 @@ import type { Http2Session, Http2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Liveness } from './liveness.ts';
 import type { Holder, MemoryBudget } from './memory-budget.ts';
+import { windowShare } from './window-share.ts';
 
 /** Window of one stream at the start, bytes. */
 export const FIRST_STREAM_WINDOW_BYTES = 256 * 1024;
 /** Window of the whole tunnel at the start, bytes; Node leaves it at 65,535 (RFC 9113, section 6.9.2). */
 const FIRST_TUNNEL_WINDOW_BYTES = 1024 * 1024;
-/** Bounds of a stream's window, bytes. The lower one is what HTTP/2 has without any SETTINGS. */
-const LEAST_STREAM_WINDOW_BYTES = 65_535;
-/**
- * nghttp2 gives credit back only when half of a window was used, so that a sender has three quarters of it on average: 32 MB
- * gave 0.78 of a path of 1 Gbit/s and 200 ms round trip (25 MB), 64 MB gives all.
- */
-const LARGEST_STREAM_WINDOW_BYTES = 64 * 1024 * 1024;
-/**
- * So many transfers may use the whole of the tunnel's memory; more share half, for each costs other buffers as well. Many share
- * a quarter: those that came first and stalled hold what was granted to them while they were few.
- */
-const FEW_STREAMS = 8;
-const MANY_STREAMS = 64;
 /** The tunnel's window is so many streams' windows, up to the second figure. */
 const TUNNEL_WINDOW_STREAMS = 4;
 const LARGEST_TUNNEL_WINDOW_BYTES = 128 * 1024 * 1024;
@@ -52,6 +40,8 @@ const RATE_SAMPLES = 40;
 export interface WindowTunerOptions {
   /** The streams that the tunnel carries now. */
   readonly streams: Iterable<Http2Stream> & { readonly size: number };
+  /** What each of them takes beyond its window while nobody reads it, bytes. */
+  readonly readAheadBytes: number;
   readonly budget: MemoryBudget;
   readonly liveness: Liveness;
 }
@@ -78,6 +68,7 @@ export class WindowTuner implements Holder {
   readonly #session: Http2Session;
   readonly #socket: Socket;
   readonly #streams: WindowTunerOptions['streams'];
+  readonly #readAheadBytes: number;
   readonly #budget: MemoryBudget;
   readonly #liveness: Liveness;
   #streamWindow = FIRST_STREAM_WINDOW_BYTES;
@@ -105,6 +96,7 @@ export class WindowTuner implements Holder {
     this.#session = session;
     this.#socket = socket;
     this.#streams = options.streams;
+    this.#readAheadBytes = options.readAheadBytes;
     this.#budget = options.budget;
     this.#liveness = options.liveness;
     this.#budget.add(this);
@@ -246,13 +238,9 @@ export class WindowTuner implements Holder {
   }
 
   #largestWindow(): number {
-    const streams = Math.max(1, this.#streams.size);
-    const part = streams > MANY_STREAMS ? 4 : streams > FEW_STREAMS ? 2 : 1;
-    const share = this.#budget.tunnelBytes / streams / part;
-    // A power of two, so that it moves with every doubling of the streams and not with every stream.
-    const bound = 2 ** Math.floor(Math.log2(share));
-    const own = Math.max(LEAST_STREAM_WINDOW_BYTES, Math.min(LARGEST_STREAM_WINDOW_BYTES, bound));
-    return Math.min(own, this.#budget.largestWindowBytes);
+    const { tunnelBytes, largestWindowBytes } = this.#budget;
+    const [streams, heldBytes, readAheadBytes] = [this.#streams.size, this.#noted, this.#readAheadBytes];
+    return Math.min(windowShare({ tunnelBytes, streams, heldBytes, readAheadBytes }), largestWindowBytes);
   }
 
   /** One SETTINGS in flight at a time. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
+import { type Duplex, getDefaultHighWaterMark } from 'node:stream';
 import { test } from 'node:test';
+import type { IncomingStream } from '../../src/tunnel/agent-session.ts';
 import { FaultyLink } from '../support/faulty-link.ts';
 import { type TurnedPair, turnedPair } from '../support/turned-pair.ts';
 import { eventually } from '../support/within.ts';
@@ -9,6 +10,7 @@ import { eventually } from '../support/within.ts';
 const DIAL = { way: 'tcp', transaction: '0' } as const;
 const CHUNK = Buffer.alloc(65_536);
 const MB = 1024 * 1024;
+const defaultBytes = getDefaultHighWaterMark(false);
 
 /** Writes for ever, as fast as it is taken. */
 function flood(stream: Duplex): void {
@@ -96,6 +98,34 @@ test('more than 64 streams share a quarter of the memory, for the first of them 
     );
     await open(1);
     await eventually('a smaller window', () => pair.server.stats.streamWindowBytes === MB / 8);
+  } finally {
+    pair.close();
+  }
+});
+
+test('a stalled stream takes little beyond its window: 110 of them keep to the memory with windows of more than its quarter', async () => {
+  const memoryBytes = 16 * MB;
+  const accepted: Duplex[] = [];
+  const onStream = (stream: IncomingStream): void => void accepted.push(stream.accept({ readMs: 0, writeMs: 0 }));
+  const pair = await turnedPair(onStream, { memoryBytes });
+  try {
+    const streams = await Promise.all(Array.from({ length: 110 }, () => pair.server.open('www.test', DIAL)));
+    for (const stream of streams) stream.on('error', () => {});
+    await eventually('windows of 128 kB', () => pair.server.stats.streamWindowBytes === MB / 8);
+    const ofAgent = (): number => pair.agent.stats.streamWindowBytes;
+    await eventually('smaller ones of the agent, whose streams read more ahead', () => ofAgent() === MB / 16);
+    // Read, and paused at once: from there on it takes what it takes by itself.
+    for (const stream of streams) stream.once('data', () => stream.pause());
+    for (const target of accepted) flood(target);
+    let seenBytes = 0;
+    await eventually('nothing comes any more', () => {
+      const before = seenBytes;
+      seenBytes = pair.serverRaw.bytesRead;
+      return seenBytes === before && seenBytes > 100 * (MB / 8);
+    });
+    const { heldBytes } = pair.server.stats;
+    assert.ok(heldBytes <= memoryBytes, `${heldBytes} bytes are held`);
+    assert.equal(getDefaultHighWaterMark(false), defaultBytes, 'other streams of the process are as they were');
   } finally {
     pair.close();
   }
