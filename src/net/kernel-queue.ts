@@ -21,7 +21,7 @@ const SHARED_MS = 50;
 export async function unacknowledgedBytes(socket: TcpEnds): Promise<number | null> {
   const local = endOf(socket.localAddress, socket.localPort);
   const remote = endOf(socket.remoteAddress, socket.remotePort);
-  if (local === null || remote === null || local.length !== remote.length) return null;
+  if (local === null || remote === null) return null;
   const table = await readTable(local.length > IPV4_END_LENGTH ? '/proc/self/net/tcp6' : '/proc/self/net/tcp');
   const key = `${local} ${remote} `;
   const at = table.indexOf(key);

@@ -4,6 +4,7 @@ import * as http2 from 'node:http2';
 import { type Mock, mock, test } from 'node:test';
 import type { ExchangeHandler } from '../../src/net/exchange.ts';
 import { Http2Exchange } from '../../src/net/http2-exchange.ts';
+import { unacknowledgedBytes } from '../../src/net/kernel-queue.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { eventually } from '../support/within.ts';
 
@@ -59,6 +60,23 @@ test('a visitor that has to take more before more is written is watched, until i
     }
     assert.deepEqual(told, ['drain', 'drain'], 'each time once');
     assert.deepEqual(timeouts(), [LOOK_MS, 0, LOOK_MS, 0]);
+  });
+});
+
+test('a visitor that took all while the kernel was asked is not watched any more', async () => {
+  await withExchange(1_000, async ({ exchange, stream, told, timeouts, visitor }) => {
+    exchange.respond(200, 'OK', [], 'close');
+    assert.equal(exchange.write(Buffer.alloc(100_000)), false);
+    visitor.resume();
+    await eventually('it drains', () => told.length === 1);
+    for (const _look of [1, 2]) {
+      stream.emit('timeout');
+      // Both look at the same reading of what the kernel holds.
+      await unacknowledgedBytes(stream.session?.socket ?? {});
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual(timeouts(), [LOOK_MS, 0]);
+    assert.equal(exchange.gone, null);
   });
 });
 
