@@ -126,13 +126,15 @@ export class Pump {
       // Meanwhile they may have been written at once, or given up.
       if (this.#lines.length === 0) break;
       this.#wroteAt = performance.now();
+      // One that began before `close` may have failed of what is mended by now: another follows it.
+      const isLast = this.#closing;
       const { count, error } = await this.#sink.write(this.#lines);
       this.#took(count);
       if (error === null) this.#succeeded();
       else {
         this.#failed(error);
-        if (this.#closing) break;
-        await this.#pause(this.#options.retryMs);
+        if (isLast) break;
+        if (!this.#closing) await this.#pause(this.#options.retryMs);
       }
     }
     this.#running = null;

@@ -53,3 +53,35 @@ test('a burst is not held back, and neither is what closes', async (t) => {
   await pump.close();
   assert.deepEqual(sink.writes.at(-1)?.lines, ['last\n']);
 });
+
+test('a write that began before the close and failed is followed by one more, and by no other', async () => {
+  for (const outcomes of [
+    ['fails', 'works'],
+    ['fails', 'fails'],
+  ]) {
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const { promise: ending, resolve: end } = Promise.withResolvers<void>();
+    let writes = 0;
+    const sink: Sink = {
+      async write(lines) {
+        const fails = outcomes[writes] === 'fails';
+        writes += 1;
+        begin();
+        await ending;
+        return fails ? { count: 0, error: new Error('full') } : { count: lines.length, error: null };
+      },
+      reopen() {},
+      async close() {},
+    };
+    const said: { readonly state: string; readonly dropped: number }[] = [];
+    const pump = new Pump(sink, { report: ({ state, dropped }) => void said.push({ state, dropped }) });
+    pump.write('a\n');
+    await begun;
+    const closed = pump.close();
+    end();
+    await closed;
+    assert.equal(writes, 2);
+    assert.equal(pump.dropped, outcomes[1] === 'works' ? 0 : 1);
+    assert.equal(said[0]?.state, 'failing');
+  }
+});
