@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /** What names a TCP connection, as Node tells it of a socket. */
@@ -36,7 +35,7 @@ const IPV4_END_LENGTH = '0100007F:0050'.length;
 /** As the table has it: each word of the address as the machine holds it, in hexadecimal; the port in the network's order. */
 function endOf(address: string | undefined, port: number | undefined): string | null {
   if (address === undefined || port === undefined) return null;
-  const bytes = ipaddr.parse(isIPv4(address) ? address : withoutZone(address)).toByteArray();
+  const bytes = ipaddr.parse(withoutZone(address)).toByteArray();
   const words: string[] = [];
   for (let at = 0; at < bytes.length; at += 4) {
     const word = Buffer.from(bytes.slice(at, at + 4));

@@ -3,7 +3,7 @@ import http from 'node:http';
 import { describe, test } from 'node:test';
 import { issueCertificate, TEST_NAMES } from '../support/certificates.ts';
 import { type ConfigDeployment, withConfigDeployment } from '../support/config-deployment.ts';
-import { closerOf, listenOn } from '../support/listen-on.ts';
+import { withListener } from '../support/listen-on.ts';
 import { startSteadyLoad } from '../support/steady-load.ts';
 import { steadyPort } from '../support/steady-port.ts';
 import { eventually } from '../support/within.ts';
@@ -16,13 +16,7 @@ const AGENT_DOMAIN = 'agent/domains/www.example.com.json5';
 
 async function withTarget(body: (port: number) => Promise<void>): Promise<void> {
   const target = http.createServer((_request, response) => response.end(BODY));
-  const close = closerOf(target);
-  const port = await listenOn(target);
-  try {
-    await body(port);
-  } finally {
-    await close();
-  }
+  await withListener(target, body);
 }
 
 /** Runs `reloads` under load: not one request may be lost. Gives how many were answered. */

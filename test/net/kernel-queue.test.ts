@@ -1,35 +1,13 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import * as net from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import test from 'node:test';
 import { unacknowledgedBytes } from '../../src/net/kernel-queue.ts';
+import { connectedPair } from '../support/connected-pair.ts';
 import { withFolder } from '../support/with-folder.ts';
 
-/** Both ends of a connection to a listener at `listen`. */
-async function connected(
-  listen: net.ListenOptions,
-  connect: (address: net.AddressInfo) => net.NetConnectOpts,
-): Promise<{ near: net.Socket; far: net.Socket } & AsyncDisposable> {
-  const server = net.createServer({ pauseOnConnect: true }).listen(listen);
-  await once(server, 'listening');
-  const near = net.connect(connect(server.address() as net.AddressInfo));
-  const [[far]] = (await Promise.all([once(server, 'connection'), once(near, 'connect')])) as [[net.Socket], unknown];
-  near.on('error', () => {});
-  return {
-    near,
-    far,
-    async [Symbol.asyncDispose]() {
-      near.destroy();
-      far.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
-
 /** Readings are shared for a moment: what is told may be as old. */
-async function untilHeld(socket: net.Socket, isSo: (bytes: number | null) => boolean): Promise<void> {
+async function untilHeld(socket: Socket, isSo: (bytes: number | null) => boolean): Promise<void> {
   for (let looks = 0; looks < 2_000; looks += 1) {
     const bytes = await unacknowledgedBytes(socket);
     if (isSo(bytes)) return;
@@ -47,7 +25,7 @@ const HOSTS = [
 
 for (const { listen, from } of HOSTS) {
   test(`what the kernel holds for a connection from ${from} to ${listen} is told, at both ends, until it was taken`, async () => {
-    await using ends = await connected({ host: listen, port: 0 }, ({ port }) => ({ host: from, port }));
+    await using ends = await connectedPair({ host: listen, port: 0 }, from);
     for (const [sender, receiver] of [
       [ends.near, ends.far],
       [ends.far, ends.near],
@@ -65,9 +43,9 @@ for (const { listen, from } of HOSTS) {
 test('of a Unix socket, of one that is closed and of a stream that is none, nothing is told', async () => {
   await withFolder({}, async (folder) => {
     const path = join(folder, 'socket');
-    await using unix = await connected({ path }, () => ({ path }));
+    await using unix = await connectedPair({ path });
     assert.equal(await unacknowledgedBytes(unix.near), null);
-    await using tcp = await connected({ host: '127.0.0.1', port: 0 }, ({ port }) => ({ host: '127.0.0.1', port }));
+    await using tcp = await connectedPair();
     tcp.near.destroy();
     assert.equal(await unacknowledgedBytes(tcp.near), null);
     assert.equal(await unacknowledgedBytes({}), null);

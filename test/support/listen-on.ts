@@ -21,3 +21,14 @@ export function closerOf(server: Server): () => Promise<void> {
     await once(server, 'close');
   };
 }
+
+/** Runs `body` with the port of a server that listens on the loopback address, and closes it with all its connections. */
+export async function withListener(server: Server, body: (port: number) => Promise<void>): Promise<void> {
+  const close = closerOf(server);
+  const port = await listenOn(server);
+  try {
+    await body(port);
+  } finally {
+    await close();
+  }
+}

@@ -21,7 +21,7 @@ import {
 } from '../../support/certificates.ts';
 import { ConnectProxy } from '../../support/connect-proxy.ts';
 import { datedCertificate } from '../../support/dated-certificate.ts';
-import { closerOf, listenOn } from '../../support/listen-on.ts';
+import { listenOn, withListener } from '../../support/listen-on.ts';
 import { withFolder } from '../../support/with-folder.ts';
 import { type TestServer, withServer } from '../../support/with-server.ts';
 
@@ -56,17 +56,6 @@ function assertFault(findings: readonly Finding[], step: Step, seen: RegExp, adv
   assert.match(advice ?? '', advised);
   assert.ok(!isHealthy(findings));
   assert.ok(!JSON.stringify(findings).includes(SECRET));
-}
-
-/** Runs `body` with the port of a server of another kind. */
-async function withListener(server: net.Server, body: (port: number) => Promise<void>): Promise<void> {
-  const close = closerOf(server);
-  const port = await listenOn(server);
-  try {
-    await body(port);
-  } finally {
-    await close();
-  }
 }
 
 /** A TLS relay in front of a server that rewrites what visitors send: a middlebox. */

@@ -7,7 +7,7 @@ import type { ResolvedTarget } from '../../../src/agent/resolve-routes.ts';
 import { checkTarget } from '../../../src/cli/doctor/target-checks.ts';
 import { proxyHeader } from '../../../src/net/proxy-protocol.ts';
 import { testCertificate } from '../../support/certificates.ts';
-import { closerOf, listenOn } from '../../support/listen-on.ts';
+import { withListener } from '../../support/listen-on.ts';
 
 /** Runs `body` with the port of a listener that takes nothing but a header of this version, and gives what follows it to `behind`. */
 async function withProxied(version: 1 | 2, behind: net.Server, body: (port: number) => Promise<void>): Promise<void> {
@@ -20,13 +20,7 @@ async function withProxied(version: 1 | 2, behind: net.Server, body: (port: numb
       else behind.emit('connection', socket);
     });
   });
-  const close = closerOf(server);
-  const port = await listenOn(server);
-  try {
-    await body(port);
-  } finally {
-    await close();
-  }
+  await withListener(server, body);
 }
 
 async function resultOf(target: ResolvedTarget, proxyProtocol: 1 | 2 | null): Promise<string | undefined> {
