@@ -137,7 +137,7 @@ export class Http1ResponseWriter implements TurnActor {
     this.#head = null;
     this.#owner.watchResponse();
     this.#response.writeHead(head.status, head.reason, head.headers);
-    for (const chunk of this.#held.splice(0)) this.#response.write(chunk);
+    for (const chunk of this.#held) this.#response.write(chunk);
   }
 
   /** Sends the head if nothing else has done so yet. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { FIELD, HeaderRules } from '../../src/net/header-rules.ts';
+import { connectionTokens, FIELD, HeaderRules } from '../../src/net/header-rules.ts';
 
 test('spellings are remembered, but no name is kept that has the size of a head', () => {
   setFlagsFromString('--expose-gc');
@@ -44,4 +44,28 @@ test('a spelling that is remembered does not keep the head that it was cut out o
   collect();
   const grown = process.memoryUsage().heapUsed - before;
   assert.ok(grown < 1_000_000, `${grown} bytes`);
+});
+
+test('spellings that strangers choose do not fill memory', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const rules = new HeaderRules();
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let index = 0; index < 20_000; index += 1) rules.classify(`x-field-${String(index).padStart(6, '0')}`);
+  collect();
+  const grown = process.memoryUsage().heapUsed - before;
+  assert.ok(grown < 500_000, `${grown} bytes`);
+  assert.equal(rules.classify('x-field-000000'), FIELD.pass);
+});
+
+test('tokens of Connection are told apart whatever blanks stand around them', () => {
+  for (const [value, tokens] of [
+    ['Close', ['close']],
+    ['\tkeep-alive ', ['keep-alive']],
+    ['a,\tB , ,c', ['a', 'b', 'c']],
+    ['', []],
+  ] as const) {
+    assert.deepEqual(connectionTokens(value), tokens);
+  }
 });

@@ -120,6 +120,7 @@ for (const [what, text] of [
   ['NUL', 'HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n'],
   ['a folded line', 'HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n'],
   ['a line without a colon', 'HTTP/1.1 200 OK\r\nAb\r\n\r\n'],
+  ['a line without a colon in front of one that has one', 'HTTP/1.1 200 OK\r\nAb\r\nC: d\r\n\r\n'],
   ['a blank before the colon', 'HTTP/1.1 200 OK\r\nA : b\r\n\r\n'],
   ['an empty name', 'HTTP/1.1 200 OK\r\n: b\r\n\r\n'],
   ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n'],

@@ -123,6 +123,7 @@ describe('a PROXY header that is read', () => {
     ['a line with a lone CR', 'PROXY TCP4 1.1.1.1\r2.2.2.2 1 2\r\n', /CR LF/],
     ['another family', 'PROXY UDP4 1.1.1.1 2.2.2.2 1 2\r\n', /family/],
     ['UNKNOWN with more letters', 'PROXY UNKNOWNS\r\n', /family/],
+    ['a word for the second address', 'PROXY TCP4 1.1.1.1 here 1 2\r\n', /addresses of TCP4/],
     ['IPv6 as TCP4', 'PROXY TCP4 ::1 ::2 1 2\r\n', /addresses of TCP4/],
     ['IPv4 as TCP6', 'PROXY TCP6 1.1.1.1 2.2.2.2 1 2\r\n', /addresses of TCP6/],
     ['a zone', 'PROXY TCP6 fe80::1%eth0 ::2 1 2\r\n', /addresses of TCP6/],

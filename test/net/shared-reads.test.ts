@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import * as net from 'node:net';
+import { Duplex } from 'node:stream';
 import { test } from 'node:test';
+import { isPooled } from '../../src/net/blocks.ts';
 import { SPLICED_BYTES, sharedReads, shareReads } from '../../src/net/shared-reads.ts';
+import { splice } from '../../src/net/splice.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
+import { eventually } from '../support/within.ts';
 
 test('what sockets read at the same time is not mixed, and stays as it was while they read on', async () => {
   await using stack = new AsyncDisposableStack();
@@ -39,6 +43,26 @@ test('a paused socket reads nothing ahead, and says `end` only after all that ca
   assert.equal(to.bytesRead, read);
   assert.equal(to.readableLength, 0);
   assert.equal((await allOf(to)).length, 200_000);
+});
+
+test('a splice has a socket share its reads from the first large one on', async () => {
+  await using pair = await connectedPair();
+  const pooled: boolean[] = [];
+  const to = new Duplex({
+    read() {},
+    write(chunk: Buffer, _encoding, done) {
+      pooled.push(isPooled(chunk));
+      done();
+    },
+  });
+  pair.accepted.write('small');
+  const spliced = splice(pair.connected, to);
+  await eventually('the small one passed', () => pooled.length === 1);
+  pair.accepted.end(Buffer.alloc(2_000_000));
+  await once(to, 'finish');
+  assert.deepEqual([pooled[0], pooled[1], pooled.includes(true)], [false, false, true]);
+  to.push(null);
+  await spliced;
 });
 
 async function allOf(socket: net.Socket): Promise<Buffer> {
