@@ -83,6 +83,9 @@ describe('targets', () => {
       '',
       'unix:',
       'http://',
+      'http://a /',
+      'http://a\tb:1',
+      `http://${'a'.repeat(255)}`,
     ];
     for (const given of [...bad, 'a:0', 'https://a:0', 0, 65_536, -1, 1.5, null, {}, 'http://a#b', 'a b:1']) {
       assert.equal(parseTarget(given, '/srv'), null, String(given));
