@@ -75,6 +75,8 @@ class Forwarding {
   readonly #order: ForwardOrder;
   readonly #owner: ForwardOwner;
   #watch: VisitorWatch | null = null;
+  /** Those that failed. */
+  #tried: Set<Carrier> | null = null;
   #hasPlace = false;
   #over = false;
 
@@ -182,9 +184,12 @@ class Forwarding {
       this.#wait(this.#owner.onSwitch(switched).then((error) => this.#end({ ...done, error })));
       return;
     }
-    const other = isRetry || !isRepeatable(this.#order, done) ? null : this.#another(done, carrier);
+    // A tunnel that is leaving took nothing, and the next one may be leaving, too: to go on to another is no second try.
+    const isLeaving = done.result === null && done.error?.code === 'tunnel-draining';
+    const mayGoOn = (isLeaving || !isRetry) && isRepeatable(this.#order, done);
+    const other = mayGoOn ? this.#another(done, carrier) : null;
     if (other === null) this.#end(done);
-    else this.#attempt(other, true);
+    else this.#attempt(other, isRetry || !isLeaving);
   }
 
   #free(carrier: Carrier, isRetry: boolean): Upstream | null {
@@ -205,8 +210,10 @@ class Forwarding {
 
   /** Another carrier; the same one again where only the stream was at fault. Null: there is nothing to try. */
   #another(first: Forwarded, carrier: Carrier): Carrier | null {
+    this.#tried ??= new Set();
+    this.#tried.add(carrier);
     try {
-      return this.#forwarder.carriers.pick(this.#order.head.host, new Set([carrier]));
+      return this.#forwarder.carriers.pick(this.#order.head.host, this.#tried);
     } catch {
       return first.result !== null && carrier.usable ? carrier : null;
     }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { BackdialError } from '../../src/core/errors.ts';
 import { FakeCarrier, type HttpsWayKit, withHttpsWay } from '../support/https-way.ts';
 import { startRawTarget } from '../support/raw-target.ts';
 
@@ -39,6 +40,32 @@ for (const method of ['GET', 'POST']) {
       await from.receivedText('\r\n\r\nok');
       const { instance, status, reason } = await record();
       assert.deepEqual({ instance, status, reason }, { instance: 'two', status: 200, reason: 'done' });
+      from.close();
+    });
+  });
+}
+
+/** Tunnels in the order in which they are chosen: one that refuses streams for it is leaving, one to a dead target, one that works. */
+type Kind = 'leaving' | 'dead' | 'works';
+
+for (const [kinds, status, reason] of [
+  [['leaving', 'leaving', 'leaving', 'works'], 200, 'done'],
+  [['leaving', 'dead', 'leaving', 'works'], 200, 'done'],
+  [['leaving', 'dead', 'dead', 'works'], 502, 'target-refused'],
+  [['leaving', 'leaving'], 503, 'tunnel-draining'],
+] as const satisfies readonly (readonly [readonly Kind[], number, string])[]) {
+  test(`a tunnel that is leaving is no try: ${kinds.join(', ')}`, async () => {
+    await withSecond(async ({ visitor, carriers, record }, { port }) => {
+      carriers.length = 0;
+      for (const [index, kind] of kinds.entries()) {
+        const carrier = new FakeCarrier(kind === 'works' ? port : 0, `i${index}`);
+        if (kind === 'leaving') carrier.open = () => Promise.reject(new BackdialError('tunnel-draining'));
+        carriers.push(carrier);
+      }
+      const from = await visitor();
+      await from.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nabc`);
+      await from.receivedText('\r\n\r\n');
+      assert.deepEqual([(await record()).status, (await record()).reason], [status, reason]);
       from.close();
     });
   });
