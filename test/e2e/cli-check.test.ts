@@ -61,6 +61,36 @@ describe('backdial check', () => {
     });
   });
 
+  it('looks at every file that is given, after one that is invalid too', async () => {
+    const files = {
+      'a.json5': '{ listen: 443, drian: 1 }',
+      'b/agent.json5': '{}',
+      'b/domains/.keep': '',
+      'domains/.keep': '',
+      'c.json5': '{ listen: 443 }',
+    };
+    await withFolder(files, async (cwd) => {
+      const both = await runCli(['check', '-c', 'b/agent.json5', '--config', 'c.json5'], { cwd });
+      assert.equal(both.code, 0, both.stderr);
+      assert.match(both.stdout, /^b\/agent\.json5: an agent .*: no problem\nc\.json5: a server .*: no problem\n$/);
+
+      const all = ['-c', 'a.json5', '-c', 'missing', '-c', 'c.json5'];
+      const { code, stdout, stderr } = await runCli(['check', ...all], { cwd });
+      assert.equal(code, 1);
+      assert.match(stdout, /^c\.json5: a server with 0 active domains: no problem\n$/);
+      const lines = stderr
+        .trimEnd()
+        .split('\n')
+        .filter((line) => !line.includes(': warning: '));
+      assert.match(lines[0] ?? '', /^a\.json5:1:16: drian: unknown key/);
+      assert.equal(lines[1], 'backdial: the configuration is invalid: a.json5: one problem');
+      assert.match(lines[2] ?? '', /^missing:1:1: the file does not exist/);
+      assert.equal(lines[3], 'backdial: the configuration is invalid: missing: one problem');
+      assert.equal(lines[4], 'backdial: the configuration is invalid: 2 of 3 files');
+      assert.equal(lines.length, 5);
+    });
+  });
+
   it('cannot be made to write to the terminal by what is in a file', async () => {
     await withFolder(
       { 'x.json5': '{ "\\u001b[31m": 1, listen: "\\u001b[2J\\n" }', 'domains/.keep': '' },

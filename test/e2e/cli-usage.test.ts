@@ -16,6 +16,12 @@ describe('exit code 2: wrong usage', () => {
     [['http', '3000'], /--server is missing \(or BACKDIAL_SERVER\)/],
     [['check'], /missing required argument: config/],
     [['check', '-c', 'x', '--', 'y'], /too much stands behind --/],
+    [
+      ['check', '-c', 'x', '--kind', 'agent', '--kind', 'server'],
+      /--kind is given twice\. See `backdial check --help`/,
+    ],
+    [['check', '-c', 'x', '-c', 'y', '--explain', 'a.test'], /--explain takes one file of a server; -c is given twice/],
+    [['check', '-c', 'x', 'y'], /unknown argument: y/],
     [['hostname', '--', '-x'], /an argument is missing/],
     [['hostname', 'a.test', '--', 'b.test'], /unknown argument: b\.test/],
     [['completion', 'fish'], /bash/],
@@ -42,7 +48,7 @@ describe('exit code 2: wrong usage', () => {
   });
 
   it('is not what a flag gets that is there twice: the last one counts', async () => {
-    const { code, stderr } = await runCli(['check', '-c', 'missing-first', '-c', 'missing-last']);
+    const { code, stderr } = await runCli(['status', '-c', 'missing-first', '-c', 'missing-last']);
     assert.equal(code, 1);
     assert.match(stderr, /missing-last/);
     assert.doesNotMatch(stderr, /missing-first/);
