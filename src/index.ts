@@ -12,6 +12,7 @@ export type {
 } from './agent/options.ts';
 export type { ListenAddress, Network, SocketAddress, SocketOwner } from './core/address.ts';
 export type { AppliedChange, ApplyResult } from './core/apply-result.ts';
+export type { CloseOptions } from './core/close-options.ts';
 export type { PortRange } from './core/connect-grant.ts';
 export type { DialOptions } from './core/dial.ts';
 export type { DomainState, InstanceState } from './core/domain-state.ts';

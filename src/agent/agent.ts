@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApplyResult } from '../core/apply-result.ts';
+import { type CloseOptions, drainMsOf } from '../core/close-options.ts';
 import { Crowd } from '../core/crowd.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { BackdialEvent } from '../core/events.ts';
@@ -49,8 +50,9 @@ export interface Agent {
   /**
    * Says GOAWAY on every tunnel, lets the streams that are open end, and cuts what is left after `drainMs` (default: that
    * of the options; 0: at once). Resolves when nothing is open any more. Called again, it can only shorten the wait.
+   * Fails with `config-invalid` where the options are not what the types say, and then closes nothing.
    */
-  close(options?: { drainMs?: number }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** Makes an agent; it dials nothing before `start`. Fails with `config-invalid`, all problems at once. */
@@ -162,8 +164,8 @@ class DiallingAgent implements Agent {
     };
   }
 
-  async close(options: { drainMs?: number } = {}): Promise<void> {
-    const drainMs = options.drainMs ?? this.#options.drainMs;
+  async close(options: CloseOptions = {}): Promise<void> {
+    const drainMs = drainMsOf(options, this.#options.drainMs);
     this.#phase = 'closing';
     this.#becomeReady.reject(new BackdialError('dial-aborted', 'the agent was closed'));
     this.#drained ??= this.#stop(drainMs);

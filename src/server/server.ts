@@ -1,5 +1,6 @@
 import type { SocketAddress } from '../core/address.ts';
 import type { ApplyResult } from '../core/apply-result.ts';
+import { type CloseOptions, drainMsOf } from '../core/close-options.ts';
 import type { DomainState } from '../core/domain-state.ts';
 import { BackdialError } from '../core/errors.ts';
 import type { TunnelInfo } from '../core/events.ts';
@@ -74,9 +75,10 @@ export interface Server extends LibraryWays {
   memory(): MemoryStats;
   /**
    * Stops listening at once, closes what is idle, lets the rest finish until `drainMs` (default: the option's; 0 ends it
-   * now) and resolves when everything is closed. Idempotent; a later call with a shorter deadline takes effect.
+   * now) and resolves when everything is closed. Idempotent; a later call with a shorter deadline takes effect. Fails with
+   * `config-invalid` where the options are not what the types say, and then closes nothing.
    */
-  close(options?: { drainMs?: number }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** What no user sets; tests make the deadlines shorter. */
@@ -260,7 +262,8 @@ class TunnelServer implements Server {
     return this.#budget.stats;
   }
 
-  close({ drainMs = this.#inForce.options.drainMs }: { drainMs?: number } = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    const drainMs = drainMsOf(options, this.#inForce.options.drainMs);
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => void this.#cut(), drainMs);
     this.#closing ??= this.#drain(drainMs);
