@@ -39,8 +39,12 @@ export class ProgramSettings {
     return [...system, ...access].flatMap((each) => (each !== 'console' && 'file' in each ? [each.file] : []));
   }
 
-  /** Goes over to them; gives the result of the rest with what changed here. */
-  async apply({ log, state, api }: ProgramConfig, rest: ApplyResult): Promise<ApplyResult> {
+  /**
+   * Goes over to them, once `applyRest` went over to the rest; gives what came of both. Where the API gave up an address for
+   * which the rest waits, the rest is tried once more.
+   */
+  async apply({ log, state, api }: ProgramConfig, applyRest: () => Promise<ApplyResult>): Promise<ApplyResult> {
+    const rest = await applyRest();
     const changes: AppliedChange[] = [];
     const { logs, flags } = this.#parts;
     if (!sameValue(this.#log, log)) {
@@ -50,11 +54,13 @@ export class ProgramSettings {
     }
     const { changed, failures } = await this.#parts.api.apply(api);
     if (changed) changes.push({ what: 'option', key: this.#parts.api.key });
+    const isFreed = changed && rest.failures.length > 0;
+    const { failures: left } = isFreed ? await applyRest() : rest;
     const fixed = state === this.#state ? [] : ['state'];
     return {
       changes: [...rest.changes, ...changes],
       restartRequired: [...rest.restartRequired, ...fixed],
-      failures: [...rest.failures, ...failures],
+      failures: [...left, ...failures],
     };
   }
 }

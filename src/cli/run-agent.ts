@@ -69,10 +69,13 @@ export async function runAgent(file: string, flags: LevelFlags): Promise<void> {
       () => {},
     );
     const program = new ProgramSettings(config, { logs, flags, api });
-    const apply = async (next: AgentConfig) => {
-      const applied = await agent.apply(optionsOf(next));
-      isInForce(next);
-      return program.apply(next, applied);
+    const apply = (next: AgentConfig) => {
+      const options = optionsOf(next);
+      return program.apply(next, async () => {
+        const applied = await agent.apply(options);
+        isInForce(next);
+        return applied;
+      });
     };
     const reloader = new Reloader({
       logs,

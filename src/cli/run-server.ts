@@ -57,9 +57,12 @@ export async function runServer(file: string, flags: LevelFlags): Promise<void> 
     await api.start(config.admin);
     const program = new ProgramSettings(config, { logs, flags, api });
     const apply = async (next: ServerConfig) => {
-      const applied = await server.apply(await optionsOf(next));
-      isInForce(next);
-      return program.apply({ ...next, api: next.admin }, applied);
+      const options = await optionsOf(next);
+      return program.apply({ ...next, api: next.admin }, async () => {
+        const applied = await server.apply(options);
+        isInForce(next);
+        return applied;
+      });
     };
     const reloader = new Reloader({
       logs,

@@ -8,8 +8,10 @@ import { test } from 'node:test';
 import tls, { type TLSSocket } from 'node:tls';
 import { issueCertificate, TEST_NAMES, testAuthority } from '../support/certificates.ts';
 import { withConfigDeployment } from '../support/config-deployment.ts';
+import { startHttpTarget } from '../support/http-target.ts';
 import { Inbox } from '../support/inbox.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
+import { steadyPort } from '../support/steady-port.ts';
 import { within } from '../support/within.ts';
 
 const SERVER = 'server/server.json5';
@@ -79,4 +81,20 @@ test("a listener's certificates, PROXY header and mode change for who comes next
     for (const visitor of visitors) visitor.destroy();
   });
   await close();
+});
+
+test('a front door and `admin` that swap their addresses are both open after it', async () => {
+  const target = await startHttpTarget();
+  const admin = await steadyPort();
+  try {
+    await withConfigDeployment(target.port, async ({ port, server, change, events, serverFile }) => {
+      await change(SERVER, serverFile({ admin: { listen: `127.0.0.1:${admin}` } }));
+      await change(SERVER, serverFile({ listen: [`127.0.0.1:${admin}`], admin: { listen: `127.0.0.1:${port}` } }));
+      assert.deepEqual(events(server, 'config-failed'), []);
+      assert.equal(await (await fetch(`http://127.0.0.1:${port}/health`)).text(), 'OK');
+      (await visit({ port: admin, host: '127.0.0.1' })).destroy();
+    });
+  } finally {
+    await target.close();
+  }
 });
