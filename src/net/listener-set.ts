@@ -12,11 +12,19 @@ export interface WantedListener {
   readonly listen: (group: ListenerGroup) => Promise<Listener>;
 }
 
+/** A listener that is open, or on its way. */
+interface Entry {
+  readonly key: string;
+  readonly group: ListenerGroup;
+  address: SocketAddress | null;
+}
+
 /** Listeners of one way in, each with the sockets that it accepted: one can be opened or closed while the others stay. */
 export class ListenerSet {
-  readonly #groups: { readonly key: string; readonly group: ListenerGroup; address: SocketAddress | null }[] = [];
+  readonly #groups: Entry[] = [];
   /** Groups whose listener was closed while their sockets live on. */
   readonly #parting = new Set<ListenerGroup>();
+  #stopped = false;
 
   /** Sockets that are open. */
   get size(): number {
@@ -28,24 +36,27 @@ export class ListenerSet {
     return this.#groups.flatMap(({ address }) => (address === null ? [] : [address]));
   }
 
-  /** Opens listeners one after the other, until one fails; gives where they listen. */
+  /** Opens listeners one after the other, until one fails or {@link stop} is called; gives where they listen. */
   async open(wanted: readonly WantedListener[]): Promise<SocketAddress[]> {
     const addresses: SocketAddress[] = [];
-    for (const each of wanted) addresses.push((await this.#open(each)).address);
+    for (const each of wanted) if (!this.#stopped) addresses.push(await this.#open(each));
     return addresses;
   }
 
-  async #open({ key, listen }: WantedListener): Promise<Listener> {
+  async #open({ key, listen }: WantedListener): Promise<SocketAddress> {
     const group = new ListenerGroup();
-    const entry = { key, group, address: null as SocketAddress | null };
+    const entry: Entry = { key, group, address: null };
     this.#groups.push(entry);
     try {
       const listener = await listen(group);
       group.addListener(listener);
-      entry.address = listener.address;
-      return listener;
+      // It may have been given up meanwhile.
+      if (this.#stopped || !this.#groups.includes(entry)) listener.stop();
+      else entry.address = listener.address;
+      return listener.address;
     } catch (error) {
-      this.remove(key);
+      const index = this.#groups.indexOf(entry);
+      if (index !== -1) this.#groups.splice(index, 1);
       throw error;
     }
   }
@@ -61,7 +72,7 @@ export class ListenerSet {
     for (const key of has) if (!keys.has(key)) this.remove(key, end);
     const failures: BackdialError[] = [];
     for (const each of wanted) {
-      if (has.has(each.key)) continue;
+      if (has.has(each.key) || this.#stopped) continue;
       await this.#open(each).catch((error: unknown) => {
         failures.push(asBackdialError(error, 'listen-failed'));
       });
@@ -80,18 +91,21 @@ export class ListenerSet {
     void closed.then(() => this.#parting.delete(group));
   }
 
-  /** Stops accepting at once. Idempotent. */
+  /** Stops accepting at once, for good. Idempotent. */
   stop(): void {
+    this.#stopped = true;
     for (const group of this.#all()) group.stop();
   }
 
   /** {@link stop}, then resolves when every socket has closed; closes none. */
   async drained(): Promise<void> {
+    this.#stopped = true;
     await Promise.all(this.#all().map((group) => group.drained()));
   }
 
   /** {@link stop}, ends every socket by `end`, resolves when all have closed. Idempotent. */
   async close(end: (socket: Socket) => void): Promise<void> {
+    this.#stopped = true;
     await Promise.all(this.#all().map((group) => group.close(end)));
   }
 

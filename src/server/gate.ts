@@ -199,6 +199,8 @@ export class TunnelGate {
   }
 
   #open(accepted: Omit<Admitted, 'tunnel'>, socket: TLSSocket, remote: string): void {
+    // It may have begun while the 101 was written.
+    if (this.#draining) socket.destroy();
     if (socket.destroyed) return;
     const { head } = accepted.handshake;
     const [certificate] = accepted.grounds.isCertified ? accepted.chain : [];

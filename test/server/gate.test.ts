@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
@@ -109,6 +110,17 @@ test('a handshake that is judged when the server begins to drain leaves no tunne
   assert.equal(await admitted, true, 'it is not told that it was refused');
   assert.ok(socket.destroyed);
   assert.deepEqual(written, []);
+  assert.equal([...registry.tunnels()].length, 0);
+});
+
+test('nor does one whose answer is written when the server begins to drain', async (t) => {
+  const { gate, registry, events } = startGate(countingCheck().secrets);
+  const socket = await agentSocket(t);
+  assert.equal(await gate.admit(HANDSHAKE, socket, Buffer.alloc(0), '127.0.0.1:1'), true);
+  const drained = gate.drain(10_000);
+  await once(socket, 'close');
+  await drained;
+  assert.equal(events.of('tunnel-opened').length, 0);
   assert.equal([...registry.tunnels()].length, 0);
 });
 
