@@ -117,7 +117,7 @@ class TunnelServer implements Server {
   /** Settles with the last `apply` that was asked for. */
   #applying: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
-  #deadline: NodeJS.Timeout | null = null;
+  #deadline: NodeJS.Timeout | undefined;
 
   constructor(given: ResolvedServerOptions, internals: ServerInternals) {
     this.#inForce = new InForce(given);
@@ -264,10 +264,10 @@ class TunnelServer implements Server {
 
   async close(options: CloseOptions = {}): Promise<void> {
     const drainMs = drainMsOf(options, this.#inForce.options.drainMs);
-    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => void this.#cut(), drainMs);
     this.#closing ??= this.#drain(drainMs);
-    return this.#closing;
+    return this.#closing.finally(() => clearTimeout(this.#deadline));
   }
 
   /** Visitors first, then the agents: what was asked is under way by then, and the agents dial whoever listens next. */
@@ -280,7 +280,6 @@ class TunnelServer implements Server {
     const tunnels = this.#gate.drain(drainMs);
     await Promise.all([tunnels, ...this.#listeners().map((each) => each.drained())]);
     await this.#cut();
-    if (this.#deadline !== null) clearTimeout(this.#deadline);
   }
 
   #listeners() {

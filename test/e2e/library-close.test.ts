@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { createAgent, createServer, Secret } from '../../src/index.ts';
 import { testCertificate } from '../support/certificates.ts';
 
@@ -43,4 +43,18 @@ describe('options of close() that are not what the types say', () => {
     await agent.apply({ domains: [] });
     await agent.close({ drainMs: undefined } as never);
   });
+});
+
+test('close() of a server that is closed leaves no timer behind, which would keep the process alive', async () => {
+  const server = createServer({
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    certificates: [{ hosts: ['*'], cert, key }],
+    domains: [{ name: 'www.test', secrets: [secret] }],
+  });
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  await server.listen();
+  await server.close();
+  const before = timers();
+  await server.close();
+  assert.equal(timers(), before);
 });
