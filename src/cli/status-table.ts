@@ -1,4 +1,5 @@
 import type { AgentState, DomainState } from '../index.ts';
+import { bytesText } from '../log/access-line.ts';
 import { visible } from '../log/visible.ts';
 import type { ProgramSummary } from './program-summary.ts';
 
@@ -101,7 +102,7 @@ function domainCells(domain: DomainRow): string[] {
 
 function tunnelCells(tunnel: TunnelRow, now: number): string[] {
   const { id, domain, instance, slot, remote, openedAt, rttMs, streams } = tunnel;
-  const bytes = [tunnel.receivedBytes, tunnel.sentBytes, tunnel.heldBytes].map(size);
+  const bytes = [tunnel.receivedBytes, tunnel.sentBytes, tunnel.heldBytes].map(bytesText);
   const rtt = rttMs === null ? '-' : `${rttMs < 10 ? rttMs.toFixed(1) : Math.round(rttMs)} ms`;
   return [id, domain, `${instance}/${slot}`, remote, ago(now - openedAt), rtt, String(streams), ...bytes];
 }
@@ -130,13 +131,6 @@ function ago(ms: number): string {
   if (ms >= 2 * HOUR_MS) return `${Math.floor(ms / HOUR_MS)} h`;
   if (ms >= 2 * MINUTE_MS) return `${Math.floor(ms / MINUTE_MS)} min`;
   return `${Math.max(0, Math.floor(ms / SECOND_MS))} s`;
-}
-
-function size(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const power = bytes === 0 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1_000 ** power;
-  return `${power > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }
 
 function paint(text: string, color: number, colors: boolean): string {

@@ -35,10 +35,11 @@ export function accessText(record: AccessRecord): string {
 
 /** A time for people: `0.8 ms`, `12 ms`, `1.5 s`, `3 m 20 s`. */
 export function durationText(durationMs: number): string {
-  if (durationMs < 10) return `${durationMs.toFixed(1)} ms`;
-  if (durationMs < 1_000) return `${Math.round(durationMs)} ms`;
-  if (durationMs < 60_000) return `${(durationMs / 1_000).toFixed(1)} s`;
-  return `${Math.floor(durationMs / 60_000)} m ${Math.round((durationMs % 60_000) / 1_000)} s`;
+  if (durationMs < 9.95) return `${durationMs.toFixed(1)} ms`;
+  if (durationMs < 999.5) return `${Math.round(durationMs)} ms`;
+  if (durationMs < 59_950) return `${(durationMs / 1_000).toFixed(1)} s`;
+  const seconds = Math.round(durationMs / 1_000);
+  return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
 }
 
 /** A size for people, in units of 1,000: `812 B`, `1.2 kB`, `3.4 MB`. */

@@ -103,6 +103,12 @@ describe('the table of `backdial status`', () => {
     assert.ok(!text.includes('\u001b'));
   });
 
+  it('has sizes of three digits at most', () => {
+    const bytes = { heldBytes: 999_600, receivedBytes: 1_000, sentBytes: 999_499 };
+    const row = { id: 't1', domain: 'www.test', instance: 'one', slot: 0, remote: '192.0.2.1:1', openedAt: NOW };
+    assert.match(table({ tunnels: [{ ...row, rttMs: 1, streams: 0, ...bytes }] }), /1\.0 kB +999 kB +1\.0 MB$/m);
+  });
+
   it('counts the rows that it has no room for', () => {
     const domains = Array.from({ length: 9 }, (_, i) => ({
       name: `d${i}.test`,

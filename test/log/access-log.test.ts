@@ -113,4 +113,16 @@ describe('figures for people', () => {
       '1 m 1 s',
     ]);
   });
+
+  it('are rounded up into the next unit', () => {
+    assert.deepEqual([9.96, 999.4, 999.6, 59_940, 59_960, 119_400, 119_600].map(durationText), [
+      '10 ms',
+      '999 ms',
+      '1.0 s',
+      '59.9 s',
+      '1 m 0 s',
+      '1 m 59 s',
+      '2 m 0 s',
+    ]);
+  });
 });
