@@ -12,21 +12,13 @@ const QUEUE_BYTES = 64 * 1024;
 const TAKEN_PART = 1 / 16;
 const MOST_GATHERED_BYTES = 512 * 1024;
 /**
- * Above this sum of all sockets' queues, bytes, each may have as much as one DATA frame: a fast reader needs a queue to be kept
- * busy, and those of thousands that do not read would cost as much as their windows.
+ * Above this sum of all sockets' queues, bytes, one that never emptied may have as much as one DATA frame: a fast reader needs a
+ * queue to be kept busy, and those of thousands that do not read would cost as much as their windows.
  */
 const ALL_QUEUES_BYTES = 4 * 1024 * 1024;
 const SHORT_QUEUE_BYTES = 16 * 1024;
 
 let inAllQueues = 0;
-
-function isCrowded(): boolean {
-  return inAllQueues >= ALL_QUEUES_BYTES;
-}
-
-function queueLimit(): number {
-  return isCrowded() ? SHORT_QUEUE_BYTES : QUEUE_BYTES;
-}
 
 /**
  * Hands what one turn of the event loop brings from a stream to a socket at the end of the turn, in one piece: one system
@@ -46,6 +38,8 @@ export class TurnWriter implements TurnActor {
   #taken = 0;
   /** Of {@link inAllQueues}. */
   #queued = 0;
+  /** Whether a queue of it has emptied: somebody reads, at whatever pace. */
+  #isRead = false;
 
   constructor(from: Readable, to: Socket) {
     this.#from = from;
@@ -64,8 +58,11 @@ export class TurnWriter implements TurnActor {
   }
 
   #gatherLimit(): number {
-    const most = isCrowded() ? QUEUE_BYTES : MOST_GATHERED_BYTES;
-    return Math.max(queueLimit(), Math.min(most, this.#taken * TAKEN_PART));
+    return Math.max(this.#queueLimit(), Math.min(MOST_GATHERED_BYTES, this.#taken * TAKEN_PART));
+  }
+
+  #queueLimit(): number {
+    return this.#isRead || inAllQueues < ALL_QUEUES_BYTES ? QUEUE_BYTES : SHORT_QUEUE_BYTES;
   }
 
   turnOnEnd(): void {
@@ -96,7 +93,7 @@ export class TurnWriter implements TurnActor {
     this.queueOnMove();
     this.#taken = this.#queued === 0 ? this.#taken + bytes : 0;
     // What the kernel took at once is no reason to wait, however much it was; without `room` there will be a `drain`.
-    if (!room && this.#queued >= queueLimit()) this.#from.pause();
+    if (!room && this.#queued >= this.#queueLimit()) this.#from.pause();
     // It took what waited before in the meantime: no `drain` is going to come.
     else if (this.#from.isPaused()) this.#from.resume();
   }
@@ -114,6 +111,7 @@ export class TurnWriter implements TurnActor {
   }
 
   #count(queued: number): void {
+    if (queued === 0 && this.#queued > 0) this.#isRead = true;
     inAllQueues += queued - this.#queued;
     this.#queued = queued;
   }

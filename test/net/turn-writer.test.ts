@@ -57,34 +57,33 @@ test('a turn may bring more for a socket that takes everything, until it does no
   assert.equal(turn(), 64 * 1024);
   for (let taken = 64 * 1024; taken < 2 ** 23; ) taken += turn();
   assert.equal(turn(), 512 * 1024);
-  let refused: (() => void) | undefined;
-  pair.near._writev = (_chunks, callback) => {
-    refused = callback;
-  };
-  turn();
+  const drain = refuseOnce(pair.near, turn);
   assert.equal(from.isPaused(), true, 'what was refused is more than a queue');
-  const drained = once(pair.near, 'drain');
-  refused?.();
-  await drained;
+  await drain();
   from.resume();
-  pair.near._writev = (_chunks, callback) => callback();
   assert.equal(turn(), 64 * 1024);
 });
 
-test('while many sockets have a queue, each may have a short one', async () => {
+test('while many sockets have a queue, one that nobody was seen to read may have a short one', async () => {
   const pairs = await Promise.all(Array.from({ length: 70 }, () => connectedPair()));
   const writers = pairs.map(({ near }) => new TurnWriter(new PassThrough(), near));
   assert.equal(pausesAfter(), 4);
   await using healthy = await connectedPair();
   const { turn } = takingAll(healthy.near);
   while (turn() < 512 * 1024);
+  await using slow = await connectedPair();
+  const read = takingAll(slow.near);
+  const drain = refuseOnce(slow.near, () => read.turn());
+  await drain();
+  read.from.resume();
   for (const [index, { near, far }] of pairs.entries()) {
     far.pause();
     for (near.cork(); near.writableLength < 64 * 1024; ) near.write(frame);
     writers[index]?.queueOnMove();
   }
   assert.equal(pausesAfter(), 1);
-  assert.equal(turn(), 64 * 1024, 'one that takes everything has a whole queue');
+  assert.equal(turn(), 512 * 1024, 'one that takes everything is not held up');
+  assert.equal(read.turn(), 64 * 1024, 'one whose queue emptied has a whole one');
   for (const { near } of pairs) near.destroy();
   for (const writer of writers) writer.queueOnMove();
   assert.equal(pausesAfter(), 4, 'those that are gone do not count');
@@ -143,6 +142,7 @@ function takingAll(to: net.Socket): { from: PassThrough; turn: () => number } {
   const writer = new TurnWriter(from, to);
   to._write = (_chunk, _encoding, callback) => callback();
   to._writev = (_chunks, callback) => callback();
+  to.on('drain', () => writer.queueOnMove());
   const turn = (): number => {
     let bytes = 0;
     for (; !from.isPaused(); bytes += frame.length) writer.write(frame);
@@ -150,6 +150,23 @@ function takingAll(to: net.Socket): { from: PassThrough; turn: () => number } {
     return bytes;
   };
   return { from, turn };
+}
+
+/** Has the kernel, as it were, take nothing of what `turn` writes; gives what lets it take that, and all that follows. */
+function refuseOnce(to: net.Socket, turn: () => number): () => Promise<unknown> {
+  const writev = to._writev?.bind(to);
+  assert.ok(writev);
+  let refused: (() => void) | undefined;
+  to._writev = (_chunks, callback) => {
+    refused = callback;
+  };
+  turn();
+  to._writev = writev;
+  return () => {
+    const drained = once(to, 'drain');
+    refused?.();
+    return drained;
+  };
 }
 
 /** How many frames of a stream fill an idle socket's queue at this moment. */
