@@ -27,6 +27,8 @@ export async function turnedPair(
     budget?: MemoryBudget;
     concurrency?: number;
     liveness?: LivenessOptions;
+    /** Default 2,000. */
+    dialTimeoutMs?: number;
     through?: (port: number) => Promise<number>;
   } = {},
 ): Promise<TurnedPair> {
@@ -41,7 +43,7 @@ export async function turnedPair(
     info,
     streamPerVisitor: false,
     liveness,
-    dialTimeoutMs: 2_000,
+    dialTimeoutMs: options.dialTimeoutMs ?? 2_000,
     budget,
   });
   return {
