@@ -18,7 +18,7 @@ export interface AgentSource {
 export function createAgentMetrics(source: AgentSource): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  let names = new Set(source.domains().map(({ name }) => name));
+  let names = new Set<string>();
   const served = (name: string): string | null => {
     if (names.has(name)) return name;
     const wildcard = `*${name.slice(name.indexOf('.'))}`;
@@ -34,10 +34,15 @@ export function createAgentMetrics(source: AgentSource): Metrics {
     'backdial_agent_tunnels_wanted',
     'Tunnels of a domain that the agent keeps or tries to have.',
   );
-  const refresh = (): void => {
-    const samples = source.tunnels();
+  const readDomains = () => {
     const domains = source.domains();
     names = new Set(domains.map(({ name }) => name));
+    return domains;
+  };
+  readDomains();
+  const refresh = (): void => {
+    const samples = source.tunnels();
+    const domains = readDomains();
     traffic.refresh();
     tunnels.refresh(samples, source.memory());
     program.refresh(source.program());
@@ -54,6 +59,8 @@ export function createAgentMetrics(source: AgentSource): Metrics {
   };
   return {
     observer: (event) => {
+      // One that a reload added: it has no traffic before its first tunnel.
+      if (event.type === 'tunnel-opened' && served(event.tunnel.domain) === null) readDomains();
       traffic.observe(event);
       tunnels.observe(event);
     },

@@ -103,6 +103,17 @@ describe('metrics', () => {
     assert.match(series.join('\n'), /backdial_build_info\{version="\d.*",node="v\d.*",side="server"\} 1/);
   });
 
+  it('of an agent count what a domain did that was added since they were read', async (t) => {
+    let domains = [{ name: 'www.test', wanted: 1 }];
+    const { metrics, text } = sampleAgentMetrics({ domains: () => domains, tunnels: () => [] });
+    t.after(() => metrics.close());
+    domains = [...domains, { name: 'new.test', wanted: 1 }];
+    metrics.observer({ type: 'tunnel-opened', tunnel: { ...TUNNEL, domain: 'new.test' }, peerVersion: null });
+    metrics.observer({ type: 'access', record: sampleAccess({ domain: 'new.test' }) });
+    const requests = seriesOf(await text()).filter((line) => line.startsWith('backdial_proxy_requests_total'));
+    assert.deepEqual(requests, ['backdial_proxy_requests_total{domain="new.test",code="200"} 1']);
+  });
+
   it('of a domain have the mean round trip of all tunnels that it covers, in seconds', async (t) => {
     const tunnels = [20, 40, null].map((rttMs, slot) => ({
       domain: `${'abc'[slot]}.wild.test`,
