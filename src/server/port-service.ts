@@ -25,6 +25,8 @@ interface Held {
 export class PortService {
   readonly #given: PortServiceOptions;
   readonly #held = new Map<number, Held>();
+  /** How often grants or domains changed. */
+  #changes = 0;
 
   constructor(given: PortServiceOptions) {
     this.#given = given;
@@ -33,11 +35,12 @@ export class PortService {
   /** Null: whoever asks has not proven that it may serve the domain; only the observer is told why. */
   async answer({ method, port }: PortRequest, request: IncomingMessage, remote: string): Promise<Answer | null> {
     let asked: Asker | null = null;
+    const judgedAt = this.#changes;
     try {
       asked = { ...readServiceRequest(request), chain: chainOf(request.socket) };
       const refusal = await this.#missingGrant(asked, port, remote);
       if (refusal !== null) throw refusal;
-      return method === 'PUT' ? await this.#open({ request: asked, remote }, port) : this.#close(asked, port);
+      return method === 'PUT' ? await this.#open({ request: asked, remote }, port, judgedAt) : this.#close(asked, port);
     } catch (thrown) {
       const error = asBackdialError(thrown, 'internal');
       const { observer } = this.#given.options;
@@ -63,13 +66,16 @@ export class PortService {
 
   /** To be called when grants or domains changed: closes what would not be opened any more, as {@link recheck} does. */
   recheck(): void {
-    for (const [port, held] of this.#held) {
-      void recheck({
-        isOpen: () => this.#held.get(port) === held,
-        judge: () => this.#judge(port, held),
-        revoke: () => this.#revoke(port, held),
-      });
-    }
+    this.#changes += 1;
+    for (const [port, held] of this.#held) this.#recheck(port, held);
+  }
+
+  #recheck(port: number, held: Held): void {
+    void recheck({
+      isOpen: () => this.#held.get(port) === held,
+      judge: () => this.#judge(port, held),
+      revoke: () => this.#revoke(port, held),
+    });
   }
 
   async #judge(port: number, held: Held): Promise<void> {
@@ -102,10 +108,12 @@ export class PortService {
     return verdict.granted ? null : new BackdialError('port-refused', verdict.missing);
   }
 
-  async #open(held: Held, port: number): Promise<Answer> {
+  async #open(held: Held, port: number, judgedAt: number): Promise<Answer> {
     const { domain, instance } = held.request;
     const outcome = await this.#given.claims.claim({ domain, instance }, port);
     this.#held.set(port, held);
+    // What it was judged by may have changed since.
+    if (this.#changes !== judgedAt) this.#recheck(port, held);
     if (outcome === 'held') return textAnswer(200, `port ${port} is open\n`);
     this.#given.options.observer({ type: 'port-opened', domain, instance, port, peer: held.remote });
     return textAnswer(201, `port ${port} is open\n`);

@@ -8,15 +8,20 @@ import { eventually } from '../support/within.ts';
 
 const CLAIM = { domain: 'www.test', instance: 'one', port: 9_090 };
 
-/** A service with one port open, whose claim is `CLAIM` until it is another's, and what `authorise` says about it. */
-async function holding() {
+type Said = ErrorCode | 'granted' | 'denied';
+
+/**
+ * A service with one port open, whose claim is `CLAIM` until it is another's, and what `authorise` says about it. With
+ * `afterwards` the configuration changes while the port is being opened, and that is said then.
+ */
+async function holding(afterwards: Said | null = null) {
   const claims = [CLAIM];
-  const says: (ErrorCode | 'granted' | 'denied')[] = ['granted'];
+  const says: Said[] = ['granted'];
   const revoked: number[] = [];
   const holderOf = (granted: boolean) =>
     ({ serving: () => ({ mayOpenPort: () => ({ granted, missing: 'a grant' }) }) }) as unknown as Holder;
   let asked = 0;
-  const service = new PortService({
+  const service: PortService = new PortService({
     gate: {
       authorise: () => {
         asked += 1;
@@ -28,7 +33,13 @@ async function holding() {
     },
     claims: {
       all: claims,
-      claim: () => Promise.resolve('opened'),
+      async claim() {
+        if (afterwards !== null) {
+          says.push(afterwards);
+          service.recheck();
+        }
+        return 'opened';
+      },
       release: () => true,
       revoke: (port) => revoked.push(port),
     },
@@ -84,4 +95,10 @@ test('a port that was given up is judged no more', async (t) => {
   }
   assert.equal(asked(), 3, 'opened, judged once, given up');
   assert.deepEqual(revoked, []);
+});
+
+test('a port whose grant goes while it is being opened is closed', async () => {
+  const { revoked } = await holding('denied');
+  await eventually('it is closed', () => revoked.length > 0);
+  assert.deepEqual(revoked, [CLAIM.port]);
 });
