@@ -145,8 +145,9 @@ export class Http2Visitors {
     if (state === undefined) return;
     if (state.requests === 0) {
       const { remote, name } = state.connection;
-      const detail = `no request within ${this.#given.options.readTimeoutMs} ms`;
-      this.#given.options.observer({ type: 'connection-refused', remote, reason: 'request-timeout', detail, name });
+      const { readTimeoutMs, idleTimeoutMs, observer } = this.#given.options;
+      const detail = `no request within ${readTimeoutMs === 0 ? idleTimeoutMs : readTimeoutMs} ms`;
+      observer({ type: 'connection-refused', remote, reason: 'request-timeout', detail, name });
     }
     this.#end(session, state);
     // A visitor that does not take the GOAWAY does not close either.

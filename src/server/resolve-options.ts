@@ -43,6 +43,8 @@ const DEFAULTS = {
   observer: (() => {}) as Observer,
 } as const;
 
+/** The longest that a timer takes. */
+const MAX_MS = 2 ** 31 - 1;
 /** With less no window would be left. */
 const LEAST_MEMORY_BYTES = 1_000_000;
 
@@ -90,6 +92,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   for (const key of NUMBERS) {
     const value = base[key];
     if (!Number.isSafeInteger(value) || value < 0) problems.push(`\`${key}\` must be a whole number of 0 or more`);
+    else if (key.endsWith('Ms') && value > MAX_MS) problems.push(`\`${key}\` must be ${MAX_MS} or less`);
   }
   for (const key of ['tunnelMemoryBytes', 'memoryBytes'] as const) {
     if (base[key] < LEAST_MEMORY_BYTES) problems.push(`\`${key}\` must be ${LEAST_MEMORY_BYTES} or more`);

@@ -80,6 +80,6 @@ function endOf({ end, error }: SpliceResult): BackdialError | null {
     case 'b-reset':
       return asBackdialError(error, 'target-lost');
     case 'aborted':
-      return new BackdialError('tunnel-draining');
+      return asBackdialError(error, 'tunnel-draining');
   }
 }

@@ -36,6 +36,8 @@ describe('options of a server that are not what the types say', () => {
     [server({ listen: [{ address: 443 }] }), /^`listen\[0\]\.address`: found a number; wanted: \{ host/],
     [server({ listen: LISTEN }), /^`listen`: found an object; wanted: a list$/],
     [server({ drainMs: '30s' }), /^`drainMs`: found a string; wanted: a number$/],
+    // A timer would take it for 1 ms.
+    [server({ drainMs: 2 ** 31, maxBodyBytes: 2 ** 31 }), /^`drainMs` must be 2147483647 or less$/],
     [server({ transaction: 1, observer: {} }), /^`transaction`: .* true or false; `observer`: .* a function$/],
     [server({ sni: '/run' }), /^`sni`: found a string; wanted: an object$/],
     [

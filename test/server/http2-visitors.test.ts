@@ -6,9 +6,11 @@ import { test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import type { ExchangeRouter } from '../../src/server/exchange-router.ts';
 import { Http2Visitors } from '../../src/server/http2-visitors.ts';
+import type { ServerOptions } from '../../src/server/options.ts';
 import { resolveServerOptions } from '../../src/server/resolve-options.ts';
 import type { VisitorConnection } from '../../src/server/visitor.ts';
 import { testCertificate } from '../support/certificates.ts';
+import { EventLog } from '../support/event-log.ts';
 import { within } from '../support/within.ts';
 
 /** One end of a connection in memory. Once it is stuck, nothing that is written is taken. */
@@ -39,6 +41,7 @@ async function withVisitor(
     near: End;
     gone: Promise<void>;
   }) => Promise<void>,
+  given: Partial<ServerOptions> = {},
 ): Promise<void> {
   const { cert, key } = testCertificate();
   const options = resolveServerOptions({
@@ -47,6 +50,7 @@ async function withVisitor(
     domains: [],
     readTimeoutMs: 60_000,
     writeTimeoutMs: 50,
+    ...given,
   });
   const router = { serve: () => Promise.resolve() } as unknown as ExchangeRouter;
   const { promise: gone, resolve: onGone } = Promise.withResolvers<void>();
@@ -96,3 +100,13 @@ test('draining: a visitor that reads nothing is not kept when its last stream is
     assert.equal(near.destroyed, true);
     assert.equal(visitors.size, 0);
   }));
+
+test('a visitor that asks for nothing is told of with the time that it had', async () => {
+  const events = new EventLog();
+  const given = { readTimeoutMs: 0, idleTimeoutMs: 20, observer: events.observer };
+  await withVisitor(async ({ gone }) => within('the end of the connection', gone), given);
+  assert.deepEqual(
+    events.of('connection-refused').map(({ detail }) => detail),
+    ['no request within 20 ms'],
+  );
+});
