@@ -106,3 +106,30 @@ test('a second agent that exposes the same port of a server is told who has it, 
     });
   });
 });
+
+test('a port of this machine goes over to another domain of the same server, and is closed with the last', async (t) => {
+  const server = await startServer({
+    domains: ['www.test', 'new.test'].map((name) => ({ name, secrets: [new Secret('a secret of enough bytes')] })),
+  });
+  t.after(() => server.close());
+  const label = `127.0.0.1:${server.port}`;
+  const [former, next] = [
+    testDomain({ name: 'www.test', remote: [label] }),
+    testDomain({ name: 'new.test', remote: [label] }),
+  ];
+  const some = await service(t, 'some');
+  const port = await steadyPort();
+  await withAgent({ domains: [former] }, {}, async (agent) => {
+    await within('ready', agent.ready);
+    await agent.exposures.add(some(label, port, 'remote'));
+    await agent.apply({ domains: [next] });
+    const state = () => agent.exposures.list()[0];
+    await eventually('it is known', () => state()?.status !== 'pending');
+    assert.equal(state()?.status, 'complete', JSON.stringify(state()));
+    await agent.apply({ domains: [] });
+    assert.equal(state()?.status, 'error');
+    assert.equal(await hear(port), null);
+    await agent.apply({ domains: [former] });
+    await eventually('it is open again', () => state()?.status === 'complete');
+  });
+});
