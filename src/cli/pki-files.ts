@@ -120,8 +120,7 @@ function withFolder<T>(folder: string, action: () => T): T {
     return action();
   } catch (error) {
     if (!(error instanceof BackdialError)) throw error;
-    const detail = error.message.slice(error.entry.message.length + 2);
-    throw new BackdialError(error.code, `the authority in ${folder}: ${detail}`, { cause: error });
+    throw new BackdialError(error.code, `the authority in ${folder}: ${error.detail}`, { cause: error });
   }
 }
 

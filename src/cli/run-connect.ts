@@ -90,8 +90,7 @@ async function join(dialer: ConnectDialer, socket: Socket, say: (text: string) =
 /** The error with what its user can do. */
 function explained(error: BackdialError, dialer: ConnectDialer): BackdialError {
   const help = refusalHelp(error, dialer);
-  const detail = error.message.slice(error.message.indexOf(': ') + 2);
-  return help === null ? error : new BackdialError(error.code, `${detail}\n${help}`, { cause: error });
+  return help === null ? error : new BackdialError(error.code, `${error.detail}\n${help}`, { cause: error });
 }
 
 /** A port alone is for programs of this machine. */

@@ -10,8 +10,7 @@ const INTENDED: ReadonlySet<TunnelEnd> = new Set(['drained', 'removed', 'shutdow
  */
 export function endLevel(reason: TunnelEnd, left: number): 'info' | 'warn' | 'error' {
   if (INTENDED.has(reason)) return 'info';
-  if (reason === 'replaced') return left === 0 ? 'warn' : 'info';
-  if (reason === 'peer-drained') return left === 0 ? 'warn' : 'info';
+  if (reason === 'replaced' || reason === 'peer-drained') return left === 0 ? 'warn' : 'info';
   return left === 0 ? 'error' : 'warn';
 }
 
