@@ -31,9 +31,9 @@ function openFile(settings: LogFile, startMs = Date.parse('2024-02-28T23:59:59.9
       for (let i = 0; i < count; i += 1, written += 1) pump.write(`${JSON.stringify({ n: written, padding })}\n`);
     },
     /** Writes one line and waits until it is in a file of the folder. */
-    async writeOne(folder: string) {
+    async writeOne(folder: string, padding = '') {
       const n = written;
-      this.write(1);
+      this.write(1, padding);
       const there = () =>
         namesIn(folder).some(
           (name) => !name.endsWith('.tmp') && recordsIn(join(folder, name)).some((each) => each.n === n),
@@ -122,6 +122,18 @@ describe('a log file', () => {
       assert.deepEqual(numbers(recordsIn(join(folder, 'a.log.1'))), [0]);
       assert.deepEqual(numbers(recordsIn(file)), [2]);
       assert.deepEqual(log.reports, []);
+    }));
+
+  it('is looked at, too, where the clock was set back', () =>
+    withFolder({}, async (folder) => {
+      const file = join(folder, 'a.log');
+      const log = openFile(logFile(file));
+      await log.writeOne(folder);
+      fs.renameSync(file, join(folder, 'a.log.1'));
+      log.clock.nowMs -= 60_000;
+      await log.writeOne(folder);
+      await log.pump.close();
+      assert.deepEqual(numbers(recordsIn(file)), [1]);
     }));
 
   it('says so when its folder was removed, and takes what waited when the folder is there', () =>
@@ -213,6 +225,28 @@ describe('rotation by size', () => {
       const files = [...names(), 'a.log'];
       assert.deepEqual(numbers(files.flatMap((name) => recordsIn(join(folder, name)))), upTo(rounds * 500));
     }));
+
+  for (const isOneByOne of [false, true]) {
+    const way = isOneByOne ? 'one by one' : 'in one go';
+    it(`is filled to its last byte by lines that come ${way}, and to none beyond it, whatever their characters take`, () =>
+      withFolder({}, async (folder) => {
+        const padding = '☃'.repeat(20);
+        const lineBytes = Buffer.byteLength(`${JSON.stringify({ n: 0, padding })}\n`);
+        for (const [name, maxBytes, fitting] of [
+          ['full', 3 * lineBytes, 3],
+          ['a-byte-short', 3 * lineBytes - 1, 2],
+        ] as const) {
+          const own = join(folder, name);
+          fs.mkdirSync(own);
+          const log = openFile(logFile(join(own, 'a.log'), { maxBytes }));
+          if (isOneByOne) for (let n = 0; n < 6; n += 1) await log.writeOne(own, padding);
+          else log.write(6, padding);
+          await log.pump.close();
+          const sizes = namesIn(own).map((file) => fs.statSync(join(own, file)).size);
+          assert.deepEqual(sizes, Array(6 / fitting).fill(fitting * lineBytes), name);
+        }
+      }));
+  }
 
   it('gives a line that is larger than a file one of its own', () =>
     withFolder({}, async (folder) => {

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { Http2Session, Http2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import { type Duplex, getDefaultHighWaterMark } from 'node:stream';
 import { test } from 'node:test';
 import type { IncomingStream } from '../../src/tunnel/agent-session.ts';
+import type { Liveness } from '../../src/tunnel/liveness.ts';
+import { MemoryBudget } from '../../src/tunnel/memory-budget.ts';
+import { WindowTuner } from '../../src/tunnel/windows.ts';
 import { FaultyLink } from '../support/faulty-link.ts';
 import { type TurnedPair, turnedPair } from '../support/turned-pair.ts';
 import { eventually } from '../support/within.ts';
@@ -129,4 +134,34 @@ test('a stalled stream takes little beyond its window: 110 of them keep to the m
   } finally {
     pair.close();
   }
+});
+
+test('where seven eighths of the memory are held, those of many streams go back to their share of a quarter', () => {
+  const windows: number[] = [];
+  const session = {
+    destroyed: false,
+    settings({ initialWindowSize }: { initialWindowSize: number }, onSettled: () => void): void {
+      windows.push(initialWindowSize);
+      onSettled();
+    },
+  };
+  const socket = { bytesRead: 0 };
+  const streams = new Set(Array.from({ length: 200 }, () => ({ readableLength: 0 })));
+  const tuner = new WindowTuner(session as unknown as Http2Session, socket as Socket, {
+    streams: streams as unknown as Set<Http2Stream>,
+    readAheadBytes: 0,
+    budget: new MemoryBudget({ tunnelMemoryBytes: 64 * MB, memoryBytes: 512 * MB }),
+    liveness: { rttMs: null } as Liveness,
+  });
+  const holds = (bytes: number): void => {
+    for (const stream of streams) stream.readableLength = bytes / streams.size;
+    socket.bytesRead += 1;
+    tuner.look();
+    tuner.streamAdded();
+  };
+  holds(55 * MB);
+  assert.deepEqual(windows, [128 * 1024]);
+  holds(57 * MB);
+  assert.deepEqual(windows, [128 * 1024, 64 * 1024]);
+  tuner.stop();
 });
