@@ -28,7 +28,8 @@ export type {
   Way,
 } from './core/events.ts';
 export { Secret } from './core/secret.ts';
-export type { MemoryStats, TunnelStats } from './core/tunnel-stats.ts';
+export type { LiveTunnel, MemoryStats, TunnelStats } from './core/tunnel-stats.ts';
+export type { ServerAddresses } from './server/addresses.ts';
 export type { ClientPoolOptions, LibraryDispatcher, ServerDialOptions } from './server/library.ts';
 export type {
   Balance,
@@ -46,4 +47,4 @@ export type {
   SniOptions,
   TlsPolicy,
 } from './server/options.ts';
-export { createServer, type LiveTunnel, type Server, type ServerAddresses } from './server/server.ts';
+export { createServer, type Server } from './server/server.ts';

@@ -29,7 +29,7 @@ export interface AgentState {
 }
 
 /** The private side: dials servers for ever and joins the streams that they open to local targets. */
-export interface Agent {
+export interface Agent extends AsyncDisposable {
   /**
    * Resolves when every domain had its first tunnel; rejects with `dial-aborted` when the agent is closed before. Nothing
    * else ends the wait: an agent never gives up (watch `dial-failed`).
@@ -50,7 +50,7 @@ export interface Agent {
   /**
    * Says GOAWAY on every tunnel, lets the streams that are open end, and cuts what is left after `drainMs` (default: that
    * of the options; 0: at once). Resolves when nothing is open any more. Called again, it can only shorten the wait.
-   * Fails with `config-invalid` where the options are not what the types say, and then closes nothing.
+   * Fails with `config-invalid` where the options are not what the types say, and then closes nothing. `await using` calls it.
    */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -177,6 +177,10 @@ class DiallingAgent implements Agent {
     await this.#drained;
     done.abort();
     await cut;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   async #stop(drainMs: number): Promise<void> {

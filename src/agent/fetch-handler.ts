@@ -46,21 +46,26 @@ function requestOf(request: IncomingMessage, signal: AbortSignal): Request {
   });
 }
 
+/** What a Response may have from a connection of another server; this one has its own. */
+const OF_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
+
 async function send(answer: Response, { method }: IncomingMessage, response: ServerResponse): Promise<void> {
+  // Read before it came here: what is left would look like all of it.
+  if (answer.bodyUsed) throw new TypeError('the body of the Response was read already');
+  const reader = answer.body?.getReader() ?? null;
   const fields: string[] = [];
   answer.headers.forEach((value, name) => {
-    if (name !== 'set-cookie') fields.push(name, value);
+    if (name !== 'set-cookie' && !OF_CONNECTION.has(name)) fields.push(name, value);
   });
   for (const cookie of answer.headers.getSetCookie()) fields.push('set-cookie', cookie);
   response.writeHead(answer.status, answer.statusText, fields);
-  if (method === 'HEAD' || answer.body === null) {
+  if (method === 'HEAD' || reader === null) {
     response.end();
-    await answer.body?.cancel();
+    await reader?.cancel();
     return;
   }
   // Told at once, as by a server of its own; a body may take long to begin.
   response.flushHeaders();
-  const reader = answer.body.getReader();
   const responseOnClose = (): void => void reader.cancel().catch(() => {});
   response.once('close', responseOnClose);
   for (;;) {

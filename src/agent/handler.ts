@@ -5,6 +5,7 @@ import type { StreamEnd } from '../core/events.ts';
 import { errorAnswer } from '../net/error-answer.ts';
 import { StreamSocket } from '../net/stream-socket.ts';
 import { type FetchHandler, serveFetch } from './fetch-handler.ts';
+import { WholeResponse } from './whole-response.ts';
 
 /** Answers a request of node:http. What it throws, or rejects with, is answered 500; after the head it is a cut. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -77,11 +78,15 @@ class HandledConnections {
     try {
       await action();
     } catch (thrown) {
-      const { name, onFault } = this.#connections.get(request.socket) ?? NOBODY;
       const error = handlerFault(thrown);
-      onFault(error);
-      answerFault(response, error, name);
+      answerFault(response, error, this.tell(request, error).name);
     }
+  }
+
+  tell(request: IncomingMessage, error: BackdialError): Connection {
+    const connection = this.#connections.get(request.socket) ?? NOBODY;
+    connection.onFault(error);
+    return connection;
   }
 }
 
@@ -93,6 +98,7 @@ function serverFor(handler: AgentHandler, connections: HandledConnections): Serv
   const fetch = isFunction ? (handler.length < 2 ? (handler as FetchHandler) : null) : fetchOf(handler);
   if (fetch === null && !isFunction) return null;
   const server = createServer({
+    ServerResponse: WholeResponse,
     // The far end decides how long a stream is kept, and watches its visitors.
     keepAliveTimeout: 0,
     headersTimeout: 0,
@@ -104,6 +110,7 @@ function serverFor(handler: AgentHandler, connections: HandledConnections): Serv
   // A client that half-closes after its request gets its answer.
   (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   server.on('request', (request, response) => {
+    response.onMismatch = (error) => void connections.tell(request, handlerFault(error));
     const action =
       fetch === null
         ? () => (handler as RequestHandler)(request, response)

@@ -1,3 +1,5 @@
+import type { TunnelInfo } from './events.ts';
+
 /** What one end of a tunnel shows of it at the moment of asking. */
 export interface TunnelStats {
   /** Epoch ms. */
@@ -24,4 +26,10 @@ export interface MemoryStats {
   readonly heldBytes: number;
   /** The budget (`memory`), bytes. */
   readonly budgetBytes: number;
+}
+
+/** A tunnel that takes streams. */
+export interface LiveTunnel extends TunnelInfo {
+  /** What it shows now. Cheap: counters that are kept anyway, and one look at each open stream. */
+  stats(): TunnelStats;
 }

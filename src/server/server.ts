@@ -1,13 +1,12 @@
-import type { SocketAddress } from '../core/address.ts';
 import type { ApplyResult } from '../core/apply-result.ts';
 import { type CloseOptions, drainMsOf } from '../core/close-options.ts';
 import type { DomainState } from '../core/domain-state.ts';
 import { BackdialError } from '../core/errors.ts';
-import type { TunnelInfo } from '../core/events.ts';
-import type { MemoryStats, TunnelStats } from '../core/tunnel-stats.ts';
+import type { LiveTunnel, MemoryStats } from '../core/tunnel-stats.ts';
 import { TunnelRegistry } from '../registry/registry.ts';
 import { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { type LivenessOptions, SERVER_LIVENESS } from '../tunnel/types.ts';
+import type { ServerAddresses } from './addresses.ts';
 import { Admission } from './admission.ts';
 import { Backends } from './backends.ts';
 import { diffServerOptions } from './change.ts';
@@ -36,23 +35,9 @@ import { createTcpWay, type TcpWay } from './tcp-way.ts';
 import { createTlsWay, type TlsWay } from './tls-way.ts';
 import { AccessControl } from './visitor-access.ts';
 
-/** Where a server listens, with the ports that the system chose. */
-export interface ServerAddresses {
-  readonly frontDoor: readonly SocketAddress[];
-  readonly tcp: readonly { readonly domain: string; readonly address: SocketAddress }[];
-  readonly redirect: readonly SocketAddress[];
-  readonly proxy: readonly SocketAddress[];
-}
-
-/** A tunnel that takes streams. */
-export interface LiveTunnel extends TunnelInfo {
-  /** What it shows now. Cheap: counters that are kept anyway, and one look at each open stream. */
-  stats(): TunnelStats;
-}
-
 /** One server process: front doors, tunnels, ways in. */
-export interface Server extends LibraryWays {
-  /** Opens every listener; fails with `listen-failed`, and then none stays open. */
+export interface Server extends LibraryWays, AsyncDisposable {
+  /** Opens every listener; fails with `listen-failed`, or `tunnel-draining` where it was closed, and then none stays open. */
   listen(): Promise<ServerAddresses>;
   /**
    * Goes over to other options, live: what is not concerned is not touched, visitors of a listener that stays lose nothing.
@@ -76,7 +61,7 @@ export interface Server extends LibraryWays {
   /**
    * Stops listening at once, closes what is idle, lets the rest finish until `drainMs` (default: the option's; 0 ends it
    * now) and resolves when everything is closed. Idempotent; a later call with a shorter deadline takes effect. Fails with
-   * `config-invalid` where the options are not what the types say, and then closes nothing.
+   * `config-invalid` where the options are not what the types say, and then closes nothing. `await using` calls it.
    */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -206,15 +191,23 @@ class TunnelServer implements Server {
 
   async listen(): Promise<ServerAddresses> {
     try {
+      this.#mustBeOpen();
       const frontDoor = await this.#frontDoor.listen();
       const tcp = await this.#tcp.listen();
       const redirect = await this.#redirect.listen();
       const proxy = await this.#proxy.listen();
+      this.#mustBeOpen();
       return { frontDoor, tcp, redirect, proxy };
     } catch (error) {
       await this.close({ drainMs: 0 });
+      // A close that came first has not seen what was opened since.
+      await this.#cut();
       throw error;
     }
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing !== null) throw new BackdialError('tunnel-draining', 'the server is closing');
   }
 
   apply(next: ServerOptions): Promise<ApplyResult> {
@@ -224,7 +217,7 @@ class TunnelServer implements Server {
   }
 
   async #apply(given: ServerOptions): Promise<ApplyResult> {
-    if (this.#closing !== null) throw new BackdialError('tunnel-draining', 'the server is closing');
+    this.#mustBeOpen();
     const { options } = this.#inForce;
     const next = resolveServerOptions(given);
     const changes = diffServerOptions(options, next);
@@ -268,6 +261,10 @@ class TunnelServer implements Server {
     this.#deadline = setTimeout(() => void this.#cut(), drainMs);
     this.#closing ??= this.#drain(drainMs);
     return this.#closing.finally(() => clearTimeout(this.#deadline));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   /** Visitors first, then the agents: what was asked is under way by then, and the agents dial whoever listens next. */

@@ -62,6 +62,23 @@ const SHAPES: Record<string, AgentHandler> = {
   },
 };
 
+function wrongLength(url: string | undefined): { headers: Record<string, string>; body: string } {
+  const { searchParams } = new URL(url ?? '', 'http://h');
+  const body = 'x'.repeat(Number(searchParams.get('given')));
+  return { headers: { 'content-length': searchParams.get('length') ?? '' }, body };
+}
+
+const WRONG_LENGTHS: Record<string, AgentHandler> = {
+  'a Response': ({ url, method }: Request) => {
+    const { headers, body } = wrongLength(url);
+    return new Response(method === 'HEAD' ? null : body, { headers });
+  },
+  'node:http, after the handler returned': ({ url }: http.IncomingMessage, response: http.ServerResponse) => {
+    const { headers, body } = wrongLength(url);
+    setImmediate(() => response.writeHead(200, headers).end(body));
+  },
+};
+
 describe('a handler of an agent', () => {
   for (const [shape, handler] of Object.entries(SHAPES)) {
     it(`may be ${shape}: bodies of any size stream through both ways`, async () => {
@@ -183,6 +200,62 @@ describe('a handler of an agent', () => {
         await assert.rejects(within('the cut', (async () => (await ask('/')).text())()), TypeError);
       });
     }
+  });
+
+  for (const [style, answer] of Object.entries(WRONG_LENGTHS)) {
+    it(`whose answer is not as long as its Content-Length says is a cut, told to the observer: ${style}`, async () => {
+      await withHandler(answer, async (handled) => {
+        for (const [length, given] of [
+          [10, 5],
+          [5, 10],
+        ]) {
+          const fetched = within('an answer', handled.fetch(`/?length=${length}&given=${given}`));
+          const { body } = await fetched.catch(() => ({ body: null }));
+          if (body !== null) await assert.rejects(within('the cut', new Response(body).arrayBuffer()));
+          const told = new RegExp(`content-length of ${given} .* content-length of ${length} `);
+          const warning = await handled.events.wait('warning', ({ message }) => told.test(message));
+          assert.equal(warning.code, 'handler-failed');
+        }
+        const head = await within('HEAD', handled.fetch('/?length=10&given=0', { method: 'HEAD' }));
+        assert.equal(head.headers.get('content-length'), '10');
+        assert.equal(await (await handled.fetch('/?length=7&given=7')).text(), 'x'.repeat(7));
+      });
+    });
+  }
+
+  it('that gives a Response whose body was read, or is being read, is answered 500, not by what is left of it', async () => {
+    const read = new Response('read');
+    await read.text();
+    const part = new Response('part');
+    const reader = part.body?.getReader();
+    await reader?.read();
+    reader?.releaseLock();
+    const held = new Response('held');
+    held.body?.getReader();
+    const answers: Record<string, Response> = { '/read': read, '/part': part, '/held': held };
+    const handler = ({ url }: Request) => answers[new URL(url).pathname] as Response;
+    await withHandler(handler, async (handled) => {
+      for (const path of Object.keys(answers)) assert.equal((await handled.fetch(path)).status, 500, path);
+    });
+  });
+
+  it('may give the answer of another server: what belongs to the connection there is left out', async () => {
+    const headers = {
+      'transfer-encoding': 'gzip',
+      connection: 'close',
+      upgrade: 'x',
+      'keep-alive': 'timeout=1',
+      a: 'b',
+    };
+    await withHandler(
+      () => new Response('whole', { headers }),
+      async (handled) => {
+        const answer = await within('an answer', handled.fetch('/'));
+        assert.equal(await within('a body', answer.text()), 'whole');
+        assert.equal(answer.headers.get('a'), 'b');
+        assert.equal(answer.headers.get('upgrade'), null);
+      },
+    );
   });
 
   it('learns that its visitor went away', async () => {
