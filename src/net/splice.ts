@@ -1,9 +1,8 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
-import { giveBack, isPooled, LEAST_BLOCK_BYTES } from './blocks.ts';
 import { resetDuplex } from './reset.ts';
-import { shareReads } from './shared-reads.ts';
+import { StreamWriter } from './stream-writer.ts';
 import { TurnWriter } from './turn-writer.ts';
 
 /** How two joined streams ended. */
@@ -38,7 +37,7 @@ export function splice(a: Duplex, b: Duplex, options: { signal?: AbortSignal } =
 interface Flow {
   /** What it means when its source is cut. */
   readonly end: 'a-reset' | 'b-reset';
-  readonly gathered: TurnWriter | null;
+  readonly writer: TurnWriter | StreamWriter;
   readonly from: Duplex;
   readonly to: Duplex;
   bytes: number;
@@ -98,15 +97,13 @@ class Splice {
   #sourceOnData(index: 0 | 1, chunk: Buffer): void {
     const flow = this.#flows?.[index];
     if (flow === undefined) return;
-    const { from, to, gathered } = flow;
     flow.bytes += chunk.length;
-    if (gathered !== null) gathered.write(chunk);
-    else if (!(chunk.length < LEAST_BLOCK_BYTES ? to.write(chunk) : writeLarge(from, to, chunk))) from.pause();
+    flow.writer.write(chunk);
   }
 
   #sinkOnDrain(index: 0 | 1): void {
     const flow = this.#flows?.[index];
-    flow?.gathered?.queueOnMove();
+    flow?.writer.queueOnMove();
     flow?.from.resume();
   }
 
@@ -119,7 +116,7 @@ class Splice {
       this.#cut(flow.end, new BackdialError('agent-lost', `RST_STREAM code ${code}`));
       return;
     }
-    flow.gathered?.flush();
+    flow.writer.flush();
     flow.to.end();
     this.#finished();
   }
@@ -141,7 +138,7 @@ class Splice {
     if (flows === null) return [];
     this.#flows = null;
     const [{ bytes: bytesAToB }, { bytes: bytesBToA }] = flows;
-    for (const { gathered } of flows) gathered?.close();
+    for (const { writer } of flows) writer.close();
     this.#signal?.removeEventListener('abort', this.#signalOnAbort);
     this.#resolve({ end, error, bytesAToB, bytesBToA });
     return flows;
@@ -149,23 +146,9 @@ class Splice {
 }
 
 function flowOf(from: Duplex, to: Duplex, end: Flow['end']): Flow {
-  // Towards the tunnel nothing is gained: a socket's read is one chunk already.
-  const gathered = to instanceof Socket ? new TurnWriter(from, to) : null;
-  return { end, gathered, from, to, bytes: 0 };
-}
-
-/** Only what is written at once is given back. What most sockets bring is small: none is told to share before a large read came. */
-function writeLarge(from: Duplex, to: Duplex, chunk: Buffer): boolean {
-  if (isPooled(chunk)) return writePooled(to, chunk);
-  if (from instanceof Socket) shareReads(from);
-  return to.write(chunk);
-}
-
-/** A stream that is destroyed calls back as well, while the platform may still have the bytes to send. */
-function writePooled(to: Duplex, chunk: Buffer): boolean {
-  return to.write(chunk, (error) => {
-    if (error == null && !to.destroyed) giveBack(chunk);
-  });
+  // Towards the tunnel nothing is gained by waiting for the turn's end: HTTP/2 does that.
+  const writer = to instanceof Socket ? new TurnWriter(from, to) : new StreamWriter(from, to);
+  return { end, writer, from, to, bytes: 0 };
 }
 
 function asError(reason: unknown): Error {

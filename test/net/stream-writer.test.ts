@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Duplex, PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { splice } from '../../src/net/splice.ts';
+import { StreamWriter } from '../../src/net/stream-writer.ts';
+
+test('a source of large chunks is paused once the stream has enough, until its `drain`', async () => {
+  const { to, send } = stalled();
+  const from = new PassThrough();
+  const writer = new StreamWriter(from, to);
+  assert.equal(chunksUntilPaused(from, writer), 4);
+  const drained = once(to, 'drain');
+  send();
+  await drained;
+  writer.queueOnMove();
+  from.resume();
+  assert.equal(chunksUntilPaused(from, writer), 4, 'it may have as much again');
+  writer.close();
+});
+
+test('a source of small chunks is paused as soon as the stream says so', () => {
+  const from = new PassThrough();
+  const writer = new StreamWriter(from, stalled().to);
+  const small = Buffer.alloc(4 * 1024);
+  for (let bytes = small.length; bytes < 64 * 1024; bytes += small.length) writer.write(small);
+  assert.equal(from.isPaused(), false);
+  writer.write(small);
+  assert.equal(from.isPaused(), true);
+  writer.close();
+});
+
+test('while many streams have a queue, each source is paused until what it brought was sent', () => {
+  const crowd = Array.from({ length: 16 }, () => {
+    const from = new PassThrough();
+    const stream = stalled();
+    const writer = new StreamWriter(from, stream.to);
+    return { ...stream, writer, chunks: chunksUntilPaused(from, writer) };
+  });
+  assert.deepEqual(new Set(crowd.map(({ chunks }) => chunks)), new Set([4]));
+  assert.equal(chunksOfNewcomer(), 1);
+  for (const { to, writer } of crowd) {
+    to.destroy();
+    writer.queueOnMove();
+  }
+  assert.equal(chunksOfNewcomer(), 4, 'those that are gone do not count');
+});
+
+test("what streams have sent, and what they had at the end of a splice, is nobody's queue any more", async () => {
+  const abort = new AbortController();
+  const crowd = Array.from({ length: 16 }, () => ({ ...stalled(), from: new PassThrough() }));
+  const splices = crowd.map(({ from, to }) => splice(from, to, abort));
+  const fill = async (): Promise<void> => {
+    for (const { from } of crowd) for (let chunks = 0; chunks < 4; chunks += 1) from.write(large);
+    await new Promise(setImmediate);
+    assert.equal(chunksOfNewcomer(), 1, 'the queues are full');
+  };
+  await fill();
+  const drained = crowd.map(({ to }) => once(to, 'drain'));
+  for (const { send } of crowd) send();
+  await Promise.all(drained);
+  assert.equal(chunksOfNewcomer(), 4);
+  await fill();
+  abort.abort(new Error('enough'));
+  await Promise.all(splices);
+  assert.equal(chunksOfNewcomer(), 4);
+});
+
+const large = Buffer.alloc(64 * 1024);
+
+/** A stream that sends nothing before `send`, and then all that it has. */
+function stalled(): { to: Duplex; send: () => void } {
+  let sent: (() => void) | null = null;
+  const hold = (callback: () => void): void => {
+    sent = callback;
+  };
+  const to = new Duplex({
+    read() {},
+    write: (_chunk, _encoding, callback) => hold(callback),
+    writev: (_chunks, callback) => hold(callback),
+  });
+  const send = (): void => {
+    while (sent !== null) {
+      const callback: () => void = sent;
+      sent = null;
+      callback();
+    }
+  };
+  return { to: to.on('error', () => {}), send };
+}
+
+function chunksUntilPaused(from: PassThrough, writer: StreamWriter): number {
+  let chunks = 0;
+  for (; !from.isPaused(); chunks += 1) writer.write(large);
+  return chunks;
+}
+
+/** How much a source that comes now may bring. */
+function chunksOfNewcomer(): number {
+  const from = new PassThrough();
+  const writer = new StreamWriter(from, stalled().to);
+  const chunks = chunksUntilPaused(from, writer);
+  writer.close();
+  return chunks;
+}
