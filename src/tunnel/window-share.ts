@@ -17,6 +17,12 @@ const MANY_STREAMS = 64;
  * megabytes, and 1.4 to 1.5 times with half of it.
  */
 const CROWDED_STREAM_WINDOW_BYTES = 128 * 1024;
+/**
+ * With this one a byte costs no more than with larger ones. Many may have up to as much where they have become no more for a while,
+ * and this part of the tunnel's memory has room for all of them: what those that stalled hold already is not taken again.
+ */
+const SETTLED_STREAM_WINDOW_BYTES = 512 * 1024;
+const SETTLED_PART = 5 / 8;
 /** Of its window, what a stalled stream holds on average: up to half of it had been taken before, and not been credited yet. */
 const STALLED_PART = 3 / 4;
 /** Once this part of the tunnel's memory is held, the average was too low. */
@@ -28,18 +34,27 @@ export interface TunnelMemory {
   readonly tunnelBytes: number;
   readonly heldBytes: number;
   readonly streams: number;
+  /** Whether there were as many streams a while ago. */
+  readonly isSettled: boolean;
   /** What each stream takes beyond its window while nobody reads it, bytes. */
   readonly readAheadBytes: number;
 }
 
 /** The largest window that each stream may have, bytes, so that what stalled readers hold is bounded. */
-export function windowShare({ tunnelBytes, heldBytes, streams, readAheadBytes }: TunnelMemory): number {
+export function windowShare(memory: TunnelMemory): number {
+  const { tunnelBytes, streams } = memory;
   const share = tunnelBytes / Math.max(1, streams);
   const part = streams > MANY_STREAMS ? 4 : streams > FEW_STREAMS ? 2 : 1;
-  const isCrowded = streams > MANY_STREAMS && heldBytes < NEARLY_HELD_PART * tunnelBytes;
-  const crowded = isCrowded ? (share - readAheadBytes) / STALLED_PART : 0;
-  const bytes = Math.max(share / part, Math.min(CROWDED_STREAM_WINDOW_BYTES, crowded));
+  const bytes = Math.max(share / part, streams > MANY_STREAMS ? crowdedShare(memory) : 0);
   // A power of two, so that it moves with every doubling of the streams and not with every stream.
   const bound = 2 ** Math.floor(Math.log2(bytes));
   return Math.max(LEAST_STREAM_WINDOW_BYTES, Math.min(LARGEST_STREAM_WINDOW_BYTES, bound));
+}
+
+/** What each of many may have so that all of them may stall. */
+function crowdedShare({ tunnelBytes, heldBytes, streams, readAheadBytes, isSettled }: TunnelMemory): number {
+  if (heldBytes >= NEARLY_HELD_PART * tunnelBytes) return 0;
+  const within = (bytes: number): number => (bytes / streams - readAheadBytes) / STALLED_PART;
+  const settled = isSettled ? Math.min(SETTLED_STREAM_WINDOW_BYTES, within(SETTLED_PART * tunnelBytes)) : 0;
+  return Math.max(settled, Math.min(CROWDED_STREAM_WINDOW_BYTES, within(tunnelBytes)));
 }

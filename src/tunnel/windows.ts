@@ -33,6 +33,8 @@ const QUIET_SAMPLES = 20;
 const IDLE_SAMPLES = 4;
 /** What two event loops of a busy machine need to answer: less is no round trip to size a window by, ms. */
 const LEAST_RTT_MS = 4;
+/** So long without more streams than ever, and a crowd counts as settled, ms. */
+const SETTLED_MS = 1_000;
 /** A best rate that is older than so many samples counts for half. */
 const RATE_SAMPLES = 40;
 
@@ -89,6 +91,9 @@ export class WindowTuner implements Holder {
   #idleRttMs = Number.POSITIVE_INFINITY;
   #bestRate = 0;
   #bestRateAge = 0;
+  /** The most streams of the present crowd, and when they came to be so many. */
+  #mostStreams = 0;
+  #mostStreamsAt = 0;
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
 
@@ -117,7 +122,12 @@ export class WindowTuner implements Holder {
 
   /** A stream was added: its share of the memory may be smaller than the window. */
   streamAdded(): void {
-    if (this.#streams.size === 1 && !this.#awake && !this.#stopped) lookAt(this);
+    const { size } = this.#streams;
+    if (size === 1 && !this.#awake && !this.#stopped) lookAt(this);
+    if (size > this.#mostStreams || size < this.#mostStreams / 2) {
+      this.#mostStreams = size;
+      this.#mostStreamsAt = performance.now();
+    }
     const largest = this.#largestWindow();
     if (this.#streamWindow > largest) this.#apply(largest);
   }
@@ -240,7 +250,8 @@ export class WindowTuner implements Holder {
   #largestWindow(): number {
     const { tunnelBytes, largestWindowBytes } = this.#budget;
     const [streams, heldBytes, readAheadBytes] = [this.#streams.size, this.#noted, this.#readAheadBytes];
-    return Math.min(windowShare({ tunnelBytes, streams, heldBytes, readAheadBytes }), largestWindowBytes);
+    const isSettled = performance.now() - this.#mostStreamsAt >= SETTLED_MS;
+    return Math.min(windowShare({ tunnelBytes, streams, heldBytes, readAheadBytes, isSettled }), largestWindowBytes);
   }
 
   /** One SETTINGS in flight at a time. */

@@ -5,7 +5,7 @@ import { windowShare } from '../../src/tunnel/window-share.ts';
 
 const KB = 1024;
 const MB = 1024 * KB;
-const IDLE = { tunnelBytes: 64 * MB, heldBytes: 0, readAheadBytes: READ_AHEAD_BYTES };
+const IDLE = { tunnelBytes: 64 * MB, heldBytes: 0, readAheadBytes: READ_AHEAD_BYTES, isSettled: false };
 
 test('one stream may have the memory of the tunnel as its window, up to 64 MB', () => {
   assert.equal(windowShare({ ...IDLE, streams: 0 }), 64 * MB);
@@ -30,6 +30,22 @@ test('many streams have 128 kB each for as long as all of them can stall within 
     assert.ok(mostStalled(streams) <= IDLE.tunnelBytes, `${streams} streams`);
   }
   for (const streams of [586, 1_000, 10_000]) assert.equal(windowShare({ ...IDLE, streams }), 64 * KB);
+});
+
+test('many streams that have been as many for a while have up to 512 kB, as long as five eighths of the memory have room for all', () => {
+  const settled = { ...IDLE, isSettled: true };
+  assert.equal(windowShare({ ...settled, streams: 64 }), 512 * KB);
+  for (const [streams, kilobytes] of [
+    [65, 512],
+    [102, 512],
+    [103, 256],
+    [196, 256],
+    [197, 128],
+    [585, 128],
+    [586, 64],
+  ] as const)
+    assert.equal(windowShare({ ...settled, streams }), kilobytes * KB, `${streams} streams`);
+  assert.equal(windowShare({ ...settled, streams: 100, heldBytes: 56 * MB }), 128 * KB, 'nearly all is held');
 });
 
 test('streams that read more ahead reach that bound earlier', () => {

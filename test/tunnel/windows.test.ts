@@ -108,6 +108,24 @@ test('more than 64 streams share a quarter of the memory, for the first of them 
   }
 });
 
+test('more than 64 streams have wider windows where the path asks for it, until they become more', () =>
+  withLongPath(async (pair, accepted) => {
+    const window = (): number => pair.server.stats.streamWindowBytes;
+    const open = async (count: number): Promise<Duplex[]> => {
+      const streams = await Promise.all(Array.from({ length: count }, () => pair.server.open('www.test', DIAL)));
+      for (const stream of streams) stream.on('error', () => {});
+      return streams;
+    };
+    const [first] = await open(70);
+    await eventually('smaller windows', () => window() === MB / 8);
+    first?.resume();
+    for (const target of accepted) if (target !== accepted[0]) target.on('error', () => {});
+    flood(accepted[0] as Duplex);
+    await eventually('wider ones', () => window() === MB / 2);
+    await open(1);
+    await eventually('smaller ones again', () => window() === MB / 8);
+  }));
+
 test('a stalled stream takes little beyond its window: 110 of them keep to the memory with windows of more than its quarter', async () => {
   const memoryBytes = 16 * MB;
   const accepted: Duplex[] = [];
