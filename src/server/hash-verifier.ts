@@ -71,7 +71,6 @@ export class HashVerifier {
     worker.on('messageerror', workerOnError);
     worker.on('exit', (code) => workerOnError(new Error(`exit code ${code}`)));
     worker.on('message', ({ id, match }: VerifyAnswer) => {
-      if (this.#worker !== worker) return;
       this.#running.get(id)?.resolve(match);
       this.#running.delete(id);
       const next = this.#queue.shift();
