@@ -22,8 +22,6 @@ export type Picked = RegisteredTunnel | 'none' | 'full';
 interface Instance {
   readonly name: string;
   readonly slots: Map<number, RegisteredTunnel>;
-  /** Turn of the next pick among the slots. */
-  turn: number;
 }
 
 interface DomainEntry {
@@ -58,7 +56,7 @@ export class TunnelRegistry {
     const entry = this.#entry(tunnel.domain);
     let instance = entry.instances.get(tunnel.instance);
     if (instance === undefined) {
-      instance = { name: tunnel.instance, slots: new Map(), turn: 0 };
+      instance = { name: tunnel.instance, slots: new Map() };
       entry.instances.set(tunnel.instance, instance);
       entry.order = [...entry.instances.values()];
     }
@@ -173,20 +171,18 @@ function wasTried(instance: Instance, except: ReadonlySet<Carrier>): boolean {
 }
 
 /**
- * Takes the first tunnel of an instance until it is worth a turn of the event loop of its own; from there on the slots in turn, so
- * that its tunnels share the load.
+ * Takes the first tunnel of an instance until it is worth a turn of the event loop of its own; from there on the one with the
+ * fewest streams, so that its tunnels share the load, and one whose streams stay has no more than its share of those to come.
  */
 function pickSlot(instance: Instance, except: ReadonlySet<Carrier>): Picked {
   let full = false;
-  const tunnels: RegisteredTunnel[] = [];
+  let least: RegisteredTunnel | null = null;
   for (const tunnel of instance.slots.values()) {
     if (!tunnel.usable || except.has(tunnel)) continue;
     const { streamCount } = tunnel;
     if (streamCount >= tunnel.streamLimit) full = true;
     else if (streamCount < GATHERED_STREAMS) return tunnel;
-    else tunnels.push(tunnel);
+    else if (least === null || streamCount < least.streamCount) least = tunnel;
   }
-  if (tunnels.length === 0) return full ? 'full' : 'none';
-  instance.turn = (instance.turn + 1) % tunnels.length;
-  return tunnels[instance.turn] as RegisteredTunnel;
+  return least ?? (full ? 'full' : 'none');
 }

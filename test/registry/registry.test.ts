@@ -66,6 +66,13 @@ test('few streams are gathered in one tunnel of an instance; many share all of i
   assert.deepEqual(fill(2, 150, 10_000), [150, 150]);
 });
 
+test('of many streams the next goes to the tunnel that has the fewest', () => {
+  const registry = new TunnelRegistry();
+  for (const [slot, streamCount] of [300, 200, 250].entries())
+    registry.add(tunnel('www.test', 'a', slot, { streamCount, streamLimit: 1_000 }));
+  assert.deepEqual(pickIds(registry, 3), Array(3).fill('a.www.test/1'));
+});
+
 test('a tunnel that drains is given nothing, even where it is the only one', () => {
   const registry = new TunnelRegistry();
   registry.add(tunnel('www.test', 'a', 0, { usable: false }));
