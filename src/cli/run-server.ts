@@ -12,7 +12,7 @@ import type { LevelFlags } from './log-level.ts';
 import { ProgramApi } from './program-api.ts';
 import { ProgramSettings } from './program-settings.ts';
 import { Reloader } from './reload.ts';
-import { keepSelfSigned } from './self-signed.ts';
+import { keepSelfSigned, type SelfSigned } from './self-signed.ts';
 import { ServerOperation } from './server-operation.ts';
 import { serviceManager } from './service-manager.ts';
 import { shrinkHeap } from './shrink-heap.ts';
@@ -111,18 +111,21 @@ function optionsMaker({
   readonly operation: ServerOperation;
 }): (config: ServerConfig) => Promise<ServerOptions> {
   const { observer, record } = operation;
-  let told = '';
+  let inForce: SelfSigned | null = null;
   return async ({ options }) => {
     const own = options.listen.flatMap((each) => ('certificates' in each ? (each.certificates ?? []) : []));
     const presentsShared = options.listen.some((each) => !('certificates' in each));
     record.hasCertificates([...options.certificates, ...own]);
     if (options.certificates.length > 0 || !presentsShared) return { ...options, observer, sockets };
     // Names of domains are left out: a certificate shows them to every stranger.
-    const { cert, key, pin, created } = await keepSelfSigned(state, ['localhost']);
+    const selfSigned = await keepSelfSigned(state, ['localhost'], inForce);
+    const { cert, key, pin, created, restored } = selfSigned;
     const made = created ? 'a self-signed one was made' : 'the self-signed one is used';
     const message = `no certificate is configured: ${made}; agents need --pin ${pin}`;
-    if (told !== pin) logs.system.warn({ pin, created }, message);
-    told = pin;
+    if (inForce?.pin !== pin) logs.system.warn({ pin, created }, message);
+    if (restored)
+      logs.system.warn({ pin }, `${state} had lost the self-signed certificate; it was written there again`);
+    inForce = selfSigned;
     const certificates = [{ hosts: ['*'], cert, key }];
     record.hasCertificates([...certificates, ...own]);
     return { ...options, certificates, observer, sockets };

@@ -15,6 +15,8 @@ export interface SelfSigned {
   readonly pin: string;
   /** True when it was made now: agents that pinned an older one must be told. */
   readonly created: boolean;
+  /** True when its file was gone and was written again. */
+  readonly restored: boolean;
 }
 
 /** Long: agents pin the key, and a certificate that ends would cut them all off at once. */
@@ -24,26 +26,42 @@ const FILE = 'self-signed.pem';
 /**
  * The self-signed certificate that is kept in the folder `state`; made when there is none, or when it has ended. Key and
  * certificate are one file (0600), so that they cannot be of two minds. Fails with `config-invalid` when the folder cannot
- * be used or the file is damaged: a new key made in silence would lock every agent out.
+ * be used or the file is damaged: a new key made in silence would lock every agent out. For the same reason the one that is
+ * `inForce` is written again where its file is gone.
  */
-export async function keepSelfSigned(state: string, hosts: readonly string[]): Promise<SelfSigned> {
+export async function keepSelfSigned(
+  state: string,
+  hosts: readonly string[],
+  inForce: SelfSigned | null = null,
+): Promise<SelfSigned> {
   const file = join(state, FILE);
   try {
     const text = await readFile(file, 'utf8').catch(missing);
     if (text !== null) {
       const kept = parse(text);
       if (kept === null) throw new Error('it does not hold a certificate and its key; put it back or remove it');
-      if (new X509Certificate(kept.cert).validToDate.getTime() > Date.now()) return { ...kept, created: false };
+      if (isValid(kept.cert)) return { ...kept, created: false, restored: false };
+    } else if (inForce !== null && isValid(inForce.cert)) {
+      await writeAtomically(state, file, textOf(inForce));
+      return { ...inForce, created: false, restored: true };
     }
     // Its library takes longer to load than many a configuration to read, and is needed once in ten years.
     const { makeSelfSigned } = await import('../pki/self-signed.ts');
     const { cert, key } = await makeSelfSigned({ hosts: [...hosts], days: DAYS });
-    await writeAtomically(state, file, `${key.trimEnd()}\n${cert.trimEnd()}\n`);
-    return { cert, key, pin: pinOf(cert), created: true };
+    await writeAtomically(state, file, textOf({ cert, key }));
+    return { cert, key, pin: pinOf(cert), created: true, restored: false };
   } catch (error) {
     const { message } = error as Error;
     throw new BackdialError('config-invalid', `\`state\`: ${file}: ${message}`, { cause: error });
   }
+}
+
+function isValid(cert: string): boolean {
+  return new X509Certificate(cert).validToDate.getTime() > Date.now();
+}
+
+function textOf({ cert, key }: Pick<SelfSigned, 'cert' | 'key'>): string {
+  return `${key.trimEnd()}\n${cert.trimEnd()}\n`;
 }
 
 function parse(text: string): { cert: string; key: string; pin: string } | null {

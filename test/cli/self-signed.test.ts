@@ -25,6 +25,16 @@ describe('the self-signed certificate of a server without one', () => {
     assert.ok(new X509Certificate(first.cert).checkPrivateKey(createPrivateKey(first.key)));
   });
 
+  it('is written again where its file is gone while it is in force: a new key would lock every agent out', async () => {
+    const first = await keepSelfSigned(state, ['localhost']);
+    rmSync(state, { recursive: true });
+    const again = await keepSelfSigned(state, ['localhost'], first);
+    assert.deepEqual(again, { ...first, created: false, restored: true });
+    assert.equal(await keptPin(state), first.pin);
+    const restarted = await keepSelfSigned(state, ['localhost']);
+    assert.deepEqual(restarted, { ...first, created: false, restored: false });
+  });
+
   it('is one file that only its owner may read, and leaves no draft', async () => {
     await keepSelfSigned(state, ['localhost']);
     assert.deepEqual(readdirSync(state), ['self-signed.pem']);
