@@ -9,10 +9,13 @@ import { shareReads } from './shared-reads.ts';
  */
 const QUEUE_BYTES = 256 * 1024;
 /**
- * Above this sum of all streams' queues, bytes, each source is paused until what it brought last was sent: thousands of streams
- * that are stalled would hold a whole queue each.
+ * Above this sum of all streams' queues, bytes, a source is paused until what it brought last was sent: thousands of streams that are
+ * stalled would hold a whole queue each. Not the source of a stream that sent more than the kernel keeps for somebody who reads
+ * nothing, until the sum is larger still.
  */
 const ALL_QUEUES_BYTES = 4 * 1024 * 1024;
+const SENT_BYTES = 8 * 1024 * 1024;
+const MOST_QUEUES_BYTES = 32 * 1024 * 1024;
 
 let inAllQueues = 0;
 
@@ -25,6 +28,7 @@ export class StreamWriter {
   readonly #to: Duplex;
   /** Of {@link inAllQueues}. */
   #queued = 0;
+  #written = 0;
 
   constructor(from: Duplex, to: Duplex) {
     this.#from = from;
@@ -32,10 +36,12 @@ export class StreamWriter {
   }
 
   write(chunk: Buffer): void {
+    this.#written += chunk.length;
     const isLarge = chunk.length >= LEAST_BLOCK_BYTES;
     if (isLarge ? this.#writeLarge(chunk) : this.#to.write(chunk)) return;
     this.queueOnMove();
-    if (!isLarge || this.#queued >= QUEUE_BYTES || inAllQueues >= ALL_QUEUES_BYTES) this.#from.pause();
+    const all = this.#written >= SENT_BYTES ? MOST_QUEUES_BYTES : ALL_QUEUES_BYTES;
+    if (!isLarge || this.#queued >= QUEUE_BYTES || inAllQueues >= all) this.#from.pause();
   }
 
   /** Only what is written at once is given back. What most sockets bring is small: none is told to share before a large read came. */

@@ -46,6 +46,36 @@ test('while many streams have a queue, each source is paused until what it broug
   assert.equal(chunksOfNewcomer(), 4, 'those that are gone do not count');
 });
 
+test('one that has sent much is not held up by those that have not, until their queues are really many', async () => {
+  const fast = stalled();
+  const from = new PassThrough();
+  const writer = new StreamWriter(from, fast.to);
+  const refill = async (): Promise<number> => {
+    const drained = once(fast.to, 'drain');
+    fast.send();
+    await drained;
+    writer.queueOnMove();
+    from.resume();
+    return chunksUntilPaused(from, writer);
+  };
+  for (let bytes = chunksUntilPaused(from, writer) * large.length; bytes < 8 * 1024 * 1024; )
+    bytes += (await refill()) * large.length;
+  const fillQueues = (count: number): StreamWriter[] =>
+    Array.from({ length: count }, () => {
+      const source = new PassThrough();
+      const stalledWriter = new StreamWriter(source, stalled().to);
+      chunksUntilPaused(source, stalledWriter);
+      return stalledWriter;
+    });
+  const few = fillQueues(16);
+  assert.equal(chunksOfNewcomer(), 1);
+  assert.equal(await refill(), 4);
+  const many = fillQueues(32 * 16);
+  assert.equal(await refill(), 1, 'the queues hold 32 MB');
+  for (const each of [writer, ...few, ...many]) each.close();
+  assert.equal(chunksOfNewcomer(), 4);
+});
+
 test("what streams have sent, and what they had at the end of a splice, is nobody's queue any more", async () => {
   const abort = new AbortController();
   const crowd = Array.from({ length: 16 }, () => ({ ...stalled(), from: new PassThrough() }));
