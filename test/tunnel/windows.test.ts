@@ -154,7 +154,8 @@ test('a stalled stream takes little beyond its window: 110 of them keep to the m
   }
 });
 
-test('where seven eighths of the memory are held, those of many streams go back to their share of a quarter', () => {
+/** A tuner of so many streams, and the windows that it set. */
+function tunerOf(count: number) {
   const windows: number[] = [];
   const session = {
     destroyed: false,
@@ -164,13 +165,18 @@ test('where seven eighths of the memory are held, those of many streams go back 
     },
   };
   const socket = { bytesRead: 0 };
-  const streams = new Set(Array.from({ length: 200 }, () => ({ readableLength: 0 })));
+  const streams = new Set(Array.from({ length: count }, () => ({ readableLength: 0 })));
   const tuner = new WindowTuner(session as unknown as Http2Session, socket as Socket, {
     streams: streams as unknown as Set<Http2Stream>,
     readAheadBytes: 0,
     budget: new MemoryBudget({ tunnelMemoryBytes: 64 * MB, memoryBytes: 512 * MB }),
     liveness: { rttMs: null } as Liveness,
   });
+  return { tuner, windows, socket, streams };
+}
+
+test('where seven eighths of the memory are held, those of many streams go back to their share of a quarter', () => {
+  const { tuner, windows, socket, streams } = tunerOf(200);
   const holds = (bytes: number): void => {
     for (const stream of streams) stream.readableLength = bytes / streams.size;
     socket.bytesRead += 1;
@@ -181,5 +187,22 @@ test('where seven eighths of the memory are held, those of many streams go back 
   assert.deepEqual(windows, [128 * 1024]);
   holds(57 * MB);
   assert.deepEqual(windows, [128 * 1024, 64 * 1024]);
+  tuner.stop();
+});
+
+test('a crowd that grows after a larger one has left is a new one: it is not settled before a second', (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const { tuner, windows, streams } = tunerOf(200);
+  tuner.streamAdded();
+  now = 5_000;
+  for (const stream of [...streams].slice(90)) streams.delete(stream);
+  tuner.streamAdded();
+  now += 999;
+  tuner.budgetOnMove();
+  assert.deepEqual(windows, [128 * 1024]);
+  now += 1;
+  tuner.budgetOnMove();
+  assert.deepEqual(windows, [128 * 1024, 256 * 1024]);
   tuner.stop();
 });
