@@ -1,3 +1,5 @@
+import { LONGEST_TIMER_MS } from '../core/in-time.ts';
+
 const SIZES: Readonly<Record<string, number>> = {
   k: 1_000,
   M: 1_000 ** 2,
@@ -15,17 +17,14 @@ const DURATIONS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** Longest time that a timer can wait, ms: about 24.8 days. */
-const MAX_DURATION_MS = 2 ** 31 - 1;
-
 /** Bytes of `"64kB"` (k, M, G: 1000; kB, MB, GB: 1024) or 0. Null for anything else: a bare number has no unit. */
 export function parseSize(value: unknown): number | null {
   return parseUnit(value, SIZES, Number.MAX_SAFE_INTEGER);
 }
 
-/** Milliseconds of `"65s"` (ms, s, m, h, d) or 0. Null for anything else, and beyond {@link MAX_DURATION_MS}. */
+/** Milliseconds of `"65s"` (ms, s, m, h, d) or 0. Null for anything else, and beyond {@link LONGEST_TIMER_MS}. */
 export function parseDuration(value: unknown): number | null {
-  return parseUnit(value, DURATIONS, MAX_DURATION_MS);
+  return parseUnit(value, DURATIONS, LONGEST_TIMER_MS);
 }
 
 function parseUnit(value: unknown, units: Readonly<Record<string, number>>, most: number): number | null {

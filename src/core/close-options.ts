@@ -1,4 +1,5 @@
 import { BackdialError } from './errors.ts';
+import { LONGEST_TIMER_MS } from './in-time.ts';
 import { object, whole } from './shape.ts';
 
 /** How `close` ends what is open. */
@@ -7,9 +8,7 @@ export interface CloseOptions {
   readonly drainMs?: number;
 }
 
-/** The longest that a timer takes. */
-const MAX_MS = 2 ** 31 - 1;
-const closeShape = object<CloseOptions>({ drainMs: whole(0, MAX_MS) });
+const closeShape = object<CloseOptions>({ drainMs: whole(0, LONGEST_TIMER_MS) });
 
 /** The time that `close` was given, or else `usual`. Fails with `config-invalid`: nobody has checked its types for JavaScript. */
 export function drainMsOf(given: CloseOptions, usual: number): number {

@@ -1,3 +1,6 @@
+/** The longest that a timer takes, ms: about 24.8 days. What is longer it takes for 1 ms. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /**
  * What a promise gives, for work that cannot be cancelled (getaddrinfo): rejects after `timeoutMs`, or with the signal's reason
  * once that is aborted. What the work gives after that is ignored.

@@ -1,10 +1,9 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Observer, TunnelInfo } from '../core/events.ts';
+import { LONGEST_TIMER_MS } from '../core/in-time.ts';
 
 /** How long before its end an agent's certificate is warned about. */
 export const WARN_BEFORE_MS = 14 * 86_400_000;
-/** Longest delay of a timer. */
-const MAX_DELAY_MS = 2_147_483_647;
 /** Certificates of which it is remembered that they were warned about. */
 const MAX_WARNED = 10_000;
 
@@ -27,7 +26,7 @@ export class CertificateEnds {
         this.#warn(fingerprint256, validToDate, tunnel);
         return;
       }
-      timer = setTimeout(look, Math.min(leftMs, MAX_DELAY_MS));
+      timer = setTimeout(look, Math.min(leftMs, LONGEST_TIMER_MS));
       timer.unref();
     };
     look();

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Client, Dispatcher, Pool, Agent as UndiciAgent } from 'undici';
 import type { Dialled, DialOptions } from '../core/dial.ts';
 import { BackdialError } from '../core/errors.ts';
+import { LONGEST_TIMER_MS } from '../core/in-time.ts';
 import * as shape from '../core/shape.ts';
 import { StreamSocket } from '../net/stream-socket.ts';
 
@@ -32,9 +33,7 @@ type FetchDispatcher = RequestInit extends { dispatcher?: infer Taken } ? NonNul
 /** For `fetch` by the types of Node.js, and for undici's functions by its own; the two do not fit each other. */
 export type LibraryDispatcher = Dispatcher & FetchDispatcher;
 
-/** The longest that a timer takes. */
-const MAX_MS = 2 ** 31 - 1;
-const waitMs = shape.whole(0, MAX_MS);
+const waitMs = shape.whole(0, LONGEST_TIMER_MS);
 const dialShape = shape.object<ServerDialOptions>({
   waitMs,
   way: shape.oneOf('https', 'tls', 'tcp', 'proxy', 'connect', 'library', 'peer'),
@@ -46,8 +45,8 @@ const dialShape = shape.object<ServerDialOptions>({
 });
 const poolShape = shape.object<ClientPoolOptions>({
   waitMs,
-  connections: shape.whole(1, MAX_MS),
-  idleTimeoutMs: shape.whole(1, MAX_MS),
+  connections: shape.whole(1, 2 ** 31 - 1),
+  idleTimeoutMs: shape.whole(1, LONGEST_TIMER_MS),
 });
 
 /** Fails with `config-invalid` where it is not what the types say: nobody has checked that for JavaScript. */

@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { canonicalName, toDomain } from '../core/host-name.ts';
+import { LONGEST_TIMER_MS } from '../core/in-time.ts';
 import { sameValue } from '../core/same-value.ts';
 import { readAuthorities } from '../pki/authorities.ts';
 import { serverShapeProblems } from './check-options.ts';
@@ -43,8 +44,6 @@ const DEFAULTS = {
   observer: (() => {}) as Observer,
 } as const;
 
-/** The longest that a timer takes. */
-const MAX_MS = 2 ** 31 - 1;
 /** With less no window would be left. */
 const LEAST_MEMORY_BYTES = 1_000_000;
 
@@ -92,7 +91,8 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   for (const key of NUMBERS) {
     const value = base[key];
     if (!Number.isSafeInteger(value) || value < 0) problems.push(`\`${key}\` must be a whole number of 0 or more`);
-    else if (key.endsWith('Ms') && value > MAX_MS) problems.push(`\`${key}\` must be ${MAX_MS} or less`);
+    else if (key.endsWith('Ms') && value > LONGEST_TIMER_MS)
+      problems.push(`\`${key}\` must be ${LONGEST_TIMER_MS} or less`);
   }
   for (const key of ['tunnelMemoryBytes', 'memoryBytes'] as const) {
     if (base[key] < LEAST_MEMORY_BYTES) problems.push(`\`${key}\` must be ${LEAST_MEMORY_BYTES} or more`);

@@ -1,9 +1,10 @@
 import { constants, createHash } from 'node:crypto';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
+import { LONGEST_TIMER_MS } from '../core/in-time.ts';
 import type { Certificates } from './certificates.ts';
 
 /** The deadline is the front door's, from accept on; this one only must not come before it. */
-const HANDSHAKE_TIMEOUT_MS = 2_147_483_647;
+const HANDSHAKE_TIMEOUT_MS = LONGEST_TIMER_MS;
 /** Policies with client certificates whose servers are kept; another one's are made anew when it is visited. */
 const MAX_POLICIES = 1_000;
 
