@@ -4,6 +4,7 @@ import { formatAddress, parseHostPort } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { toDomain } from '../core/host-name.ts';
+import { LONGEST_TIMER_MS } from '../core/in-time.ts';
 import type { Secret } from '../core/secret.ts';
 import { secretFault } from '../core/secret-rules.ts';
 import { proxyFor } from '../net/http-proxy.ts';
@@ -97,8 +98,8 @@ export function resolveAgentOptions(given: AgentOptions, { leastDomains = 1 } = 
     proxyEnvironment: Object.freeze({ ...(given.proxyEnvironment ?? DEFAULTS.proxyEnvironment) }),
     observer: given.observer ?? DEFAULTS.observer,
   };
-  checkWhole(problems, 'connectTimeoutMs', options.connectTimeoutMs, 1);
-  for (const key of ['readTimeoutMs', 'writeTimeoutMs', 'drainMs'] as const) checkWhole(problems, key, options[key], 0);
+  checkMs(problems, 'connectTimeoutMs', options.connectTimeoutMs, 1);
+  for (const key of ['readTimeoutMs', 'writeTimeoutMs', 'drainMs'] as const) checkMs(problems, key, options[key], 0);
   for (const key of ['tunnelMemoryBytes', 'memoryBytes'] as const) {
     // With less no window would be left.
     const fits = Number.isSafeInteger(options[key]) && options[key] >= LEAST_MEMORY_BYTES;
@@ -215,9 +216,9 @@ function parseRemote(text: string): Remote | null {
   return Object.freeze({ host, port: parsed.port, label: formatAddress({ host, port: parsed.port }) });
 }
 
-function checkWhole(problems: string[], key: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least || value > 2 ** 31 - 1) {
-    problems.push(`\`${key}\` must be a whole number from ${least} to ${2 ** 31 - 1}`);
+function checkMs(problems: string[], key: string, value: number, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least || value > LONGEST_TIMER_MS) {
+    problems.push(`\`${key}\` must be a whole number from ${least} to ${LONGEST_TIMER_MS}`);
   }
 }
 
