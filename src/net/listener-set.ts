@@ -99,13 +99,13 @@ export class ListenerSet {
 
   /** {@link stop}, then resolves when every socket has closed; closes none. */
   async drained(): Promise<void> {
-    this.#stopped = true;
+    this.stop();
     await Promise.all(this.#all().map((group) => group.drained()));
   }
 
   /** {@link stop}, ends every socket by `end`, resolves when all have closed. Idempotent. */
   async close(end: (socket: Socket) => void): Promise<void> {
-    this.#stopped = true;
+    this.stop();
     await Promise.all(this.#all().map((group) => group.close(end)));
   }
 

@@ -27,12 +27,13 @@ function slowListener(key: string) {
 }
 
 describe('a set of listeners', () => {
-  for (const end of ['stop', 'close'] as const) {
+  for (const end of ['stop', 'drained', 'close'] as const) {
     it(`leaves none open that was on its way at ${end}(), and opens no other`, async () => {
       const [first, second] = [slowListener('first'), slowListener('second')];
       const set = new ListenerSet();
       const following = set.follow([first.wanted, second.wanted]);
       if (end === 'stop') set.stop();
+      else if (end === 'drained') await set.drained();
       else await set.close(() => {});
       first.open();
       second.open();
