@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
+import type { FlowWriter } from './flow-writer.ts';
 import { resetDuplex } from './reset.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { TurnWriter } from './turn-writer.ts';
@@ -37,7 +38,7 @@ export function splice(a: Duplex, b: Duplex, options: { signal?: AbortSignal } =
 interface Flow {
   /** What it means when its source is cut. */
   readonly end: 'a-reset' | 'b-reset';
-  readonly writer: TurnWriter | StreamWriter;
+  readonly writer: FlowWriter;
   readonly from: Duplex;
   readonly to: Duplex;
   bytes: number;
@@ -116,8 +117,7 @@ class Splice {
       this.#cut(flow.end, new BackdialError('agent-lost', `RST_STREAM code ${code}`));
       return;
     }
-    flow.writer.flush();
-    flow.to.end();
+    flow.writer.end();
     this.#finished();
   }
 

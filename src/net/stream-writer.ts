@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { giveBack, isPooled, LEAST_BLOCK_BYTES } from './blocks.ts';
+import type { FlowWriter } from './flow-writer.ts';
 import { shareReads } from './shared-reads.ts';
 
 /**
@@ -19,11 +20,8 @@ const MOST_QUEUES_BYTES = 32 * 1024 * 1024;
 
 let inAllQueues = 0;
 
-/**
- * Writes what a source brings to a stream, which gathers by itself, and pauses the source when the stream has enough; the owner
- * resumes it at the stream's `drain`, tells of that ({@link queueOnMove}), and calls {@link close} when all is over.
- */
-export class StreamWriter {
+/** Writes what a source brings to a stream, which gathers by itself. */
+export class StreamWriter implements FlowWriter {
   readonly #from: Duplex;
   readonly #to: Duplex;
   /** Of {@link inAllQueues}. */
@@ -51,15 +49,15 @@ export class StreamWriter {
     return this.#to.write(chunk);
   }
 
-  /** To be called at the stream's `drain`, which comes whenever something was counted. */
+  end(): void {
+    this.#to.end();
+  }
+
+  /** The `drain` comes whenever something was counted. */
   queueOnMove(): void {
     this.#count(this.#to.destroyed ? 0 : this.#to.writableLength);
   }
 
-  /** Nothing waits here for the end of a turn. */
-  flush(): void {}
-
-  /** The stream's queue is nobody's business any more. */
   close(): void {
     this.#count(0);
   }

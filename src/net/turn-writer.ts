@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import type { FlowWriter } from './flow-writer.ts';
 import { atTurnEnd, type TurnActor } from './turn-end.ts';
 
 /** What a socket may have that the kernel did not take yet, bytes, before the stream is paused. */
@@ -22,13 +23,10 @@ let inAllQueues = 0;
 
 /**
  * Hands what one turn of the event loop brings from a stream to a socket at the end of the turn, in one piece: one system
- * call instead of many. A single chunk, which is what small exchanges are made of, goes past the socket's queue.
- *
- * Pauses the stream when the socket has enough; the owner resumes it at the socket's `drain`, tells of that
- * ({@link queueOnMove}), calls {@link flush} before it ends the socket, and {@link close} when all is over. What a destroyed socket had
- * not got is dropped.
+ * call instead of many. A single chunk, which is what small exchanges are made of, goes past the socket's queue. What a
+ * destroyed socket had not got is dropped.
  */
-export class TurnWriter implements TurnActor {
+export class TurnWriter implements FlowWriter, TurnActor {
   readonly #from: Readable;
   readonly #to: Socket;
   #first: Buffer | null = null;
@@ -65,11 +63,12 @@ export class TurnWriter implements TurnActor {
     return this.#isRead || inAllQueues < ALL_QUEUES_BYTES ? QUEUE_BYTES : SHORT_QUEUE_BYTES;
   }
 
-  turnOnEnd(): void {
-    this.flush();
+  end(): void {
+    this.turnOnEnd();
+    this.#to.end();
   }
 
-  flush(): void {
+  turnOnEnd(): void {
     const first = this.#first;
     if (first === null) return;
     const bytes = this.#bytes;
@@ -98,12 +97,11 @@ export class TurnWriter implements TurnActor {
     else if (this.#from.isPaused()) this.#from.resume();
   }
 
-  /** To be called at the socket's `drain`. */
   queueOnMove(): void {
     this.#count(this.#to.destroyed ? 0 : this.#to.writableLength);
   }
 
-  /** Drops what was not flushed; the socket's queue is nobody's business any more. */
+  /** Drops what waits for the end of the turn. */
   close(): void {
     this.#first = null;
     this.#more.length = 0;

@@ -19,12 +19,11 @@ test('chunks of one turn arrive in order, and in one piece', async () => {
   assert.equal(from.isPaused(), false);
 });
 
-test('a flush sends at once, and the end of the turn sends nothing twice', async () => {
+test('an end sends what waits before it, and the end of the turn sends nothing twice', async () => {
   await using pair = await connectedPair();
   const writer = new TurnWriter(new PassThrough(), pair.near);
   writer.write(Buffer.from('all'));
-  writer.flush();
-  pair.near.end();
+  writer.end();
   const parts: Buffer[] = [];
   for await (const part of pair.far) parts.push(part);
   assert.equal(String(Buffer.concat(parts)), 'all');
@@ -38,11 +37,11 @@ test('a stream is paused while the socket has enough, until its `drain`', async 
   const chunk = Buffer.alloc(pair.near.writableHighWaterMark);
   writer.write(chunk);
   assert.equal(from.isPaused(), true, 'one chunk fills it');
-  writer.flush();
+  writer.turnOnEnd();
   // Until the kernel takes no more.
   while (pair.near.writableLength === 0) {
     while (!from.isPaused()) writer.write(chunk);
-    writer.flush();
+    writer.turnOnEnd();
   }
   assert.equal(from.isPaused(), true);
   const drained = once(pair.near, 'drain');
@@ -120,7 +119,7 @@ test('a stream that was paused for bytes which are gone by the end of the turn i
   const writer = new TurnWriter(from, pair.near);
   from.pause();
   writer.write(Buffer.from('x'));
-  writer.flush();
+  writer.turnOnEnd();
   assert.equal(from.isPaused(), false, 'no drain would have resumed it');
 });
 
@@ -130,7 +129,7 @@ test('what a destroyed socket had not got is dropped', async () => {
   pair.near.on('error', (error) => assert.fail(error));
   writer.write(Buffer.from('x'));
   pair.near.destroy();
-  writer.flush();
+  writer.turnOnEnd();
   await once(pair.near, 'close');
 });
 
@@ -146,7 +145,7 @@ function takingAll(to: net.Socket): { from: PassThrough; turn: () => number } {
   const turn = (): number => {
     let bytes = 0;
     for (; !from.isPaused(); bytes += frame.length) writer.write(frame);
-    writer.flush();
+    writer.turnOnEnd();
     return bytes;
   };
   return { from, turn };
