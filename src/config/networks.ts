@@ -47,9 +47,22 @@ export function parseNetwork(value: unknown): Network | string {
 
 function networkOf(value: unknown, given: ipaddr.IPv4 | ipaddr.IPv6, prefix: number): Network | string {
   const address = given.toString();
-  const cidr = `${address}/${prefix}`;
-  const family = given.kind() === 'ipv4' ? ipaddr.IPv4 : ipaddr.IPv6;
-  const base = family.networkAddressFromCIDR(cidr).toString();
+  const base = baseOf(given, `${address}/${prefix}`);
   if (base === address) return { address, prefix };
   return mismatch(value, `"${base}/${prefix}" for the network, "${address}" for the one host`);
+}
+
+/** `10.1.2.3/8` as `10.0.0.0/8`: the network that an address is in. Any other text as it is. */
+export function networkIn(text: string): string {
+  try {
+    const [given, prefix] = ipaddr.parseCIDR(text);
+    return `${baseOf(given, `${given.toString()}/${prefix}`)}/${prefix}`;
+  } catch {
+    return text;
+  }
+}
+
+function baseOf(given: ipaddr.IPv4 | ipaddr.IPv6, cidr: string): string {
+  const family = given.kind() === 'ipv4' ? ipaddr.IPv4 : ipaddr.IPv6;
+  return family.networkAddressFromCIDR(cidr).toString();
 }

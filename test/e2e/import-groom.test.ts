@@ -199,6 +199,30 @@ describe('backdial import groom', () => {
     });
   });
 
+  it('takes what is beyond the bounds of groom for the bound, as groom does, and clears the bits behind a prefix', async () => {
+    const main =
+      'groom { mode = server, idle_timeout = 90s, read_timeout = 1mn, write_timeout = 1, body_size = 2GB, headers_size = 1 }';
+    const domain = `groom { active = on, secret = "sixteen bytes, or more", concurrency = 0, body_size = 512
+      networks = [ "190.27.3.0/24", "4.3.62.0/18", "2001:db8::1/32", 10.0.0.1 ] clients { networks = [ "174.17.24.5/24" ] } }`;
+    const files = { 'groom.conf': main, 'domains/www.example.com': domain, 'domains/more.example.com/x': 'x' };
+    await withFolder(files, async (folder) => {
+      const { code, stdout } = await runCli(['import', 'groom', 'groom.conf', '--out', 'out'], { cwd: folder });
+      assert.equal(code, 0);
+      assert.match(stdout, /^note: more\.example\.com: a folder, no file; left out$/m);
+      const { idleTimeout, readTimeout, writeTimeout, bodySize, headersSize } = parse(`${folder}/out/server.json5`);
+      assert.deepEqual(
+        [idleTimeout, readTimeout, writeTimeout, bodySize, headersSize],
+        ['60s', '60s', '5s', '1024MB', '1kB'],
+      );
+      const converted = parse(`${folder}/out/domains/www.example.com.json5`);
+      assert.deepEqual([converted.concurrency, converted.bodySize], [3, '64kB']);
+      assert.deepEqual(converted.networks, ['190.27.3.0/24', '4.3.0.0/18', '2001:db8::/32', '10.0.0.1']);
+      assert.deepEqual(converted.clients, { networks: ['174.17.24.0/24'] });
+      const loaded = await loadServer(`${folder}/out/server.json5`);
+      assert.deepEqual(loaded.ok ? [] : loaded.problems, []);
+    });
+  });
+
   it('says where it does not understand a file, and writes nothing then', async () => {
     const wrong: readonly (readonly [string, RegExp])[] = [
       ['groom { mode = server\n listen = }', /groom\.conf:2: found "}"; wanted: a value/],
@@ -206,6 +230,10 @@ describe('backdial import groom', () => {
       ['other { mode = server }', /found no section `groom/],
       ['groom { mode = both }', /`mode` is neither server nor agent/],
       ['groom { mode = server\n x = {{<other.conf}} }', /groom\.conf:2: .* no macro/],
+      [
+        'groom { mode = server, domains = groom.conf }',
+        /invalid: the folder of domains .*groom\.conf does not exist: a part/,
+      ],
     ];
     for (const [text, message] of wrong) {
       await withFolder({ 'groom.conf': text }, async (folder) => {
@@ -217,7 +245,9 @@ describe('backdial import groom', () => {
         assert.equal(stdout, '');
       });
     }
-    assert.equal((await runCli(['import', 'groom', '/nonexistent/groom.conf'])).code, 1);
+    const missing = await runCli(['import', 'groom', '/nonexistent/groom.conf']);
+    assert.equal(missing.code, 1);
+    assert.match(missing.stderr, /the file \/nonexistent\/groom\.conf does not exist/);
     assert.equal((await runCli(['import', 'other', 'x'])).code, 2);
   });
 });

@@ -1,10 +1,13 @@
 import { type GroomSection, isSection } from './parse.ts';
 import { convertRoute } from './route.ts';
 import {
+  BODY_BYTES,
+  type Bounds,
   type Converted,
   compact,
   flagOf,
   type Notes,
+  networksOf,
   noteOthers,
   numberOf,
   serviceOf,
@@ -15,6 +18,7 @@ import {
 
 /** How many requests of a domain groom serves at the same time, where the file does not say. */
 const OLD_CONCURRENCY = 20;
+const CONCURRENCY: Bounds = { least: 3, most: 100 };
 
 /** A server's domain file. */
 export function convertServerDomain(name: string, groom: GroomSection, notes: Notes): Converted {
@@ -25,7 +29,7 @@ export function convertServerDomain(name: string, groom: GroomSection, notes: No
     name,
     notes,
   );
-  const lists = { networks: textsOf(clients.networks), ranges: textsOf(clients.ranges) };
+  const lists = { networks: networksOf(clients.networks), ranges: textsOf(clients.ranges) };
   const credentials = textsOf(clients.credentials);
   const some = <T>(list: readonly T[]): readonly T[] | undefined => (list.length === 0 ? undefined : list);
   const who = compact({
@@ -37,11 +41,11 @@ export function convertServerDomain(name: string, groom: GroomSection, notes: No
   return compact({
     active: flagOf(groom, 'active') ?? false,
     secret: textOf(groom, 'secret'),
-    networks: some(textsOf(groom.networks)),
-    concurrency: numberOf(groom, 'concurrency') ?? OLD_CONCURRENCY,
-    bodySize: sizeOf(groom, 'body_size'),
+    networks: some(networksOf(groom.networks)),
+    concurrency: numberOf(groom, 'concurrency', CONCURRENCY) ?? OLD_CONCURRENCY,
+    bodySize: sizeOf(groom, 'body_size', BODY_BYTES),
     transaction: flagOf(groom, 'transaction'),
-    forward: some(textsOf(groom.forward)),
+    forward: some(networksOf(groom.forward)),
     clients: Object.keys(who).length === 0 ? undefined : who,
   });
 }
@@ -62,7 +66,7 @@ export function convertAgentDomain(name: string, groom: GroomSection, notes: Not
     remote: textOf(groom, 'remote'),
     service: serviceOf(groom),
     insecure: flagOf(groom, 'insecure'),
-    concurrency: numberOf(groom, 'concurrency') ?? OLD_CONCURRENCY,
+    concurrency: numberOf(groom, 'concurrency', CONCURRENCY) ?? OLD_CONCURRENCY,
     targets: routes.length === 0 ? undefined : routes,
   });
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { withAdvice } from '../../config/advice.ts';
 import { fileText } from '../../config/file-text.ts';
-import { readTextFile } from '../../config/read-file.ts';
+import { readTextFile, unusable } from '../../config/read-file.ts';
 import { BackdialError } from '../../core/errors.ts';
 import { toDomain } from '../../core/host-name.ts';
 import { convertAgentDomain, convertServerDomain } from './domain-files.ts';
@@ -41,8 +41,12 @@ export function importGroom({ file, out, force }: ImportOptions): Imported {
   const files = new Map<string, Converted>([[`${mode}.json5`, convertMain(groom, notes)]]);
   const folder = domainFolder(file, textOf(groom, 'domains') ?? '/etc/groom/domains', notes);
   // groom leaves out the same names.
-  for (const name of folder === null ? [] : readdirSync(folder).toSorted()) {
+  for (const { name, isFolder } of folder === null ? [] : namesIn(folder)) {
     if (/^[._]/.test(name) || name.includes('dpkg-')) continue;
+    if (isFolder) {
+      notes.push(`${name}: a folder, no file; left out`);
+      continue;
+    }
     const domain = toDomain(name.toLowerCase());
     if (domain === null) {
       notes.push(`${name}: not a domain; left out`);
@@ -66,10 +70,21 @@ function domainFolder(file: string, given: string, notes: Notes): string | null 
   return found ?? null;
 }
 
+function namesIn(folder: string): { readonly name: string; readonly isFolder: boolean }[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .map((entry) => ({ name: entry.name, isFolder: entry.isDirectory() }))
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    const { fault } = unusable(error);
+    throw new BackdialError('input-invalid', `the folder of domains ${folder} ${fault}`, { cause: error });
+  }
+}
+
 function read(file: string): string {
   const { read: found } = readTextFile(file);
   if (found.ok) return found.text;
-  throw new BackdialError('input-invalid', `the file ${withAdvice(file, found, "name groom's main file")}`);
+  throw new BackdialError('input-invalid', `the file ${file} ${withAdvice(file, found, "name groom's main file")}`);
 }
 
 function write(

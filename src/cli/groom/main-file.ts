@@ -1,6 +1,8 @@
 import type { GroomSection, GroomValue } from './parse.ts';
 import { isSection } from './parse.ts';
 import {
+  BODY_BYTES,
+  type Bounds,
   type Converted,
   compact,
   durationOf,
@@ -14,6 +16,9 @@ import {
   textsOf,
 } from './values.ts';
 
+const HEADERS_BYTES: Bounds = { least: 1_024, most: 1_048_576 };
+const STATUS: Bounds = { least: 200, most: 999 };
+
 /** The server's or agent's file from groom's main file. What was groom's default and is another here is written out. */
 export function convertMain(groom: GroomSection, notes: Notes): Converted {
   return textOf(groom, 'mode') === 'agent' ? convertAgent(groom, notes) : convertServer(groom, notes);
@@ -26,13 +31,13 @@ function convertServer(groom: GroomSection, notes: Notes): Converted {
   return compact({
     listen: listen.length === 0 ? undefined : listen,
     certificates: certificates.length === 0 ? undefined : certificates,
-    headersSize: sizeOf(groom, 'headers_size'),
-    bodySize: sizeOf(groom, 'body_size') ?? '8MB',
+    headersSize: sizeOf(groom, 'headers_size', HEADERS_BYTES),
+    bodySize: sizeOf(groom, 'body_size', BODY_BYTES) ?? '8MB',
     idleTimeout: durationOf(groom, 'idle_timeout') ?? '15s',
     readTimeout: durationOf(groom, 'read_timeout'),
     writeTimeout: durationOf(groom, 'write_timeout'),
     service: serviceOf(groom),
-    unavailable: numberOf(groom, 'unavailable'),
+    unavailable: numberOf(groom, 'unavailable', STATUS),
     transaction: flagOf(groom, 'transaction'),
     log: convertLog(groom.log, notes, true),
   });

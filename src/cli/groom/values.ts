@@ -1,3 +1,4 @@
+import { networkIn } from '../../config/networks.ts';
 import type { GroomSection, GroomValue } from './parse.ts';
 
 /** What could not be carried over, or is to be looked at. */
@@ -28,25 +29,48 @@ export function textsOf(value: GroomValue | undefined): string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string' && item !== '') : [];
 }
 
-export function numberOf(section: GroomSection, key: string): number | undefined {
-  const value = Number(textOf(section, key) ?? Number.NaN);
-  return Number.isInteger(value) ? value : undefined;
+/** groom takes what is beyond for the bound itself. */
+export interface Bounds {
+  readonly least: number;
+  readonly most: number;
 }
 
-/** A duration: `15s`, `1mn`, or seconds without a unit. */
+export const BODY_BYTES: Bounds = { least: 65_536, most: 1_073_741_824 };
+const KB = 1024;
+const DURATION_MS: Bounds = { least: 5_000, most: 60_000 };
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, mn: 60_000, h: 3_600_000, d: 86_400_000 };
+
+export function numberOf(section: GroomSection, key: string, bounds: Bounds): number | undefined {
+  const value = Number(textOf(section, key) ?? Number.NaN);
+  return Number.isInteger(value) ? within(value, bounds) : undefined;
+}
+
+/** A duration of 5 to 60 s: `15s`, `1mn`, or seconds without a unit. */
 export function durationOf(section: GroomSection, key: string): string | undefined {
   const text = textOf(section, key)?.replaceAll(' ', '').toLowerCase();
-  if (text === undefined) return undefined;
-  const [, digits, unit = 's'] = /^(\d+)(ms|s|mn|h|d)?$/.exec(text) ?? [];
-  return digits === undefined ? undefined : `${digits}${unit === 'mn' ? 'm' : unit}`;
+  const [, digits, unit = 's'] = /^(\d+)(ms|s|mn|h|d)?$/.exec(text ?? '') ?? [];
+  if (digits === undefined) return undefined;
+  const ms = within(Number(digits) * (UNIT_MS[unit] ?? 1), DURATION_MS);
+  return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
 }
 
-/** A size: groom's `64kB` and `64k` are both 1024s. */
-export function sizeOf(section: GroomSection, key: string): string | undefined {
+/** A size, its bounds in bytes: groom's `64kB` and `64k` are both 1024s. */
+export function sizeOf(section: GroomSection, key: string, bounds: Bounds): string | undefined {
   const [, digits, unit = ''] = /^(\d+)\s*([kmg]?)b?$/i.exec(textOf(section, key) ?? '') ?? [];
   if (digits === undefined) return undefined;
-  const letter = unit.toUpperCase() === 'K' ? 'k' : unit.toUpperCase();
-  return letter === '' ? `${Math.max(1, Math.round(Number(digits) / 1024))}kB` : `${digits}${letter}B`;
+  const power = ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
+  const kilobytes = Math.round(within(Number(digits) * KB ** power, bounds) / KB);
+  const [count, name] = kilobytes % KB === 0 ? [kilobytes / KB, 'MB'] : [kilobytes, 'kB'];
+  return `${count}${name}`;
+}
+
+/** Networks of an access list. groom takes `4.3.62.0/18` for `4.3.0.0/18`. */
+export function networksOf(value: GroomValue | undefined): string[] {
+  return textsOf(value).map(networkIn);
+}
+
+function within(value: number, { least, most }: Bounds): number {
+  return Math.min(most, Math.max(least, value));
 }
 
 /** Without the keys that say nothing. */
