@@ -49,16 +49,17 @@ describe('a terminal', { skip: missingTools('script', 'stty') }, () => {
 });
 
 describe('status --watch on a terminal', { skip: missingTools('script', 'stty') }, () => {
-  it('clears the screen each time, and waits for a program that does not answer', async () => {
+  it('clears the screen each time, never what was scrolled out of it, and waits for a program that does not answer', async () => {
     await withFolder({}, async (folder) => {
       const { child, shown } = onTerminal(`status --watch --url unix:${folder}/none.sock`);
       try {
-        const screens = () => shown().split('\u001b[H\u001b[2J\u001b[3J');
+        const screens = () => shown().split('\u001b[H\u001b[J');
         await eventually('two screens', () => {
           assert.equal(child.exitCode, null, `it ended: ${shown()}`);
           return screens().filter((each) => each.includes('nothing listens at')).length >= 2;
         });
         assert.equal(screens()[0], '');
+        assert.ok(!shown().includes('\u001b[3J'));
       } finally {
         child.kill('SIGKILL');
       }

@@ -13,6 +13,8 @@ interface StatusArguments extends ApiPlace {
 }
 
 const WATCH_INTERVAL_MS = 1_000;
+/** Empties the screen; what was scrolled out of it is the user's, and stays. */
+const CLEAR = '\u001b[H\u001b[J';
 
 /** The flags by which `status` and `drain` find the API. */
 export function apiFlags(parser: Argv): Argv {
@@ -80,8 +82,7 @@ async function showForEver(client: ApiClient, json: boolean): Promise<void> {
       if (!onTerminal || !(error instanceof BackdialError) || error.code !== 'api-unreachable') throw error;
       return `${error.message}\n`;
     });
-    const clear = onTerminal ? '\u001b[H\u001b[2J\u001b[3J' : '';
-    process.stdout.write(`${clear}${shown}${onTerminal || json ? '' : '\n'}`);
+    process.stdout.write(`${onTerminal ? CLEAR : ''}${shown}${onTerminal || json ? '' : '\n'}`);
     await sleep(WATCH_INTERVAL_MS);
   }
 }
