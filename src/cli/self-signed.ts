@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { chmod, open, readFile, rename } from 'node:fs/promises';
+import { chmod, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
 import { makeFolder } from '../core/make-folder.ts';
@@ -80,16 +80,21 @@ function missing(error: NodeJS.ErrnoException): null {
 async function writeAtomically(folder: string, file: string, text: string): Promise<void> {
   await makeFolder(folder, 0o700);
   const draft = `${file}.${process.pid}.tmp`;
-  const handle = await open(draft, 'w', 0o600);
   try {
-    // `w` keeps the mode of a file that a crash left behind.
-    await chmod(draft, 0o600);
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(draft, 'w', 0o600);
+    try {
+      // `w` keeps the mode of a file that a crash left behind.
+      await chmod(draft, 0o600);
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw error;
   }
-  await rename(draft, file);
 }
 
 /** The pin of the certificate that is kept in `state`; null when there is none that this user may read. Makes nothing. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { keepSelfSigned, keptPin } from '../../src/cli/self-signed.ts';
 import { pinOf } from '../../src/net/pin.ts';
 import { makeSelfSigned } from '../../src/pki/self-signed.ts';
+import { missingTools } from '../support/tools.ts';
 
 describe('the self-signed certificate of a server without one', () => {
   let state: string;
@@ -40,6 +42,23 @@ describe('the self-signed certificate of a server without one', () => {
     assert.deepEqual(readdirSync(state), ['self-signed.pem']);
     assert.equal(statSync(join(state, 'self-signed.pem')).mode & 0o777, 0o600);
     assert.equal(statSync(state).mode & 0o777, 0o700);
+  });
+
+  it('leaves no draft where the disk is full: each restart would leave another', async (t) => {
+    if (missingTools('prlimit') !== false) return t.skip('no prlimit');
+    // As on a full disk a file is made, and takes no byte.
+    const limit = (bytes: string) => execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`]);
+    const ignore = (): void => {};
+    process.on('SIGXFSZ', ignore);
+    try {
+      limit('0');
+      const message = /self-signed\.pem: EFBIG/;
+      await assert.rejects(keepSelfSigned(state, ['localhost']), { code: 'config-invalid', message });
+    } finally {
+      limit('unlimited');
+      process.off('SIGXFSZ', ignore);
+    }
+    assert.deepEqual(readdirSync(state), []);
   });
 
   it('is not replaced in silence when its file is damaged', async () => {
