@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { formatAddress, parseHostPort } from '../core/address.ts';
@@ -211,8 +212,9 @@ function resolveRemotes(given: AgentDomainOptions, report: Report): Remote[] {
 function parseRemote(text: string): Remote | null {
   const parsed = parseHostPort(text) ?? parseHostPort(text.includes(':') ? `[${text}]:443` : `${text}:443`);
   if (parsed === null || parsed.port === 0) return null;
-  const host = parsed.host.toLowerCase().replace(/\.$/, '');
-  if (!/^[a-z0-9.:%_-]+$/.test(host)) return null;
+  // Names of interfaces tell capitals from small letters.
+  const host = parsed.host.replace(/^[^%]+/, (name) => name.toLowerCase()).replace(/\.$/, '');
+  if (!isIPv6(host) && !/^[a-z0-9._-]+$/.test(host)) return null;
   return Object.freeze({ host, port: parsed.port, label: formatAddress({ host, port: parsed.port }) });
 }
 

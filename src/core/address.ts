@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /** Where to listen or to connect: a TCP address or a Unix socket. */
 export type SocketAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
@@ -17,11 +19,11 @@ export interface Network {
   readonly prefix: number;
 }
 
-/** `host:port` or `[v6]:port`; the port alone where `defaultHost` is given. Null when it is neither. */
+/** `host:port` or `[v6]:port`, with a zone too (`[fe80::1%eth0]:443`); the port alone where `defaultHost` is given. Null when it is neither. */
 export function parseHostPort(text: string, defaultHost?: string): { host: string; port: number } | null {
   const bare = /^\d{1,5}$/.test(text) && defaultHost !== undefined ? `${bracket(defaultHost)}:${text}` : text;
-  const match = /^(?:\[([0-9a-fA-F.]*:[0-9a-fA-F:.%]+)\]|([^:[\]\s/@]+)):(\d{1,5})$/.exec(bare);
-  if (match === null) return null;
+  const match = /^(?:\[([^\]]+)\]|([^:[\]\s/@]+)):(\d{1,5})$/.exec(bare);
+  if (match === null || (match[1] !== undefined && !isIPv6(match[1]))) return null;
   const host = match[1] ?? match[2] ?? '';
   const port = Number(match[3]);
   return port > 65_535 ? null : { host, port };

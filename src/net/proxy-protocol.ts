@@ -31,7 +31,7 @@ export function proxyHeader(version: ProxyVersion, source: ProxyEndpoint | null,
   if (source === null || family === null)
     return version === 1 ? Buffer.from('PROXY UNKNOWN\r\n') : binary(LOCAL, UNSPECIFIED, []);
   if (version === 1) {
-    const ends = `${source.address} ${destination.address} ${source.port} ${destination.port}`;
+    const ends = `${withoutZone(source.address)} ${withoutZone(destination.address)} ${source.port} ${destination.port}`;
     return Buffer.from(`PROXY ${family === TCP4 ? 'TCP4' : 'TCP6'} ${ends}\r\n`);
   }
   const addressBytes = family === TCP4 ? bytesOfIPv4 : bytesOfIPv6;
@@ -85,9 +85,14 @@ function bytesOfIPv4(address: string): Buffer {
   return Buffer.from(address.split('.').map(Number));
 }
 
-/** Any form of RFC 4291, section 2.2; the zone is left out. */
+/** A zone is this machine's own, and no receiver takes it. */
+function withoutZone(address: string): string {
+  return address.replace(/%.*/, '');
+}
+
+/** Any form of RFC 4291, section 2.2. */
 function bytesOfIPv6(address: string): Buffer {
-  const [plain = ''] = address.split('%');
+  const plain = withoutZone(address);
   const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(plain);
   const hex =
     dotted === null

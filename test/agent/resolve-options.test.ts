@@ -36,6 +36,15 @@ describe('agent options', () => {
     );
   });
 
+  test('an interface in a link-local address keeps its capitals, which tell it from others', () => {
+    const remote = ['[FE80::A%enP2]:444', 'fe80::a%enp2'];
+    const [domain] = resolveAgentOptions({ domains: [{ ...DOMAIN, remote }] }).domains;
+    assert.deepEqual(
+      domain?.remotes.map(({ label }) => label),
+      ['[fe80::a%enP2]:444', '[fe80::a%enp2]:443'],
+    );
+  });
+
   const wrong: ReadonlyArray<[given: Partial<AgentDomainOptions>, problem: RegExp]> = [
     [{ name: 'WWW.test' }, /canonical form/],
     [{ name: '*.test' }, /needs `remote`/],
@@ -44,6 +53,7 @@ describe('agent options', () => {
     [{ remote: ['https://a.example'] }, /https:\/\/a\.example is not host/],
     [{ remote: ['a.example:0'] }, /a\.example:0 is not host/],
     [{ remote: ['a.example:99999'] }, /99999 is not host/],
+    [{ remote: ['127.0.0.1:99999'] }, /99999 is not host/],
     [{ service: 'x' }, /`service`/],
     [{ service: '/a b' }, /`service`/],
     [{ instance: 'Web_1' }, /`instance`/],

@@ -6,7 +6,9 @@ describe('addresses', () => {
   it('are read as host and port, IPv6 in brackets', () => {
     assert.deepEqual(parseHostPort('0.0.0.0:443'), { host: '0.0.0.0', port: 443 });
     assert.deepEqual(parseHostPort('[::]:443'), { host: '::', port: 443 });
-    assert.deepEqual(parseHostPort('[fe80::1%eth0]:1'), null);
+    assert.deepEqual(parseHostPort('[fe80::1%eth0]:1'), { host: 'fe80::1%eth0', port: 1 });
+    assert.deepEqual(parseHostPort('[fe80::1%br-lan.100]:1'), { host: 'fe80::1%br-lan.100', port: 1 });
+    assert.deepEqual(parseHostPort('[fe80::1%2]:1'), { host: 'fe80::1%2', port: 1 });
     assert.deepEqual(parseHostPort('localhost:0'), { host: 'localhost', port: 0 });
     assert.deepEqual(parseHostPort('3000', '127.0.0.1'), { host: '127.0.0.1', port: 3000 });
     assert.deepEqual(parseHostPort('3000', '::1'), { host: '::1', port: 3000 });
@@ -25,6 +27,11 @@ describe('addresses', () => {
       ' a:1',
       '::1:443',
       '[::1]',
+      '[::1::]:1',
+      '[1.2.3.4:5]:1',
+      '[fe80::1%]:1',
+      '[fe80::1%a%b]:1',
+      '[fe80::1%a/b]:1',
       'a/b:1',
       'u@h:1',
     ];
@@ -33,7 +40,7 @@ describe('addresses', () => {
   });
 
   it('are written as they are read', () => {
-    for (const text of ['1.2.3.4:5', '[::1]:5', 'name:5']) {
+    for (const text of ['1.2.3.4:5', '[::1]:5', '[fe80::1%eth0]:5', 'name:5']) {
       const address = parseHostPort(text);
       assert.ok(address !== null);
       assert.equal(formatAddress(address), text);

@@ -58,6 +58,11 @@ describe('the header for a visitor', () => {
     assert.equal(line(six), 'PROXY TCP6 2001:db8::7 2001:db8::1 1 443');
   });
 
+  test("leaves this machine's name of a link out of a link-local address, which no receiver takes", () => {
+    const at = { visitor: '[fe80::7%eth0]:1', arrivedAt: '[fe80::1%eth0]:443' };
+    assert.equal(line(at), 'PROXY TCP6 fe80::7 fe80::1 1 443');
+  });
+
   test('leaves at zero what the visitor came to where that is not known, but for its port', () => {
     assert.equal(line({ visitor: '203.0.113.7:1', arrivedAt: null }), 'PROXY TCP4 203.0.113.7 0.0.0.0 1 443');
     assert.equal(
