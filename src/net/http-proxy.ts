@@ -123,6 +123,7 @@ export function requestConnect(
     socket.on('close', socketOnClose);
     socket.on('end', socketOnClose);
     options.signal?.addEventListener('abort', signalOnAbort, { once: true });
+    if (options.signal?.aborted === true) return signalOnAbort();
     socket.on('data', socketOnData);
     const basic = secret === null ? '' : `Proxy-Authorization: Basic ${encode(secret)}\r\n`;
     socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${basic}\r\n`);

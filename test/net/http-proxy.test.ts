@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { connectThroughProxy, proxyFor } from '../../src/net/http-proxy.ts';
+import { connectThroughProxy, proxyFor, requestConnect } from '../../src/net/http-proxy.ts';
 import { ConnectProxy } from '../support/connect-proxy.ts';
+import { connectedPair } from '../support/connected-pair.ts';
 import { listenOn } from '../support/listen-on.ts';
 
 describe('which proxy', () => {
@@ -103,6 +104,13 @@ describe('CONNECT', () => {
         await assert.rejects(dial, { code: 'proxy-refused', message: /without an answer/ });
       },
     );
+  });
+
+  test('nothing is asked for once the signal is aborted', async () => {
+    await using pair = await connectedPair();
+    const given = { timeoutMs: 20_000, signal: AbortSignal.abort() };
+    await assert.rejects(requestConnect(pair.near, 'www.test:443', null, given), /aborted/);
+    assert.equal(pair.near.bytesWritten, 0);
   });
 
   test('a proxy that cannot be reached, or whose certificate is not trusted, is proxy-refused', async () => {
