@@ -160,6 +160,8 @@ export class PortClaimer {
   }
 
   #settle(site: Site, claim: Claim, state: PortState): void {
+    // Two tunnels that came together have claimed it twice; a timer that nobody knows could not be ended.
+    clearTimeout(claim.retry);
     const { name: domain, instance } = this.#options.domain();
     const server = site.route.remote.label;
     const { port } = claim;
