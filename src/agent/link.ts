@@ -13,7 +13,7 @@ import type { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { authorizationOf } from './authorization.ts';
 import { dialServer, type ServerRoute } from './dial-server.ts';
 import type { AgentInternals } from './internals.ts';
-import type { ResolvedAgentDomain } from './resolve-options.ts';
+import type { ResolvedAgentDomain, ResolvedAgentOptions } from './resolve-options.ts';
 
 export type LinkState = 'waiting' | 'dialling' | 'live' | 'stopped';
 
@@ -23,6 +23,8 @@ export interface LinkOptions {
   readonly route: ServerRoute;
   readonly slot: number;
   readonly internals: AgentInternals;
+  /** In force at the moment when they are looked at. */
+  readonly settings: Pick<ResolvedAgentOptions, 'drainMs'>;
   readonly budget: MemoryBudget;
   readonly observer: Observer;
   /** `server`: the label of the one that the stream came from. */
@@ -116,7 +118,7 @@ export class Link {
   redial(): void {
     if (this.#live === null) return;
     this.#backoff.reset();
-    this.#part(this.#live.tunnel, this.#options.internals.handshakeTimeoutMs);
+    this.#part(this.#live.tunnel, this.#options.settings.drainMs);
   }
 
   get #address(): string | null {
