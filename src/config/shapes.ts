@@ -8,9 +8,9 @@ export type JsonShape = Readonly<Record<string, unknown>>;
 
 const CONTROL = String.raw`\u0000-\u001f\u007f-\u009f`;
 const PORT_DIGITS = String.raw`(?:[0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])`;
-const HOST_PORT = String.raw`(?:\[[0-9a-fA-F.]*:[0-9a-fA-F:.%]+\]|[^:\[\]\s\/@]+):${PORT_DIGITS}`;
 const IP_4 = String.raw`(?:\d{1,3}\.){3}\d{1,3}`;
-const IP_6 = '(?=(?:[^:]*:){2})[0-9a-fA-F.:%]+';
+const IP_6 = '(?=(?:[^:]*:){2})[0-9a-fA-F.:]+(?:%[0-9a-zA-Z.:-]+)?';
+const HOST_PORT = String.raw`(?:\[${IP_6}\]|[^:\[\]\s\/@]+):${PORT_DIGITS}`;
 const PATH = String.raw`[^\u0000]+`;
 const LABEL = '(?!-)[a-z0-9-]{1,63}(?<!-)';
 const ANY_LABEL = '(?!-)[a-zA-Z0-9-]{1,63}(?<!-)';
