@@ -260,7 +260,7 @@ class Claims {
       const before = this.#taken.get(text) ?? this.#overlapping(address);
       if (before !== undefined) {
         this.#findings.problem({ ...place(), message: `${text} is taken by ${before}` });
-        return;
+        continue;
       }
       // The system chooses another port each time.
       if ('port' in address && address.port === 0) continue;

@@ -269,6 +269,10 @@ describe('a port', () => {
     assert.deepEqual(await taken('["192.0.2.1:80", "[::1]:8443"]', '8443'), [
       '[::]:8443 is taken by the front door at [::1]:8443',
     ]);
+    assert.deepEqual(await taken('[8443, "[::1]:80"]', '["127.0.0.1:8443", "127.0.0.1:8444", "[::1]:80"]'), [
+      '127.0.0.1:8443 is taken by the front door at 0.0.0.0:8443',
+      '[::1]:80 is taken by the front door',
+    ]);
   });
 
   it('may be had once at each address, and by IPv4 and IPv6', async () => {
