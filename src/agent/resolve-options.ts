@@ -6,6 +6,7 @@ import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import { toDomain } from '../core/host-name.ts';
 import { LONGEST_TIMER_MS } from '../core/in-time.ts';
+import { isLogin, MAX_LOGIN_BYTES } from '../core/login-rules.ts';
 import type { Secret } from '../core/secret.ts';
 import { secretFault } from '../core/secret-rules.ts';
 import { proxyFor } from '../net/http-proxy.ts';
@@ -153,8 +154,8 @@ function resolveDomain(given: AgentDomainOptions, report: Report): ResolvedAgent
   if (!/^(?!-)[a-z0-9-]{1,63}(?<!-)$/.test(domain.instance)) {
     report('`instance` must be one DNS label: a-z, 0-9 and -, at most 63');
   }
-  if (domain.identity !== null && !/^[^\p{Cc}:]{1,128}$/u.test(domain.identity)) {
-    report('`identity` must be 1 to 128 printable characters without a colon');
+  if (domain.identity !== null && !isLogin(domain.identity)) {
+    report(`\`identity\` must be 1 to ${MAX_LOGIN_BYTES} bytes without a colon and control characters`);
   }
   if (domain.trust.pin !== null && !/^sha256\/[A-Za-z0-9+/]{43}=$/.test(domain.trust.pin)) {
     report('`pin` must be sha256/ and 44 characters of base64');

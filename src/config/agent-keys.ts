@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseHostPort } from '../core/address.ts';
 import { canonicalName, isCanonicalName } from '../core/host-name.ts';
+import { isLogin, MAX_LOGIN_BYTES } from '../core/login-rules.ts';
 import { parseRemote } from './addresses.ts';
 import {
   anything,
@@ -47,8 +48,8 @@ const DOMAIN_SCHEMA = z.strictObject({
   secret: anything(),
   identity: orNull(
     text(
-      '1 to 128 printable characters without a colon, or null',
-      (value) => (/^[^\p{Cc}:]{1,128}$/u.test(value) ? value : null),
+      `1 to ${MAX_LOGIN_BYTES} bytes without a colon and control characters, or null`,
+      (value) => (isLogin(value) ? value : null),
       LOGIN_SHAPE,
     ),
   ),

@@ -58,6 +58,7 @@ describe('agent options', () => {
     [{ service: '/a b' }, /`service`/],
     [{ instance: 'Web_1' }, /`instance`/],
     [{ identity: 'a:b' }, /`identity`/],
+    [{ identity: 'ü'.repeat(65) }, /`identity` must be 1 to 128 bytes/],
     [{ pin: 'sha256/abc' }, /`pin`/],
     [{ ca: 'no PEM' }, /`ca` is no certificate/],
     [{ connections: 0 }, /`connections` must be 1 to 64/],
