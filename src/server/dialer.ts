@@ -10,6 +10,7 @@ import type { DomainMatch, DomainTable } from './domain-table.ts';
 
 /** How many tunnels one dial may try. */
 const MAX_ATTEMPTS = 3;
+const MAX_PORT = 65_535;
 /** How long a dial waits for the room that free streams leave, and how often it looks, ms. */
 const ROOM_WAIT_MS = 2_000;
 const ROOM_POLL_MS = 20;
@@ -196,8 +197,12 @@ function aborted({ reason }: AbortSignal): BackdialError {
 /** `name[:port]` as the carrier lookup and the CONNECT need it. Fails with `name-invalid`. */
 function parseName(name: string): { host: string; authority: string } {
   const colon = name.lastIndexOf(':');
-  const end = colon !== -1 && /^\d{1,5}$/.test(name.slice(colon + 1)) ? colon : name.length;
+  const end = colon !== -1 && /^\d+$/.test(name.slice(colon + 1)) ? colon : name.length;
   const host = canonicalName(name.slice(0, end));
   if (host === null) throw new BackdialError('name-invalid', name);
+  const port = name.slice(end + 1);
+  if (port !== '' && !(Number(port) >= 1 && Number(port) <= MAX_PORT)) {
+    throw new BackdialError('name-invalid', `the port of ${name} is not 1 to ${MAX_PORT}`);
+  }
   return { host, authority: `${host}${name.slice(end)}` };
 }

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
-import { canonicalName, toDomain } from '../core/host-name.ts';
+import { canonicalName, isCanonicalName, toDomain } from '../core/host-name.ts';
 import { LONGEST_TIMER_MS } from '../core/in-time.ts';
 import { sameValue } from '../core/same-value.ts';
 import { readAuthorities } from '../pki/authorities.ts';
@@ -86,6 +86,7 @@ export function resolveServerOptions(given: ServerOptions): ResolvedServerOption
   problems.push(...listenerProblems(listen));
   const presentsShared = listen.length === 0 || listen.some(({ certificates }) => certificates.length === 0);
   if (presentsShared && base.certificates.length === 0) problems.push('`certificates` is empty; give at least one');
+  if (!isCanonicalName(base.name)) problems.push('`name` must be a host name in canonical form');
   if (!base.service.startsWith('/')) problems.push('`service` must be a path that begins with /');
   if (base.sni !== null && !isAbsolute(base.sni.hosts)) problems.push('`sni.hosts` must be an absolute path');
   for (const key of NUMBERS) {

@@ -55,6 +55,7 @@ describe('options of a server that are not what the types say', () => {
       domain({ target: null, proxyProtocol: 3 }),
       /^`domains\[0\]\.proxyProtocol`: found a number; wanted: 1 or 2 or null$/,
     ],
+    [server({ name: 'a b' }), /^`name` must be a host name in canonical form$/],
     [domain({ name: 'WWW.test' }), /^WWW\.test: not a domain in canonical form$/],
   ];
   for (const [given, problem] of cases) {

@@ -77,6 +77,13 @@ describe('options of the ways in of the library', () => {
     assert.equal(told[1], 'mine');
   });
 
+  for (const port of ['0', '65536', '700000']) {
+    test(`a name with port ${port} is refused for the port`, async () => {
+      const message = new RegExp(`the port of www\\.test:${port} is not 1 to 65535`);
+      await assert.rejects(server.dial(`www.test:${port}`), { code: 'name-invalid', message });
+    });
+  }
+
   test('a name that is no string is none', async () => {
     await assert.rejects(server.dial(null as never), { code: 'name-invalid', message: /is a string/ });
   });
