@@ -160,8 +160,9 @@ export class ProxyRouter {
   #mayReach(holder: Holder, host: string, port: number | null, address: string | null = null): string | null {
     const named = holder.mayConnect(host, port);
     if (named.granted) return null;
-    const isDestination = port !== null && this.#proxy.domains().resolve(host) === null;
-    return isDestination && holder.mayReachDestination(host, port, address).granted ? null : named.missing;
+    if (port === null || this.#proxy.domains().resolve(host) !== null) return named.missing;
+    const isGranted = holder.mayReachDestination(host, port, address).granted;
+    return isGranted ? null : `${named.missing}, nor does one of \`destinations\``;
   }
 
   async #serve(arrival: Arrival, head: RequestHead, terms: Terms): Promise<void> {

@@ -208,6 +208,10 @@ test('HTTP/2: scheme https, a path, known pseudo-header fields, a length that fi
   assert.equal(checkHttp2Head(replaced(':path', 'https://www.example.com/'), true, RULES), 'request-invalid');
   assert.equal(checkHttp2Head(replaced(':path', '*'), true, RULES), 'request-invalid');
   assert.equal(checkHttp2Head(replaced(':method', 'get'), true, RULES), 'request-invalid');
+  // A token in capitals that no HTTP/1.1 parser of Node's would read, the agent's neither.
+  assert.equal(checkHttp2Head(replaced(':method', 'BREW'), true, RULES), 'request-invalid');
+  assert.equal(checkHttp2Head(replaced(':method', 'PRI'), true, RULES), 'request-invalid');
+  assert.notEqual(typeof checkHttp2Head(replaced(':method', 'PROPFIND'), true, RULES), 'string');
   assert.equal(checkHttp2Head([':weird', 'x', ...PSEUDO], true, RULES), 'request-invalid');
   assert.equal(checkHttp2Head([...PSEUDO, 'content-length', '3'], true, RULES), 'request-invalid');
   assert.equal(accepted(checkHttp2Head([...PSEUDO, 'content-length', '3'], false, RULES)).framing, 3);
