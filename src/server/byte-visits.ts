@@ -27,6 +27,8 @@ export interface ByteVisit {
   readonly remote: string;
   /** Epoch ms. */
   readonly start: number;
+  /** The same moment as `performance.now()`: whoever sets the clock changes no duration. */
+  readonly began: number;
   readonly transaction: string;
   /** Why the visitor's socket closed: `visitor-reset`, unless this side closed it. */
   endOfSocket(): StreamEnd;
@@ -111,7 +113,7 @@ export class ByteVisits {
     }
   }
 
-  #record({ domain, way, remote, start, transaction }: ByteVisit, end: VisitEnd): void {
+  #record({ domain, way, remote, start, began, transaction }: ByteVisit, end: VisitEnd): void {
     const { reason, status, instance, bytesIn, bytesOut } = end;
     this.#options.observer({
       type: 'access',
@@ -127,7 +129,7 @@ export class ByteVisits {
         reason,
         in: bytesIn,
         out: bytesOut,
-        durationMs: Date.now() - start,
+        durationMs: Math.round(performance.now() - began),
         remote,
         ua: null,
         referer: null,

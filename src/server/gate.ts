@@ -215,7 +215,7 @@ export class TunnelGate {
       ...(certificate === undefined ? {} : { certificateEndsAt: certificate.validToDate.getTime() }),
     };
     this.#nextId += 1;
-    const openedAt = Date.now();
+    const opened = performance.now();
     const tunnel = new ServerTunnel(socket, {
       info,
       streamPerVisitor: head.streamPerVisitor,
@@ -238,7 +238,7 @@ export class TunnelGate {
       stopWatch?.();
       this.#tunnels.delete(admitted);
       this.#gate.registry.remove(tunnel);
-      observer({ type: 'tunnel-closed', tunnel: info, reason, detail, lifetimeMs: Date.now() - openedAt });
+      observer({ type: 'tunnel-closed', tunnel: info, reason, detail, lifetimeMs: Math.round(performance.now() - opened) });
     });
     // The domains may have changed since it was looked at.
     this.#recheck(admitted);

@@ -194,6 +194,7 @@ export class PortClaims {
       way: 'tcp',
       remote,
       start: Date.now(),
+      began: performance.now(),
       transaction: randomUUID(),
       endOfSocket: () => claim.cut ?? 'visitor-reset',
     };

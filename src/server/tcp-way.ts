@@ -167,6 +167,7 @@ class DialingTcpWay implements TcpWay {
       way: 'tcp',
       remote,
       start: Date.now(),
+      began: performance.now(),
       transaction: randomUUID(),
       endOfSocket: () => this.#endOfSocket(door),
     };

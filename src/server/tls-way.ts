@@ -123,6 +123,7 @@ class PassingTlsWay implements TlsWay {
       way: 'tls',
       remote,
       start: Date.now(),
+      began: performance.now(),
       transaction: randomUUID(),
       endOfSocket: () => (this.#closing ? 'tunnel-draining' : 'visitor-reset'),
     };

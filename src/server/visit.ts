@@ -20,6 +20,8 @@ export interface Arrival {
   readonly transaction: string;
   /** Epoch ms. */
   readonly start: number;
+  /** The same moment as `performance.now()`: whoever sets the clock changes no duration. */
+  readonly began: number;
   /** The visitor's connection (or HTTP/2 stream) can become another protocol's. */
   readonly upgradable: boolean;
   /** Where the request can be meant for a proxy: what it asks of one. */
@@ -49,7 +51,7 @@ export function recordVisit(observer: Observer, visit: Visit, end: VisitEnd): vo
   observer({
     type: 'access',
     record: {
-      start: Math.floor(visit.start),
+      start: visit.start,
       domain: end.domain,
       instance: end.instance,
       id: visit.transaction,
@@ -60,7 +62,7 @@ export function recordVisit(observer: Observer, visit: Visit, end: VisitEnd): vo
       reason: end.reason,
       in: end.bytesIn,
       out: end.bytesOut,
-      durationMs: Math.round((performance.timeOrigin + performance.now() - visit.start) * 10) / 10,
+      durationMs: Math.round((performance.now() - visit.began) * 10) / 10,
       remote: visit.remote,
       ua: head?.userAgent ?? null,
       referer: head?.referer ?? null,
