@@ -238,7 +238,13 @@ export class TunnelGate {
       stopWatch?.();
       this.#tunnels.delete(admitted);
       this.#gate.registry.remove(tunnel);
-      observer({ type: 'tunnel-closed', tunnel: info, reason, detail, lifetimeMs: Math.round(performance.now() - opened) });
+      observer({
+        type: 'tunnel-closed',
+        tunnel: info,
+        reason,
+        detail,
+        lifetimeMs: Math.round(performance.now() - opened),
+      });
     });
     // The domains may have changed since it was looked at.
     this.#recheck(admitted);
