@@ -138,7 +138,7 @@ function collect(
   rules: HeaderRules,
   ignoreExpect: boolean,
 ): Collected | ErrorCode {
-  if ((raw.length - from) / 2 > (rules.maxLines ?? MAX_HEADER_LINES)) return 'headers-too-large';
+  let crumbs = 0;
   const got = new Collected();
   const headers = got.headers;
   for (let i = from; i < raw.length; i += 2) {
@@ -177,6 +177,7 @@ function collect(
         // HTTP/2 may cut Cookie into crumbs; HTTP/1.1 knows one line only (RFC 9113, section 8.2.3).
         if (from > 0 && got.cookieAt !== -1) {
           headers[got.cookieAt] += `; ${value}`;
+          crumbs += 1;
           continue;
         }
         got.cookieAt = headers.length + 1;
@@ -198,6 +199,8 @@ function collect(
     }
     headers.push(name, value);
   }
+  // Browsers cut Cookie into its pairs, of which there may be more than that.
+  if ((raw.length - from) / 2 - crumbs > (rules.maxLines ?? MAX_HEADER_LINES)) return 'headers-too-large';
   return got;
 }
 

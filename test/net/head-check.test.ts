@@ -191,6 +191,14 @@ test('an HTTP/2 head becomes an HTTP/1.1 one: Host in front, Cookie in one line'
   assert.equal(accepted(checkHttp2Head(PSEUDO, false, RULES)).framing, 'chunked');
 });
 
+test('the crumbs of one Cookie are one field of the hundred that a head may have', () => {
+  const crumbs = Array.from({ length: 180 }, (_, i) => ['cookie', `c${i}=x`]).flat();
+  const others = (count: number) => Array.from({ length: count }, (_, i) => [`x-${i}`, '']).flat();
+  const head = accepted(checkHttp2Head([...PSEUDO, ...crumbs, ...others(99)], true, RULES));
+  assert.match(head.headers[3] ?? '', /^c0=x; c1=x; .*; c179=x$/);
+  assert.equal(checkHttp2Head([...PSEUDO, ...crumbs, ...others(100)], true, RULES), 'headers-too-large');
+});
+
 test('an HTTP/2 Host must be equal to :authority, and may stand for it', () => {
   const bare = [':method', 'GET', ':path', '/', ':scheme', 'https'];
   assert.equal(accepted(checkHttp2Head([...bare, 'host', 'A.example.com'], true, RULES)).host, 'a.example.com');
