@@ -218,6 +218,8 @@ test('refusals: a bad head is 400, too many lines 431, an unknown domain the ste
       assert.equal(await statusOf([':path', '/', ...lines.flat()]), '431');
     }
     assert.equal(await statusOf([':path', '/', 'x', 'y'.repeat(9_000)]), '431');
+    const long = Array.from({ length: 20 }, (_, i) => [`x-${i}`, 'a'.repeat(10_000)]);
+    assert.equal(await statusOf([':path', '/', ...long.flat()]), '431');
     assert.equal(kit.records.at(-1)?.reason, 'headers-too-large');
     assert.equal(await statusOf([':method', 'TRACE', ':path', '/']), '405');
     const unknown = await request([':path', '/', ':authority', 'unknown.example.com']);
@@ -370,7 +372,10 @@ interface Http2Visitor {
 
 async function http2Visitor({ port }: HttpsWayKit): Promise<Http2Visitor> {
   const { stream: socket, raw: rawSocket } = await connectWire(port, { tls: true, alpn: ['h2'], halfOpen: false });
-  const session = http2.connect('https://www.example.com', { createConnection: () => socket });
+  const session = http2.connect('https://www.example.com', {
+    createConnection: () => socket,
+    maxSendHeaderBlockLength: 1_000_000,
+  });
   session.on('error', () => {});
   const request = (given: string[]): Promise<Answered> => {
     const names = given.filter((_, i) => i % 2 === 0);
