@@ -5,7 +5,7 @@ import type { StreamEnd } from '../core/events.ts';
 import { errorAnswer } from '../net/error-answer.ts';
 import { StreamSocket } from '../net/stream-socket.ts';
 import { type FetchHandler, serveFetch } from './fetch-handler.ts';
-import { WholeResponse } from './whole-response.ts';
+import { keepWhole } from './whole-response.ts';
 
 /** Answers a request of node:http. What it throws, or rejects with, is answered 500; after the head it is a cut. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -83,6 +83,12 @@ class HandledConnections {
     }
   }
 
+  /** Cuts an answer that is not as long as it says, and tells of that. A server may also have visitors of its own: not theirs. */
+  keepWhole(request: IncomingMessage, response: ServerResponse): void {
+    if (!this.#connections.has(request.socket)) return;
+    keepWhole(response, (error) => void this.tell(request, handlerFault(error)));
+  }
+
   tell(request: IncomingMessage, error: BackdialError): Connection {
     const connection = this.#connections.get(request.socket) ?? NOBODY;
     connection.onFault(error);
@@ -93,12 +99,14 @@ class HandledConnections {
 const NOBODY: Connection = { name: 'agent', onFault: () => {} };
 
 function serverFor(handler: AgentHandler, connections: HandledConnections): Server | null {
-  if (handler instanceof Server) return handler;
+  if (handler instanceof Server) {
+    handler.prependListener('request', (request, response) => connections.keepWhole(request, response));
+    return handler;
+  }
   const isFunction = typeof handler === 'function';
   const fetch = isFunction ? (handler.length < 2 ? (handler as FetchHandler) : null) : fetchOf(handler);
   if (fetch === null && !isFunction) return null;
   const server = createServer({
-    ServerResponse: WholeResponse,
     // The far end decides how long a stream is kept, and watches its visitors.
     keepAliveTimeout: 0,
     headersTimeout: 0,
@@ -110,7 +118,7 @@ function serverFor(handler: AgentHandler, connections: HandledConnections): Serv
   // A client that half-closes after its request gets its answer.
   (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   server.on('request', (request, response) => {
-    response.onMismatch = (error) => void connections.tell(request, handlerFault(error));
+    connections.keepWhole(request, response);
     const action =
       fetch === null
         ? () => (handler as RequestHandler)(request, response)

@@ -1,35 +1,29 @@
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 
 /**
- * A response that is as long as its Content-Length says, or cut. Node sends what it is given; whoever waits for the rest would wait
- * for ever on a stream that no idle timer ends.
+ * Has a response be as long as its Content-Length says, or be cut; `onMismatch` is told why. Node sends what it is given, and whoever
+ * waits for the rest would wait for ever on a stream that no idle timer ends.
  */
-export class WholeResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
-  /** Makes Node throw at the write that is too much and at the end that is too early. Nobody may be there to catch it. */
-  override strictContentLength = true;
-  /** Told why it was cut. */
-  onMismatch: (error: Error) => void = () => {};
-
-  override write(...given: unknown[]): boolean {
-    return this.#orCut(() => super.write(...(given as Parameters<ServerResponse['write']>))) ?? false;
-  }
-
-  override end(...given: unknown[]): this {
-    this.#orCut(() => super.end(...(given as Parameters<ServerResponse['end']>)));
-    return this;
-  }
-
-  #orCut<T>(action: () => T): T | null {
+export function keepWhole(response: ServerResponse, onMismatch: (error: Error) => void): void {
+  // Makes Node throw at the write that is too much and at the end that is too early. Nobody may be there to catch it.
+  response.strictContentLength = true;
+  const { write, end } = response as { write(...given: unknown[]): boolean; end(...given: unknown[]): ServerResponse };
+  const orCut = <T>(action: () => T): T | null => {
     try {
       return action();
     } catch (error) {
       if (!isMismatch(error)) throw error;
-      if (this.destroyed) return null;
-      this.onMismatch(error);
-      this.destroy(error);
+      if (response.destroyed) return null;
+      onMismatch(error);
+      response.destroy(error);
       return null;
     }
-  }
+  };
+  response.write = (...given: unknown[]) => orCut(() => write.apply(response, given)) ?? false;
+  response.end = (...given: unknown[]) => {
+    orCut(() => end.apply(response, given));
+    return response;
+  };
 }
 
 function isMismatch(error: unknown): error is Error {

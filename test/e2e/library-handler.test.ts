@@ -68,15 +68,18 @@ function wrongLength(url: string | undefined): { headers: Record<string, string>
   return { headers: { 'content-length': searchParams.get('length') ?? '' }, body };
 }
 
+function answerWrongly({ url }: http.IncomingMessage, response: http.ServerResponse): void {
+  const { headers, body } = wrongLength(url);
+  setImmediate(() => response.writeHead(200, headers).end(body));
+}
+
 const WRONG_LENGTHS: Record<string, AgentHandler> = {
   'a Response': ({ url, method }: Request) => {
     const { headers, body } = wrongLength(url);
     return new Response(method === 'HEAD' ? null : body, { headers });
   },
-  'node:http, after the handler returned': ({ url }: http.IncomingMessage, response: http.ServerResponse) => {
-    const { headers, body } = wrongLength(url);
-    setImmediate(() => response.writeHead(200, headers).end(body));
-  },
+  'node:http, after the handler returned': answerWrongly,
+  'a server of node:http': http.createServer(answerWrongly),
 };
 
 describe('a handler of an agent', () => {
