@@ -1,6 +1,8 @@
 import type { Duplex } from 'node:stream';
+import { formatPeer } from '../core/address.ts';
 import { asBackdialError, BackdialError } from '../core/errors.ts';
 import type { RequestHead } from '../net/head-check.ts';
+import { resetDuplex } from '../net/reset.ts';
 import { VisitorWatch } from '../net/visitor-watch.ts';
 import type { Admission } from './admission.ts';
 import { proxyAnswer } from './answers.ts';
@@ -191,7 +193,7 @@ export class ProxyRouter {
     const { transaction: tells } = this.#proxy.options;
     const visitor = exchange.upgrade('Connection established', tells ? ['X-Transaction-Id', transaction] : []);
     if (visitor === null) {
-      opened.stream.destroy(new BackdialError('visitor-reset'));
+      resetDuplex(opened.stream, new BackdialError('visitor-reset'));
       opened.release();
       throw exchange.gone ?? new BackdialError('visitor-reset');
     }
@@ -221,12 +223,13 @@ export class ProxyRouter {
     }
     if (refusal !== null) throw new BackdialError(refusal, visit.remote);
     refuseUnaskable(policy, port);
-    const { way, transaction, remote: client } = visit;
+    const { way, transaction, remote: client, connection } = visit;
+    const arrivedAt = () => formatPeer(connection.raw.localAddress, connection.raw.localPort);
     if (!streams.tryEnter(policy, way)) await streams.wait(policy, way, signal);
     const release = () => streams.leave(policy, way);
     try {
       const name = port === null ? host : `${host}:${port}`;
-      return { ...(await dialer.open(name, { way, transaction, client, signal })), release };
+      return { ...(await dialer.open(name, { way, transaction, client, arrivedAt, signal })), release };
     } catch (error) {
       release();
       throw error;
