@@ -5,6 +5,7 @@ import { asBackdialError, BackdialError, ERRORS, type ErrorCode } from '../core/
 import type { Observer, StreamEnd, Way } from '../core/events.ts';
 import { type SpliceResult, splice } from '../net/splice.ts';
 import type { DomainStreams } from './domain-streams.ts';
+import { Gathering } from './gathering.ts';
 import type { ResolvedDomain } from './resolve-options.ts';
 
 /** Opens the stream of a visitor, and says which instance it leads to. */
@@ -55,6 +56,7 @@ export class ByteVisits {
   readonly #dialer: StreamDialer;
   readonly #streams: DomainStreams;
   readonly #options: ByteVisitsOptions['options'];
+  readonly #gathering = new Gathering();
 
   constructor({ dialer, streams, options }: ByteVisitsOptions) {
     this.#dialer = dialer;
@@ -85,6 +87,13 @@ export class ByteVisits {
     this.#record(visit, { reason, status: null, instance, bytesIn, bytesOut });
   }
 
+  /** Resets a visitor who may not reach the domain, as late as one that nobody serves is reset; owns the socket. */
+  async turnAway(visit: ByteVisit, code: ErrorCode): Promise<void> {
+    await this.#gathering.arrive();
+    visit.socket.resetAndDestroy();
+    this.refused(visit, code);
+  }
+
   /** Records a visitor who was turned away before a dial. */
   refused(visit: ByteVisit, code: ErrorCode): void {
     this.#record(visit, refused(code));
@@ -100,6 +109,8 @@ export class ByteVisits {
     const socketOnClose = () => gone.abort(new BackdialError('visitor-reset'));
     socket.on('close', socketOnClose);
     try {
+      await this.#gathering.arrive();
+      signal.throwIfAborted();
       if (policy !== null && !this.#streams.tryEnter(policy, way)) await this.#streams.wait(policy, way, signal);
       try {
         const arrivedAt = () => formatPeer(socket.localAddress, socket.localPort);

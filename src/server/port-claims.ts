@@ -200,10 +200,7 @@ export class PortClaims {
     };
     const refusal = this.#given.access.of(policy).refusal(remote);
     if (refusal === null) void visits.serve(visit);
-    else {
-      socket.resetAndDestroy();
-      visits.refused(visit, refusal);
-    }
+    else void visits.turnAway(visit, refusal);
   }
 
   #close(claim: Claim, cut: StreamEnd | null): void {

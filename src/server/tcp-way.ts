@@ -172,12 +172,8 @@ class DialingTcpWay implements TcpWay {
       endOfSocket: () => this.#endOfSocket(door),
     };
     const refusal = this.#access.of(policy).refusal(remote);
-    if (refusal === null) {
-      void this.#visits.serve(visit);
-      return;
-    }
-    socket.resetAndDestroy();
-    this.#visits.refused(visit, refusal);
+    if (refusal === null) void this.#visits.serve(visit);
+    else void this.#visits.turnAway(visit, refusal);
   }
 
   /** A visitor's socket that was closed: by the visitor, with its listener, or by {@link close}. */

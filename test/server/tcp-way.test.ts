@@ -233,6 +233,17 @@ describe('a visitor of a TCP port', () => {
   });
 });
 
+test('visitors who come at once are dialled at once, though each turn of the event loop accepts but one', async (t) => {
+  const together: number[] = [];
+  const { port, dialer } = await startWay(t, () => {
+    if (dialer.calls.length === 1) process.nextTick(() => together.push(dialer.calls.length));
+    throw new BackdialError('domain-unserved');
+  });
+  const visitors = Array.from({ length: 5 }, () => net.connect(port, '127.0.0.1'));
+  await within('the resets', Promise.all(visitors.map((visitor) => once(visitor, 'error'))));
+  assert.deepEqual(together, [5]);
+});
+
 describe('a visitor who may not reach the domain', () => {
   const now = '2024-02-29T12:00:00Z';
   const cases = {
