@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { Secret } from '../../src/core/secret.ts';
 import { VERSION } from '../../src/core/version.ts';
 import { withFakeServer } from '../support/fake-server.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { testDomain, withAgent } from '../support/with-agent.ts';
 import { eventually, within } from '../support/within.ts';
 
@@ -96,16 +97,20 @@ describe('an agent whose server fails', () => {
       });
     }));
 
-  test('a server that never answers is given up after the deadline, and named', () =>
-    withFakeServer({ answer: (_handshake, count) => (count === 1 ? 'hang' : 'accept') }, async (server) => {
-      const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
-      await withAgent({ domains }, { handshakeTimeoutMs: 300 }, async (agent, events) => {
-        await within('ready', agent.ready);
-        const [failed] = events.of('dial-failed');
-        assert.equal(failed?.reason, 'handshake-timeout');
-        await eventually('the silent connection is closed', () => server.connectionCount === 1);
-      });
-    }));
+  test(
+    'a server that never answers is given up after the deadline, and named',
+    undisturbed(() =>
+      withFakeServer({ answer: (_handshake, count) => (count === 1 ? 'hang' : 'accept') }, async (server) => {
+        const domains = [testDomain({ remote: [`localhost:${server.port}`] })];
+        await withAgent({ domains }, { handshakeTimeoutMs: 300 }, async (agent, events) => {
+          await within('ready', agent.ready);
+          const [failed] = events.of('dial-failed');
+          assert.equal(failed?.reason, 'handshake-timeout');
+          await eventually('the silent connection is closed', () => server.connectionCount === 1);
+        });
+      }),
+    ),
+  );
 
   test('one link that fails holds up no other', () =>
     withFakeServer({}, async (server) => {

@@ -21,7 +21,7 @@ const member = (port: number) => ({ target: { kind: 'tcp', host: '127.0.0.1', po
 async function heard(connectionsTo: (port: number) => TargetConnections): Promise<string> {
   const target = await startRawTarget();
   try {
-    const socket = await connectionsTo(target.port).connect({ timeoutMs: 2_000 });
+    const socket = await connectionsTo(target.port).connect({ timeoutMs: 30_000 });
     socket.end('GET');
     const peer = await target.next();
     await within('the end of the connection', peer.ending);

@@ -24,7 +24,7 @@ const TIMEOUTS = { readMs: 60_000, writeMs: 20_000 };
 async function withTarget(
   target: ResolvedTarget,
   body: (pair: TurnedPair, events: EventLog) => Promise<void>,
-  connectTimeoutMs = 2_000,
+  connectTimeoutMs = 30_000,
 ): Promise<void> {
   const events = new EventLog();
   const { observer } = events;

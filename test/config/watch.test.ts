@@ -8,6 +8,7 @@ import type { ServerConfig } from '../../src/config/load-server.ts';
 import { loadServer } from '../../src/config/load-server.ts';
 import type { Loaded } from '../../src/config/loaded.ts';
 import { ConfigWatch } from '../../src/config/watch.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { eventually, within } from '../support/within.ts';
 
@@ -278,17 +279,21 @@ describe('a change of what leads to a file is seen', { concurrency: true }, () =
 });
 
 describe('nothing is done', { concurrency: true }, () => {
-  test('with half a file: one that is written byte by byte is read when it is whole, once', () =>
-    following(SIMPLE, async ({ folder, sees, looks }) => {
-      const file = await open(join(folder, 'domains/a.test.json5'), 'w');
-      for (const byte of Buffer.from(domain(2))) {
-        await file.write(Buffer.of(byte));
-        await sleep(10);
-      }
-      await file.close();
-      await sees(2);
-      assert.equal(looks(), 1);
-    }));
+  test(
+    'with half a file: one that is written byte by byte is read when it is whole, once',
+    undisturbed(() =>
+      following(SIMPLE, async ({ folder, sees, looks }) => {
+        const file = await open(join(folder, 'domains/a.test.json5'), 'w');
+        for (const byte of Buffer.from(domain(2))) {
+          await file.write(Buffer.of(byte));
+          await sleep(10);
+        }
+        await file.close();
+        await sees(2);
+        assert.equal(looks(), 1);
+      }),
+    ),
+  );
 
   test('for files that are none of the configuration', () =>
     following({ ...SIMPLE, 'other.txt': '' }, async ({ folder, looks }) => {

@@ -40,7 +40,9 @@ test('visitors who reset, more than nghttp2 would bear, leave the tunnel and its
 
 test('visitors who reset their HTTP/2 requests leave the tunnel and its other streams alone', async () => {
   await using target = await startRawTarget();
-  await withTunnel({ target: target.port, domain: { concurrency: 10_000 } }, async (tunnel) => {
+  // All are one process: while it makes the storm, a handshake waits.
+  const options = { domain: { concurrency: 10_000 }, server: { readTimeoutMs: 60_000 } };
+  await withTunnel({ target: target.port, ...options }, async (tunnel) => {
     const visitor = await connectPeer(tunnel.tcp);
     const far = await target.next();
     for (let sessions = 0; sessions < 5; sessions += 1) {

@@ -28,8 +28,9 @@ describe('a server whose accepts fail for a while serves who waited, and who com
       withFolder(FILES, async (folder) => {
         const log = join(folder, 'strace.log');
         const inject = ['-e', 'trace=accept4', '-e', `inject=accept4:error=${error}:when=1..${FAILURES}`];
-        // -D: the child is the server, so that a signal reaches it.
-        const strace = [findTool('strace'), '-D', '-f', '-qq', '-o', log, ...inject] as const;
+        // -D: the child is the server, so that a signal reaches it. Without a filter every call of it waits for strace, which
+        // takes a busy machine a minute.
+        const strace = [findTool('strace'), '-D', '-f', '--seccomp-bpf', '-qq', '-o', log, ...inject] as const;
         const server = startCli(['server', '-c', `${folder}/server.json5`], {
           program: [...strace, process.execPath, MAIN],
         });

@@ -20,7 +20,7 @@ for (const exchanges of [false, true]) {
       try {
         await withTunnel({ target: port, agent: { exchanges } }, async (tunnel) => {
           await visit(tunnel.frontDoor);
-          await within('close, with the default deadline of 30 s', tunnel.agent.close(), 15_000);
+          await within('close, with the default deadline of 30 s', tunnel.agent.close(), 25_000);
           assert.equal((await tunnel.agentEvents.until('tunnel-closed'))[0]?.reason, 'drained');
         });
       } finally {
@@ -46,7 +46,7 @@ for (const exchanges of [false, true]) {
           await tunnel.agentEvents.until('tunnel-draining');
           finish();
           assert.equal(await within('the answer', visiting), 'first half, second half');
-          await within('close', closing, 15_000);
+          await within('close', closing, 25_000);
         });
       } finally {
         server.closeAllConnections();
@@ -65,8 +65,8 @@ test('what is still open at the deadline is cut, and a second close can only hur
       const cut = once(stream, 'error');
       const closing = tunnel.agent.close({ drainMs: 60_000 });
       const hurried = tunnel.agent.close({ drainMs: 100 });
-      await within('the cut', cut, 15_000);
-      await within('both', Promise.all([closing, hurried]), 15_000);
+      await within('the cut', cut, 25_000);
+      await within('both', Promise.all([closing, hurried]), 25_000);
       await tunnel.agent.close();
     });
   } finally {

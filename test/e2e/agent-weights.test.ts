@@ -42,7 +42,7 @@ describe('a weighted list of targets', () => {
           const looking = (async () => {
             while (!found) found = (await ask<Told>('/')).target === 'back';
           })();
-          await eventually('the one that is back', () => found, 5_000);
+          await eventually('the one that is back', () => found);
           await looking;
           const counts = new Map<string, number>();
           for (let i = 0; i < 10; i += 1) {

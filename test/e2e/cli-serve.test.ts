@@ -167,7 +167,7 @@ describe('server and agent, from files', () => {
           assert.equal(up.server.child.exitCode, null, 'an open stream is waited for');
           const began = performance.now();
           assert.equal((await up.server.end('SIGINT')).code, 0);
-          assert.ok(performance.now() - began < 3_000);
+          assert.ok(performance.now() - began < 20_000);
           assert.equal(await end, 'ECONNRESET', 'what was cut never looks complete');
           assert.equal((await agent.end('SIGINT')).code, 0);
         } finally {

@@ -61,7 +61,7 @@ describe('the demo', () => {
       await demo.see(/./);
       const began = performance.now();
       assert.equal((await demo.end('SIGTERM')).code, 0);
-      assert.ok(performance.now() - began < 5_000);
+      assert.ok(performance.now() - began < 20_000);
     } finally {
       demo.child.kill('SIGKILL');
     }

@@ -4,6 +4,7 @@ import { connect as netConnect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
+import { undisturbed } from '../support/undisturbed.ts';
 import { withServer } from '../support/with-server.ts';
 
 const READ_TIMEOUT_MS = 2_000;
@@ -31,21 +32,24 @@ async function begin(raw: Socket, protocol: keyof typeof HALF): Promise<void> {
   socket.write(HALF[protocol]);
 }
 
-test('a late ClientHello leaves less time for the first head: one deadline, from accept', async () => {
-  await withServer({ readTimeoutMs: READ_TIMEOUT_MS }, async ({ port, events }) => {
-    const late = [await accepted(port), await accepted(port)] as const;
-    // A busy machine changes the order of what is due within some milliseconds.
-    await sleep(LATER_MS);
-    const prompt = [await accepted(port), await accepted(port)] as const;
-    for (const [http1, http2] of [prompt, late]) {
-      await begin(http1, 'http/1.1');
-      await begin(http2, 'h2');
-    }
-    const ports = [...late, ...prompt].map(({ localPort }) => localPort);
-    const refused = await events.until('connection-refused', ports.length);
-    assert.deepEqual(new Set(refused.map(({ reason }) => reason)), new Set(['request-timeout']));
-    const order = refused.map(({ remote }) => ports.indexOf(Number(remote.split(':')[1])));
-    assert.deepEqual(order.slice(0, 2).toSorted(), [0, 1], `the order was ${order}`);
-    for (const socket of [...late, ...prompt]) socket.destroy();
-  });
-});
+test(
+  'a late ClientHello leaves less time for the first head: one deadline, from accept',
+  undisturbed(async () => {
+    await withServer({ readTimeoutMs: READ_TIMEOUT_MS }, async ({ port, events }) => {
+      const late = [await accepted(port), await accepted(port)] as const;
+      // A busy machine changes the order of what is due within some milliseconds.
+      await sleep(LATER_MS);
+      const prompt = [await accepted(port), await accepted(port)] as const;
+      for (const [http1, http2] of [prompt, late]) {
+        await begin(http1, 'http/1.1');
+        await begin(http2, 'h2');
+      }
+      const ports = [...late, ...prompt].map(({ localPort }) => localPort);
+      const refused = await events.until('connection-refused', ports.length);
+      assert.deepEqual(new Set(refused.map(({ reason }) => reason)), new Set(['request-timeout']));
+      const order = refused.map(({ remote }) => ports.indexOf(Number(remote.split(':')[1])));
+      assert.deepEqual(order.slice(0, 2).toSorted(), [0, 1], `the order was ${order}`);
+      for (const socket of [...late, ...prompt]) socket.destroy();
+    });
+  }),
+);

@@ -46,7 +46,7 @@ describe('server.dial()', () => {
   });
 
   const fails = (dial: Promise<unknown>, code: ErrorCode) =>
-    assert.rejects(within(code, dial, 5_000), (error) => error instanceof BackdialError && error.code === code);
+    assert.rejects(within(code, dial, 20_000), (error) => error instanceof BackdialError && error.code === code);
   const streams = () => tunnel.server.tunnels().reduce((sum, live) => sum + live.stats().streams, 0);
 
   it('reaches a domain, an instance, and each of their ports', async () => {
@@ -96,7 +96,7 @@ describe('server.dial()', () => {
     const began = performance.now();
     await fails(tunnel.server.dial(`never.${DOMAIN}`, { waitMs: 50 }), 'domain-unserved');
     const took = performance.now() - began;
-    assert.ok(took >= 49 && took < 5_000, `${took} ms`);
+    assert.ok(took >= 49 && took < 20_000, `${took} ms`);
   });
 
   it('is aborted in every phase, with the reason as cause', async () => {

@@ -11,6 +11,7 @@ import { issueCertificate } from '../support/certificates.ts';
 import { hello, helloMessage, records, serverNameData, vector } from '../support/client-hello.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { connectPeer, startRawTarget } from '../support/raw-target.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { DOMAIN, openTunnel, type Tunnel } from '../support/with-tunnel.ts';
 import { within } from '../support/within.ts';
@@ -79,27 +80,33 @@ describe('a server that ends no TLS for a name answers with alert', () => {
     [112, 'a domain at another time', hello({ serverName: 'ranges.example.com' })],
   ];
   for (const [alert, what, bytes] of alerts) {
-    test(`${alert} to ${what}`, async () => assert.equal(await alertTo(backend.frontDoor, bytes), alert));
+    test(
+      `${alert} to ${what}`,
+      undisturbed(async () => assert.equal(await alertTo(backend.frontDoor, bytes), alert)),
+    );
   }
 
-  test('and the log tells why, once', async () => {
-    const reasons: Readonly<Record<string, string>> = {
-      'unserved.example.com': 'domain-unserved',
-      'dead.example.com': 'target-refused',
-      'no-path.example.com': 'target-unreachable',
-      'networks.example.com': 'network-refused',
-      'ranges.example.com': 'time-refused',
-    };
-    for (const [name, reason] of Object.entries(reasons)) {
-      const before = backend.events.of('access').length;
-      const from = backend.events.all.length;
-      await alertToName(backend.frontDoor, name);
-      const isOfName = ({ record: { domain } }: { record: { domain: string | null } }) => domain === name;
-      const { record } = await backend.events.wait('access', isOfName, { from });
-      assert.deepEqual([record.way, record.reason], ['tls', reason]);
-      assert.equal(backend.events.of('access').length, before + 1);
-    }
-  });
+  test(
+    'and the log tells why, once',
+    undisturbed(async () => {
+      const reasons: Readonly<Record<string, string>> = {
+        'unserved.example.com': 'domain-unserved',
+        'dead.example.com': 'target-refused',
+        'no-path.example.com': 'target-unreachable',
+        'networks.example.com': 'network-refused',
+        'ranges.example.com': 'time-refused',
+      };
+      for (const [name, reason] of Object.entries(reasons)) {
+        const before = backend.events.of('access').length;
+        const from = backend.events.all.length;
+        await alertToName(backend.frontDoor, name);
+        const isOfName = ({ record: { domain } }: { record: { domain: string | null } }) => domain === name;
+        const { record } = await backend.events.wait('access', isOfName, { from });
+        assert.deepEqual([record.way, record.reason], ['tls', reason]);
+        assert.equal(backend.events.of('access').length, before + 1);
+      }
+    }),
+  );
 });
 
 test('where `*` answers names of nobody, it answers for a domain that the visitor may not know of, too', async (t) => {
@@ -139,7 +146,7 @@ test('a mutated hello is passed on as it is or ends with an alert, before the de
         bytes.splice(at % bytes.length, kind === 'insert' ? 0 : 1, ...(kind === 'drop' ? [] : [value]));
       const visitor = await connectPeer(backend.frontDoor);
       visitor.stream.write(Buffer.from(bytes), () => {});
-      const { verdict } = await within('the end', visitor.ending, 5_000);
+      const { verdict } = await within('the end', visitor.ending);
       assert.equal(verdict, 'clean');
       assert.ok(visitor.length === 0 || visitor.bytes.subarray(0, 6).equals(Buffer.of(21, 3, 3, 0, 2, 2)));
       visitor.close();

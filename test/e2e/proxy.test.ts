@@ -397,7 +397,7 @@ describe('the proxy at the front door', () => {
       const cut = [await open('front-door', 'ci'), await open('proxy', 'ci')];
       const stay = [await open('front-door', 'stays'), await open('proxy', 'stays')];
       await kit.apply({ grants: identities('10.0.0.0') });
-      for (const peer of cut) await within('the cut', peer.ended(), 5_000);
+      for (const peer of cut) await within('the cut', peer.ended(), 20_000);
       for (const peer of stay) {
         peer.stream.write('still here');
         await peer.until('still here');
@@ -421,7 +421,7 @@ describe('the proxy at the front door', () => {
           { ...CI, identity: 'stays' },
         ],
       });
-      await within('the cut', cut.ended(), 5_000);
+      await within('the cut', cut.ended(), 20_000);
       const { record } = await kit.events.wait('access', () => true);
       assert.equal(record.reason, 'grant-missing');
       stays.stream.write('still here');

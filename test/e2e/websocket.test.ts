@@ -7,6 +7,7 @@ import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
 import { testAuthority } from '../support/certificates.ts';
 import { listenOn } from '../support/listen-on.ts';
 import { connectPeer, type RawTarget, startRawTarget } from '../support/raw-target.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { agreeToUpgrade, askForHttp2WebSocket, askForUpgrade, readSwitch } from '../support/upgrade.ts';
 import { openTunnel, type Tunnel, withTunnel } from '../support/with-tunnel.ts';
 import { within } from '../support/within.ts';
@@ -91,39 +92,42 @@ describe('a WebSocket of a real client and a real server', () => {
   });
 });
 
-test('an idle WebSocket outlives every time-out that requests have', async () => {
-  await using target = await startRawTarget();
-  const timeouts = { idleTimeoutMs: 200, readTimeoutMs: 200, writeTimeoutMs: 200 };
-  const agent = { readTimeoutMs: 200, writeTimeoutMs: 200 };
-  await withTunnel({ target: target.port, server: timeouts, agent }, async ({ frontDoor }) => {
-    // On a connection that was kept after a request.
-    const visitor = await connectPeer(frontDoor, { tls: true });
-    await visitor.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
-    const first = await target.next();
-    await first.receivedText('\r\n\r\n');
-    await first.send('HTTP/1.1 204 No Content\r\n\r\n');
-    visitor.drop((await visitor.receivedText('\r\n\r\n')).length + 4);
-    await askForUpgrade(visitor, 'websocket');
-    const far = await target.next();
-    await agreeToUpgrade(far);
-    await readSwitch(visitor);
-    // Requests that come later meet their time-outs.
-    const [slow, unanswered] = [
-      await connectPeer(frontDoor, { tls: true }),
-      await connectPeer(frontDoor, { tls: true }),
-    ];
-    await slow.send('GET / HTTP/1.1\r\n');
-    await unanswered.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
-    await slow.receivedText('HTTP/1.1 408 ');
-    await unanswered.receivedText('HTTP/1.1 504 ');
-    await within('the end of an idle connection', unanswered.ending);
-    await visitor.send('still here');
-    await far.received(10);
-    await far.send('so am I');
-    await visitor.received(7);
-    visitor.close();
-  });
-});
+test(
+  'an idle WebSocket outlives every time-out that requests have',
+  undisturbed(async () => {
+    await using target = await startRawTarget();
+    const timeouts = { idleTimeoutMs: 200, readTimeoutMs: 200, writeTimeoutMs: 200 };
+    const agent = { readTimeoutMs: 200, writeTimeoutMs: 200 };
+    await withTunnel({ target: target.port, server: timeouts, agent }, async ({ frontDoor }) => {
+      // On a connection that was kept after a request.
+      const visitor = await connectPeer(frontDoor, { tls: true });
+      await visitor.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
+      const first = await target.next();
+      await first.receivedText('\r\n\r\n');
+      await first.send('HTTP/1.1 204 No Content\r\n\r\n');
+      visitor.drop((await visitor.receivedText('\r\n\r\n')).length + 4);
+      await askForUpgrade(visitor, 'websocket');
+      const far = await target.next();
+      await agreeToUpgrade(far);
+      await readSwitch(visitor);
+      // Requests that come later meet their time-outs.
+      const [slow, unanswered] = [
+        await connectPeer(frontDoor, { tls: true }),
+        await connectPeer(frontDoor, { tls: true }),
+      ];
+      await slow.send('GET / HTTP/1.1\r\n');
+      await unanswered.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
+      await slow.receivedText('HTTP/1.1 408 ');
+      await unanswered.receivedText('HTTP/1.1 504 ');
+      await within('the end of an idle connection', unanswered.ending);
+      await visitor.send('still here');
+      await far.received(10);
+      await far.send('so am I');
+      await visitor.received(7);
+      visitor.close();
+    });
+  }),
+);
 
 describe('bytes sent together with a switch', () => {
   let target: RawTarget;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Pump, type Sink } from '../../src/log/pump.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 
 /** Takes all that it is given, a turn later. */
 class TurnSink implements Sink {
@@ -18,25 +19,28 @@ class TurnSink implements Sink {
 
 const report = (): void => assert.fail('nothing is to be said');
 
-test('a line after a pause is written at once, lines that follow one another closely are written together', async () => {
-  const sink = new TurnSink();
-  const pump = new Pump(sink, { report });
-  const beganAtMs = performance.now();
-  let written = 0;
-  for (; performance.now() < beganAtMs + 110; written += 1) {
-    pump.write(`${written}\n`);
-    await new Promise(setImmediate);
-  }
-  await pump.close();
-  const [first, second] = sink.writes;
-  assert.deepEqual(first?.lines, ['0\n']);
-  assert.ok((second?.atMs ?? 0) - (first?.atMs ?? 0) > 15, 'the next write waits');
-  assert.ok(sink.writes.length <= 8, `${sink.writes.length} writes of ${written} lines`);
-  assert.deepEqual(
-    sink.writes.flatMap(({ lines }) => lines),
-    Array.from({ length: written }, (_, n) => `${n}\n`),
-  );
-});
+test(
+  'a line after a pause is written at once, lines that follow one another closely are written together',
+  undisturbed(async () => {
+    const sink = new TurnSink();
+    const pump = new Pump(sink, { report });
+    const beganAtMs = performance.now();
+    let written = 0;
+    for (; performance.now() < beganAtMs + 110; written += 1) {
+      pump.write(`${written}\n`);
+      await new Promise(setImmediate);
+    }
+    await pump.close();
+    const [first, second] = sink.writes;
+    assert.deepEqual(first?.lines, ['0\n']);
+    assert.ok((second?.atMs ?? 0) - (first?.atMs ?? 0) > 15, 'the next write waits');
+    assert.ok(sink.writes.length <= 8, `${sink.writes.length} writes of ${written} lines`);
+    assert.deepEqual(
+      sink.writes.flatMap(({ lines }) => lines),
+      Array.from({ length: written }, (_, n) => `${n}\n`),
+    );
+  }),
+);
 
 test('a burst is not held back, and neither is what closes', async (t) => {
   const sink = new TurnSink();

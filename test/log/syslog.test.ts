@@ -12,6 +12,7 @@ import { keepReports } from '../support/log-files.ts';
 import { openKept, syslog } from '../support/log-options.ts';
 import { sampleAccess } from '../support/sample-events.ts';
 import { datagramReceiver, parseSyslog, type Receiver, streamReceiver } from '../support/syslog-receiver.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { eventually } from '../support/within.ts';
 
@@ -108,66 +109,73 @@ describe('syslog', () => {
     assert.ok(parseSyslog(format(`${JSON.stringify(endless)}\n`, 30, 'access')).msg.includes('shortened'));
   });
 
-  it('keeps what it cannot deliver, within bounds; counts the rest; says so once, and again when the receiver is back', async () => {
-    const first = await streamReceiver({ port: 0 });
-    const { port } = first;
-    const kept = keepReports();
-    const sink = new StreamSink({ host: '127.0.0.1', port }, 'octet-counting');
-    const pump = new Pump(sink, { ...kept, maxWaiting: 50_000, retryMs: 20, calmMs: 30 });
-    const format = syslogFormat(syslog({ protocol: 'tcp', host: '127.0.0.1', port }));
-    let total = 0;
-    const write = (count: number) => {
-      for (let i = 0; i < count; i += 1, total += 1) pump.write(format(`{"in":${total}}\n`, 30, 'access'));
-    };
-    write(10);
-    await first.got(10);
-    await first.close();
-    // Its end has to be seen before the next line, or that one is lost: TCP tells no better.
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    write(5_000);
-    await eventually('said', () => kept.reports.length > 0);
-    assert.match(String(kept.reports[0]?.error?.message), /ECONNREFUSED/);
-    const second = await streamReceiver({ port });
-    try {
-      await eventually('said again', () => kept.reports.length === 2);
+  it(
+    'keeps what it cannot deliver, within bounds; counts the rest; says so once, and again when the receiver is back',
+    undisturbed(async () => {
+      const first = await streamReceiver({ port: 0 });
+      const { port } = first;
+      const kept = keepReports();
+      const sink = new StreamSink({ host: '127.0.0.1', port }, 'octet-counting');
+      const pump = new Pump(sink, { ...kept, maxWaiting: 50_000, retryMs: 20, calmMs: 30 });
+      const format = syslogFormat(syslog({ protocol: 'tcp', host: '127.0.0.1', port }));
+      let total = 0;
+      const write = (count: number) => {
+        for (let i = 0; i < count; i += 1, total += 1) pump.write(format(`{"in":${total}}\n`, 30, 'access'));
+      };
       write(10);
-      await pump.close();
-      await second.got(total - 10 - kept.dropped());
-      assert.deepEqual(kept.states(), ['failing', 'working']);
-      assert.ok(kept.dropped() > 4_000, `${kept.dropped()} dropped`);
-      const arrived = numbers([...first.records(), ...second.records()]);
-      assert.equal(arrived.length, total - kept.dropped());
-      assert.deepEqual(arrived.slice(0, 300), upTo(300));
-      assert.deepEqual(arrived.slice(-10), upTo(total).slice(-10));
-    } finally {
-      await second.close();
-    }
-  });
-
-  it('holds no more than its bound for a receiver that stopped reading, and counts the rest', async () => {
-    const receiver = await streamReceiver({ port: 0 });
-    receiver.pause();
-    const kept = keepReports();
-    const sink = new StreamSink({ host: '127.0.0.1', port: receiver.port }, 'octet-counting');
-    const pump = new Pump(sink, { ...kept, maxWaiting: 200_000, calmMs: 30 });
-    const format = syslogFormat(syslog({ protocol: 'tcp', host: '127.0.0.1', port: receiver.port }));
-    const total = 20_000;
-    try {
-      for (let i = 0; i < total; i += 1) {
-        pump.write(format(`{"in":${i},"path":"${'x'.repeat(1_000)}"}\n`, 30, 'access'));
-        if (i % 100 === 0) await new Promise(setImmediate);
+      await first.got(10);
+      await first.close();
+      // Its end has to be seen before the next line, or that one is lost: TCP tells no better.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+      write(5_000);
+      await eventually('said', () => kept.reports.length > 0);
+      assert.match(String(kept.reports[0]?.error?.message), /ECONNREFUSED/);
+      const second = await streamReceiver({ port });
+      try {
+        await eventually('said again', () => kept.reports.length === 2);
+        write(10);
+        await pump.close();
+        await second.got(total - 10 - kept.dropped());
+        assert.deepEqual(kept.states(), ['failing', 'working']);
+        assert.ok(kept.dropped() > 4_000, `${kept.dropped()} dropped`);
+        const arrived = numbers([...first.records(), ...second.records()]);
+        assert.equal(arrived.length, total - kept.dropped());
+        assert.deepEqual(arrived.slice(0, 300), upTo(300));
+        assert.deepEqual(arrived.slice(-10), upTo(total).slice(-10));
+      } finally {
+        await second.close();
       }
-      assert.deepEqual(kept.reports, [], 'nothing failed');
-      receiver.resume();
-      await eventually('said', () => kept.reports.length === 1);
-      await pump.close();
-      assert.ok(kept.dropped() > 5_000);
-      await receiver.got(total - kept.dropped());
-      assert.equal(receiver.records().length, total - kept.dropped());
-    } finally {
-      await receiver.close();
-    }
-  });
+    }),
+  );
+
+  it(
+    'holds no more than its bound for a receiver that stopped reading, and counts the rest',
+    undisturbed(async () => {
+      const receiver = await streamReceiver({ port: 0 });
+      receiver.pause();
+      const kept = keepReports();
+      const sink = new StreamSink({ host: '127.0.0.1', port: receiver.port }, 'octet-counting');
+      const pump = new Pump(sink, { ...kept, maxWaiting: 200_000, calmMs: 30 });
+      const format = syslogFormat(syslog({ protocol: 'tcp', host: '127.0.0.1', port: receiver.port }));
+      const total = 20_000;
+      try {
+        for (let i = 0; i < total; i += 1) {
+          pump.write(format(`{"in":${i},"path":"${'x'.repeat(1_000)}"}\n`, 30, 'access'));
+          if (i % 100 === 0) await new Promise(setImmediate);
+        }
+        assert.deepEqual(kept.reports, [], 'nothing failed');
+        receiver.resume();
+        await eventually('said', () => kept.reports.length === 1);
+        await pump.close();
+        assert.ok(kept.dropped() > 5_000);
+        await receiver.got(total - kept.dropped());
+        assert.equal(receiver.records().length, total - kept.dropped());
+      } finally {
+        await receiver.close();
+      }
+    }),
+  );
 
   it('tells on the console what fails, although the log goes elsewhere', async () => {
     const receiver = await datagramReceiver();
@@ -231,7 +239,7 @@ describe('syslog', () => {
       for (let i = 0; i < 3_000; i += 1) logs.observer({ type: 'access', record });
       const began = performance.now();
       await logs.close();
-      assert.ok(performance.now() - began < 5_000);
+      assert.ok(performance.now() - began < 20_000);
       assert.match(logs.shown(), /was closed before it took every line: \d+ lines were dropped/);
     }));
 });

@@ -58,7 +58,7 @@ test('a peer that sends more than 1 MB after its alert is cut', async (t) => {
   await peer.received(ALERT_112.length);
   const [socket] = sockets;
   assert.ok(socket !== undefined);
-  if (!socket.destroyed) await within('the close', once(socket, 'close'), 1_500);
+  if (!socket.destroyed) await within('the close', once(socket, 'close'));
   assert.ok(socket.bytesRead < 2_000_000, `${socket.bytesRead} bytes were read`);
   peer.close();
 });
@@ -66,12 +66,12 @@ test('a peer that sends more than 1 MB after its alert is cut', async (t) => {
 test('a peer that does not close is cut after 2 s', async (t) => {
   const { port, sockets } = await refusing(t);
   const peer = await connectPeer(port);
+  const started = performance.now();
   await peer.send('x');
   await peer.ending;
   const [socket] = sockets;
   assert.ok(socket !== undefined);
-  const started = performance.now();
-  await within('the close', once(socket, 'close'), 15_000);
+  await within('the close', once(socket, 'close'));
   assert.ok(performance.now() - started > 1_500);
   peer.close();
 });

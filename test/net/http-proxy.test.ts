@@ -64,7 +64,7 @@ describe('CONNECT', () => {
     withListener(
       (socket) => socket.write('HTTP/1.1 200 OK\r\nX: y\r\n\r\nhello'),
       async (port) => {
-        const socket = await connectThroughProxy(proxyAt(port), 'www.test', 443, { timeoutMs: 2_000 });
+        const socket = await connectThroughProxy(proxyAt(port), 'www.test', 443, { timeoutMs: 30_000 });
         socket.resume();
         const [chunk] = await once(socket, 'data');
         assert.equal(String(chunk), 'hello');
@@ -83,7 +83,7 @@ describe('CONNECT', () => {
       withListener(
         (socket) => socket.write(answer),
         async (port) => {
-          const dial = connectThroughProxy(proxyAt(port), 'www.test', 443, { timeoutMs: 2_000 });
+          const dial = connectThroughProxy(proxyAt(port), 'www.test', 443, { timeoutMs: 30_000 });
           await assert.rejects(dial, { code: 'proxy-refused', message: text });
         },
       ));
@@ -100,7 +100,7 @@ describe('CONNECT', () => {
     await withListener(
       (socket) => socket.end(),
       async (port) => {
-        const dial = connectThroughProxy(proxyAt(port), 'www.test', 443, { timeoutMs: 2_000 });
+        const dial = connectThroughProxy(proxyAt(port), 'www.test', 443, { timeoutMs: 30_000 });
         await assert.rejects(dial, { code: 'proxy-refused', message: /without an answer/ });
       },
     );
@@ -114,7 +114,7 @@ describe('CONNECT', () => {
   });
 
   test('a proxy that cannot be reached, or whose certificate is not trusted, is proxy-refused', async () => {
-    await assert.rejects(connectThroughProxy(proxyAt(1), 'www.test', 443, { timeoutMs: 2_000 }), {
+    await assert.rejects(connectThroughProxy(proxyAt(1), 'www.test', 443, { timeoutMs: 30_000 }), {
       code: 'proxy-refused',
       message: /ECONNREFUSED/,
     });
@@ -122,7 +122,7 @@ describe('CONNECT', () => {
     await proxy.listen();
     try {
       const secure = { ...proxyAt(proxy.port), secure: true };
-      const dial = connectThroughProxy(secure, 'localhost', 1, { timeoutMs: 2_000 });
+      const dial = connectThroughProxy(secure, 'localhost', 1, { timeoutMs: 30_000 });
       await assert.rejects(dial, { code: 'proxy-refused', message: /certificate is not trusted/ });
       assert.deepEqual(proxy.asked, []);
     } finally {

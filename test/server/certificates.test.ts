@@ -72,8 +72,9 @@ describe('the certificate of a name', () => {
 test('the regular expression of a host takes no more time than the name has letters, whatever it is', () => {
   const certificates = withHosts(['/^(([a-z])+)+$/']);
   const start = performance.now();
-  assert.equal(certificates.select(`${'a'.repeat(26)}.test`), -1);
-  assert.ok(performance.now() - start < 100);
+  assert.equal(certificates.select(`${'a'.repeat(31)}.test`), -1);
+  // Node's own engine takes more than 10 s.
+  assert.ok(performance.now() - start < 5_000);
   assert.equal(certificates.select('aaa'), 0);
 });
 

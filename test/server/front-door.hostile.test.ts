@@ -6,6 +6,7 @@ import { testAuthority, testCertificate } from '../support/certificates.ts';
 import { hello, helloMessage, records } from '../support/client-hello.ts';
 import { captureHello, startFrontDoor } from '../support/front-door.ts';
 import { connectPeer, type Peer } from '../support/raw-target.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { CLEAN } from '../support/verdict.ts';
 import { eventually, within } from '../support/within.ts';
 
@@ -113,12 +114,12 @@ describe('past the deadline', () => {
   ] as const) {
     test(`${what} ends with alert 90`, async (t) => {
       const { port, told } = await startFrontDoor(t, READ_TIMEOUT);
-      const peer = await connectRaw(t, port);
       const started = performance.now();
+      const peer = await connectRaw(t, port);
       if (bytes.length > 0) await peer.send(bytes);
       await assertAlert(peer, 90);
       const elapsed = performance.now() - started;
-      assert.ok(elapsed > 150 && elapsed < 2_000, `${elapsed} ms`);
+      assert.ok(elapsed > 150 && elapsed < 8_000, `${elapsed} ms`);
       assert.deepEqual(
         told.of('connection-refused').map(({ reason }) => reason),
         ['hello-timeout'],
@@ -126,48 +127,54 @@ describe('past the deadline', () => {
     });
   }
 
-  test('half a handshake is closed; the time of its hello counts', async (t) => {
-    const { port, told, frontDoor, visitors } = await startFrontDoor(t, { readTimeoutMs: 500 });
-    // A whole hello of a client that then says nothing more.
-    const captured = await captureHello(t);
-    // The end of a silent connection at a door whose time is shorter tells when the rest of the hello is due.
-    const hasty = await startFrontDoor(t, { readTimeoutMs: 300 });
-    // Would end before the handshake if that had the whole time again.
-    const patient = await startFrontDoor(t, { readTimeoutMs: 650 });
-    const silent = await connectRaw(t, hasty.port);
-    const peer = await connectRaw(t, port);
-    const started = performance.now();
-    await connectRaw(t, patient.port);
-    await peer.send(captured.subarray(0, 100));
-    await within('the end of the silent connection', silent.ending);
-    await peer.send(captured.subarray(100));
-    await peer.received(100);
-    await told.first('connection-refused');
-    const elapsed = performance.now() - started;
-    assert.ok(elapsed > 400, `${elapsed} ms`);
-    assert.equal(patient.told.of('connection-refused').length, 0, `${elapsed} ms`);
-    await within('the end', peer.ending);
-    peer.close();
-    await eventually('the close', () => frontDoor.connectionCount === 0);
-    assert.deepEqual(
-      told.of('connection-refused').map(({ reason, name }) => [reason, name]),
-      [['hello-timeout', 'a.example.com']],
-    );
-    assert.equal(visitors.length, 0);
-  });
+  test(
+    'half a handshake is closed; the time of its hello counts',
+    undisturbed(async (t) => {
+      const { port, told, frontDoor, visitors } = await startFrontDoor(t, { readTimeoutMs: 500 });
+      // A whole hello of a client that then says nothing more.
+      const captured = await captureHello(t);
+      // The end of a silent connection at a door whose time is shorter tells when the rest of the hello is due.
+      const hasty = await startFrontDoor(t, { readTimeoutMs: 300 });
+      // Would end before the handshake if that had the whole time again.
+      const patient = await startFrontDoor(t, { readTimeoutMs: 650 });
+      const silent = await connectRaw(t, hasty.port);
+      const peer = await connectRaw(t, port);
+      const started = performance.now();
+      await connectRaw(t, patient.port);
+      await peer.send(captured.subarray(0, 100));
+      await within('the end of the silent connection', silent.ending);
+      await peer.send(captured.subarray(100));
+      await peer.received(100);
+      await told.first('connection-refused');
+      const elapsed = performance.now() - started;
+      assert.ok(elapsed > 400, `${elapsed} ms`);
+      assert.equal(patient.told.of('connection-refused').length, 0, `${elapsed} ms`);
+      await within('the end', peer.ending);
+      peer.close();
+      await eventually('the close', () => frontDoor.connectionCount === 0);
+      assert.deepEqual(
+        told.of('connection-refused').map(({ reason, name }) => [reason, name]),
+        [['hello-timeout', 'a.example.com']],
+      );
+      assert.equal(visitors.length, 0);
+    }),
+  );
 
-  test('a visitor that shook hands in time is left alone', async (t) => {
-    const { port, told } = await startFrontDoor(t, READ_TIMEOUT);
-    const socket = tls.connect({ port, host: '127.0.0.1', servername: 'a.example.com', ca: testAuthority().cert });
-    t.after(() => socket.destroy());
-    await within('the handshake', once(socket, 'secureConnect'));
-    // Who came later, and said nothing, is out of time.
-    const silent = await connectRaw(t, port);
-    await assertAlert(silent, 90);
-    socket.write('ping');
-    await within('the echo', once(socket, 'data'));
-    assert.equal(told.of('connection-refused').length, 1);
-  });
+  test(
+    'a visitor that shook hands in time is left alone',
+    undisturbed(async (t) => {
+      const { port, told } = await startFrontDoor(t, READ_TIMEOUT);
+      const socket = tls.connect({ port, host: '127.0.0.1', servername: 'a.example.com', ca: testAuthority().cert });
+      t.after(() => socket.destroy());
+      await within('the handshake', once(socket, 'secureConnect'));
+      // Who came later, and said nothing, is out of time.
+      const silent = await connectRaw(t, port);
+      await assertAlert(silent, 90);
+      socket.write('ping');
+      await within('the echo', once(socket, 'data'));
+      assert.equal(told.of('connection-refused').length, 1);
+    }),
+  );
 });
 
 describe('a crowd', () => {
@@ -177,7 +184,8 @@ describe('a crowd', () => {
     await eventually('1,000 connections', () => frontDoor.connectionCount === 1_000);
     const started = performance.now();
     await assertServes(t, port);
-    assert.ok(performance.now() - started < 1_000);
+    // Theirs is a time of 10 s.
+    assert.ok(performance.now() - started < 8_000);
     for (const peer of peers) peer.close();
   });
 

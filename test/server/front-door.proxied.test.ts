@@ -8,6 +8,7 @@ import type { ServerOptions } from '../../src/server/options.ts';
 import { testAuthority } from '../support/certificates.ts';
 import { captureHello, startFrontDoor } from '../support/front-door.ts';
 import { Inbox } from '../support/inbox.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { eventually, within } from '../support/within.ts';
 
 const VISITOR = { address: '203.0.113.7', port: 51_442 };
@@ -150,21 +151,24 @@ describe('a front door with proxyProtocol', () => {
     assert.equal(reason, 'proxy-header-timeout');
   });
 
-  test('gives header and hello one deadline', async (t) => {
-    const { port, told } = await start(t, { readTimeoutMs: 500 });
-    // Would end before the hello if that had the whole time again, from the header on.
-    const patient = await startFrontDoor(t, { readTimeoutMs: 650 });
-    const slow = await connect(t, port);
-    const began = performance.now();
-    await connect(t, patient.port);
-    setTimeout(() => slow.write(proxyHeader(1, VISITOR, HERE)), 250).unref();
-    const { reason, remote } = await told.first('connection-refused');
-    assert.deepEqual({ reason, remote }, { reason: 'hello-timeout', remote: '203.0.113.7:51442' });
-    const took = performance.now() - began;
-    assert.ok(took >= 490, `${took}`);
-    assert.equal(patient.told.of('connection-refused').length, 0);
-    await closed(slow);
-  });
+  test(
+    'gives header and hello one deadline',
+    undisturbed(async (t) => {
+      const { port, told } = await start(t, { readTimeoutMs: 500 });
+      // Would end before the hello if that had the whole time again, from the header on.
+      const patient = await startFrontDoor(t, { readTimeoutMs: 650 });
+      const slow = await connect(t, port);
+      const began = performance.now();
+      await connect(t, patient.port);
+      setTimeout(() => slow.write(proxyHeader(1, VISITOR, HERE)), 250).unref();
+      const { reason, remote } = await told.first('connection-refused');
+      assert.deepEqual({ reason, remote }, { reason: 'hello-timeout', remote: '203.0.113.7:51442' });
+      const took = performance.now() - began;
+      assert.ok(took >= 490, `${took}`);
+      assert.equal(patient.told.of('connection-refused').length, 0);
+      await closed(slow);
+    }),
+  );
 
   test('counts each visitor by its own address, and the proxy by none', async (t) => {
     const { port, told, visitors } = await start(t, { maxConnectionsPerAddress: 2 });

@@ -76,7 +76,7 @@ test('draining: a visitor that reads nothing, not even the GOAWAY, is not kept',
   withVisitor(async ({ visitors, near, gone }) => {
     near.isStuck = true;
     visitors.drain();
-    await within('the end of the connection', gone, 5_000);
+    await within('the end of the connection', gone);
     assert.equal(near.destroyed, true);
     assert.equal(visitors.size, 0);
   }));
@@ -92,11 +92,11 @@ test('draining: a visitor that reads nothing is not kept when its last stream is
     await withVisitor(async (idle) => {
       idle.near.isStuck = true;
       idle.visitors.drain();
-      await within('the end of the idle one', idle.gone, 5_000);
+      await within('the end of the idle one', idle.gone);
     });
     assert.equal(near.destroyed, false, 'a stream is open');
     stream.close(http2.constants.NGHTTP2_CANCEL);
-    await within('the end of the connection', gone, 5_000);
+    await within('the end of the connection', gone);
     assert.equal(near.destroyed, true);
     assert.equal(visitors.size, 0);
   }));

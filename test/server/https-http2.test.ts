@@ -6,6 +6,7 @@ import { type HttpsWayKit, withHttpsWay } from '../support/https-way.ts';
 import { Inbox } from '../support/inbox.ts';
 import { connectPeer } from '../support/raw-target.ts';
 import { connectWire } from '../support/sockets.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { eventually, within } from '../support/within.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -300,62 +301,71 @@ test('a visitor that takes an early answer and leaves in mid-upload is recorded 
   });
 });
 
-test('a session that says nothing is closed after the read time-out; one without streams after the idle time-out', async () => {
-  await withHttpsWay({ server: { readTimeoutMs: 150, idleTimeoutMs: 250 } }, async (kit) => {
-    const silent = await http2Visitor(kit);
-    await within('the end of the silent session', new Promise((resolve) => silent.session.once('close', resolve)));
-    assert.ok(kit.events.some((event) => event.type === 'connection-refused' && event.reason === 'request-timeout'));
-    const { session, request, close } = await http2Visitor(kit);
-    const answered = request([':path', '/slow']);
-    const to = await kit.target.next();
-    await to.receivedText('\r\n\r\n');
-    const beside = request([':path', '/beside']);
-    await (await kit.target.next()).send(OK.replace('\r\n', '\r\nConnection: close\r\n'));
-    assert.equal((await beside).body, 'ok');
-    // One that is without streams from now on is closed first.
-    const idle = await http2Visitor(kit);
-    const closedIdle = new Promise((resolve) => idle.session.once('close', resolve));
-    const quick = idle.request([':path', '/quick']);
-    await (await kit.target.next()).send(OK);
-    assert.equal((await quick).body, 'ok');
-    await within('the end of a session without streams', closedIdle);
-    assert.equal(session.destroyed, false, 'a stream is open');
-    const closed = new Promise((resolve) => session.once('close', resolve));
-    await to.send(OK);
-    assert.equal((await answered).body, 'ok');
-    await within('the end of the idle session', closed);
-    close();
-  });
-});
-
-test('a visitor that takes nothing of an answer, not even of a refusal, is cut after the write time-out', async () => {
-  const server = { writeTimeoutMs: 150, idleTimeoutMs: 150 };
-  await withHttpsWay({ server }, async ({ port, way }) => {
-    const { stream: socket } = await connectWire(port, { tls: true, alpn: ['h2'], halfOpen: false });
-    const session = http2.connect('https://www.example.com', {
-      createConnection: () => socket,
-      settings: { initialWindowSize: 0 },
+test(
+  'a session that says nothing is closed after the read time-out; one without streams after the idle time-out',
+  undisturbed(async () => {
+    await withHttpsWay({ server: { readTimeoutMs: 150, idleTimeoutMs: 250 } }, async (kit) => {
+      const silent = await http2Visitor(kit);
+      await within('the end of the silent session', new Promise((resolve) => silent.session.once('close', resolve)));
+      assert.ok(kit.events.some((event) => event.type === 'connection-refused' && event.reason === 'request-timeout'));
+      const { session, request, close } = await http2Visitor(kit);
+      const answered = request([':path', '/slow']);
+      const to = await kit.target.next();
+      await to.receivedText('\r\n\r\n');
+      const beside = request([':path', '/beside']);
+      await (await kit.target.next()).send(OK.replace('\r\n', '\r\nConnection: close\r\n'));
+      assert.equal((await beside).body, 'ok');
+      // One that is without streams from now on is closed first.
+      const idle = await http2Visitor(kit);
+      const closedIdle = new Promise((resolve) => idle.session.once('close', resolve));
+      const quick = idle.request([':path', '/quick']);
+      await (await kit.target.next()).send(OK);
+      assert.equal((await quick).body, 'ok');
+      await within('the end of a session without streams', closedIdle);
+      assert.equal(session.destroyed, false, 'a stream is open');
+      const closed = new Promise((resolve) => session.once('close', resolve));
+      await to.send(OK);
+      assert.equal((await answered).body, 'ok');
+      await within('the end of the idle session', closed);
+      close();
     });
-    session.on('error', () => {});
-    const stream = session.request({ ':path': '/', ':authority': 'unknown.example.com' });
-    stream.on('error', () => {});
-    const closed = new Promise((resolve) => stream.once('close', resolve));
-    const [head] = await within('an answer', once(stream, 'response'));
-    assert.equal((head as http2.IncomingHttpHeaders)[':status'], 404);
-    await within('the end of the stream', closed);
-    await eventually('the connection is over', () => way.connectionCount === 0);
-  });
-});
+  }),
+);
 
-test('a visitor that does not close its connection is no visitor any more', async () => {
-  const server = { readTimeoutMs: 100, idleTimeoutMs: 100 };
-  await withHttpsWay({ server }, async ({ port, way }) => {
-    // Half-open: it answers no FIN with its own.
-    const silent = await connectPeer(port, { tls: true, alpn: ['h2'] });
-    await eventually('the connection is over', () => way.connectionCount === 0);
-    silent.close();
-  });
-});
+test(
+  'a visitor that takes nothing of an answer, not even of a refusal, is cut after the write time-out',
+  undisturbed(async () => {
+    const server = { writeTimeoutMs: 150, idleTimeoutMs: 150 };
+    await withHttpsWay({ server }, async ({ port, way }) => {
+      const { stream: socket } = await connectWire(port, { tls: true, alpn: ['h2'], halfOpen: false });
+      const session = http2.connect('https://www.example.com', {
+        createConnection: () => socket,
+        settings: { initialWindowSize: 0 },
+      });
+      session.on('error', () => {});
+      const stream = session.request({ ':path': '/', ':authority': 'unknown.example.com' });
+      stream.on('error', () => {});
+      const closed = new Promise((resolve) => stream.once('close', resolve));
+      const [head] = await within('an answer', once(stream, 'response'));
+      assert.equal((head as http2.IncomingHttpHeaders)[':status'], 404);
+      await within('the end of the stream', closed);
+      await eventually('the connection is over', () => way.connectionCount === 0);
+    });
+  }),
+);
+
+test(
+  'a visitor that does not close its connection is no visitor any more',
+  undisturbed(async () => {
+    const server = { readTimeoutMs: 100, idleTimeoutMs: 100 };
+    await withHttpsWay({ server }, async ({ port, way }) => {
+      // Half-open: it answers no FIN with its own.
+      const silent = await connectPeer(port, { tls: true, alpn: ['h2'] });
+      await eventually('the connection is over', () => way.connectionCount === 0);
+      silent.close();
+    });
+  }),
+);
 
 interface Answered {
   readonly raw: string[];

@@ -10,6 +10,7 @@ import { withHttpsWay } from '../support/https-way.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
 import { connectPeer } from '../support/raw-target.ts';
 import { connectWire } from '../support/sockets.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { withTunnel } from '../support/with-tunnel.ts';
 import { eventually, within } from '../support/within.ts';
 
@@ -79,26 +80,29 @@ test('a session of HTTP/2 is a newcomer for a moment, until it has asked for som
   });
 });
 
-test('a visitor whose connection was accepted just before the drain is served, its handshake made or not', async () => {
-  const web = createServer((_request, response) => void response.end('served'));
-  const closeWeb = closerOf(web);
-  try {
-    await withTunnel({ target: await listenOn(web) }, async ({ server, frontDoor }) => {
-      const raw = net.connect(frontDoor, '127.0.0.1');
-      await once(raw, 'connect');
-      // Who comes after it was accepted after it.
-      const visitor = await connectPeer(frontDoor, { tls: true });
-      const closed = server.close({ drainMs: 10_000 });
-      await visitor.send(GET);
-      assert.match(await visitor.receivedText('served'), /^HTTP\/1\.1 200 /);
-      visitor.close();
-      const late = tls.connect({ socket: raw, servername: 'www.example.com', rejectUnauthorized: false });
-      late.write(GET);
-      assert.match(String(await within('an answer', once(late, 'data'))), /^HTTP\/1\.1 200 /);
-      late.destroy();
-      await closed;
-    });
-  } finally {
-    await closeWeb();
-  }
-});
+test(
+  'a visitor whose connection was accepted just before the drain is served, its handshake made or not',
+  undisturbed(async () => {
+    const web = createServer((_request, response) => void response.end('served'));
+    const closeWeb = closerOf(web);
+    try {
+      await withTunnel({ target: await listenOn(web) }, async ({ server, frontDoor }) => {
+        const raw = net.connect(frontDoor, '127.0.0.1');
+        await once(raw, 'connect');
+        // Who comes after it was accepted after it.
+        const visitor = await connectPeer(frontDoor, { tls: true });
+        const closed = server.close({ drainMs: 10_000 });
+        await visitor.send(GET);
+        assert.match(await visitor.receivedText('served'), /^HTTP\/1\.1 200 /);
+        visitor.close();
+        const late = tls.connect({ socket: raw, servername: 'www.example.com', rejectUnauthorized: false });
+        late.write(GET);
+        assert.match(String(await within('an answer', once(late, 'data'))), /^HTTP\/1\.1 200 /);
+        late.destroy();
+        await closed;
+      });
+    } finally {
+      await closeWeb();
+    }
+  }),
+);

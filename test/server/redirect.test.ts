@@ -143,8 +143,8 @@ describe('deadlines and bounds', () => {
   ]) {
     test(`${what} is closed after readTimeoutMs`, async (t) => {
       const { port } = await startRedirect(t, { readTimeoutMs: 300 });
-      const peer = await connectPeer(port);
       const started = performance.now();
+      const peer = await connectPeer(port);
       if (bytes) await peer.send(bytes);
       await within('the end', peer.ending, 8_000);
       assert.ok(performance.now() - started > 250);

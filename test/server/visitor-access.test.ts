@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, describe, it } from 'node:test';
+import { after, beforeEach, describe, it, type TestContext } from 'node:test';
 import { Secret } from '../../src/core/secret.ts';
 import { parseBasic } from '../../src/server/credentials.ts';
 import { FailureLimiter } from '../../src/server/failure-limiter.ts';
@@ -109,6 +109,9 @@ describe('access to a domain', () => {
   });
 
   describe('with a login', () => {
+    /** No attempt is earned while time stands still. */
+    beforeEach((t) => void (t as TestContext).mock.method(performance, 'now', () => 1_000));
+
     const credentials = [
       credential('user1', 'password1'),
       credential('user2', 'pass:with:colons'),
@@ -189,7 +192,7 @@ describe('access to a domain', () => {
       assert.equal(checks.length, 10);
       const refusal = await access.login(PEER, [basic('user1:password1')]);
       assert.equal(refusal?.error.entry.status, 429);
-      assert.match(String(refusal?.headers), /^Retry-After,[56]$/);
+      assert.match(String(refusal?.headers), /^Retry-After,6$/);
       assert.equal(await login(basic('user1:password1'), '192.0.2.2:1'), 'in');
       assert.equal(await login([]), 'credentials-missing', 'who shows no login is asked for one');
     });

@@ -63,9 +63,10 @@ export async function withConfigDeployment(
   write('agent/agent.json5', { log });
   write('agent/domains/www.example.com.json5', agentDomain());
   const server = startCli(['server', '-c', join(folder, 'server/server.json5')]);
-  await server.see(/"event":"config-unchanged"/);
-  const agent = startCli(['agent', '-c', join(folder, 'agent/agent.json5')]);
+  let agent: RunningCli | null = null;
   try {
+    await server.see(/"event":"config-unchanged"/);
+    agent = startCli(['agent', '-c', join(folder, 'agent/agent.json5')]);
     await agent.see(/"event":"tunnel-opened".*"live":2/);
     await agent.see(/"event":"config-unchanged"/);
     await body({
@@ -75,7 +76,7 @@ export async function withConfigDeployment(
       agent,
       write,
       async change(file, content) {
-        const program = file.startsWith('server/') ? server : agent;
+        const program = file.startsWith('server/') || agent === null ? server : agent;
         const applied = eventsOf(program, 'config-applied').length;
         write(file, content);
         await eventually(`${file} is applied`, () => eventsOf(program, 'config-applied').length > applied);
@@ -86,9 +87,9 @@ export async function withConfigDeployment(
       agentDomain,
     });
   } catch (error) {
-    throw new Error(`server:\n${server.output().stdout}\nagent:\n${agent.output().stdout}`, { cause: error });
+    throw new Error(`server:\n${server.output().stdout}\nagent:\n${agent?.output().stdout}`, { cause: error });
   } finally {
-    await Promise.all([server.end('SIGKILL'), agent.end('SIGKILL')]);
+    await Promise.all([server.end('SIGKILL'), agent?.end('SIGKILL')]);
     rmSync(folder, { recursive: true, force: true });
   }
 }

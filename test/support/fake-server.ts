@@ -114,7 +114,7 @@ export class FakeServer {
           info,
           streamPerVisitor: false,
           liveness: SERVER_LIVENESS,
-          dialTimeoutMs: 5_000,
+          dialTimeoutMs: 30_000,
           budget: new MemoryBudget({ tunnelMemoryBytes: 67_108_864, memoryBytes: 536_870_912 }),
         }),
       );

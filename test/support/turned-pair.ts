@@ -43,7 +43,7 @@ export async function turnedPair(
     info,
     streamPerVisitor: false,
     liveness,
-    dialTimeoutMs: options.dialTimeoutMs ?? 2_000,
+    dialTimeoutMs: options.dialTimeoutMs ?? 30_000,
     budget,
   });
   return {

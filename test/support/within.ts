@@ -1,8 +1,18 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
 /** Generous on purpose: tests run on loaded machines. Only what an issue names a time for is given a shorter one. */
 const DEFAULT_DEADLINE_MS = 60_000;
 
+const given = new AsyncLocalStorage<number>();
+const defaultDeadlineMs = () => given.getStore() ?? DEFAULT_DEADLINE_MS;
+
+/** Runs `body` with another default deadline for what it waits for. */
+export function withDeadline<T>(deadlineMs: number, body: () => Promise<T>): Promise<T> {
+  return given.run(deadlineMs, body);
+}
+
 /** The promise's value; fails, naming `what`, when it has not settled `deadlineMs` after the call. */
-export async function within<T>(what: string, promise: Promise<T>, deadlineMs = DEFAULT_DEADLINE_MS): Promise<T> {
+export async function within<T>(what: string, promise: Promise<T>, deadlineMs = defaultDeadlineMs()): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`${what}: not within ${deadlineMs} ms`)), deadlineMs);
@@ -18,7 +28,7 @@ export async function within<T>(what: string, promise: Promise<T>, deadlineMs = 
 export async function eventually(
   what: string,
   condition: () => boolean,
-  deadlineMs = DEFAULT_DEADLINE_MS,
+  deadlineMs = defaultDeadlineMs(),
 ): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!condition()) {

@@ -94,6 +94,7 @@ test('an agent that does not answer a CONNECT fails the dial with dial-timeout a
       assert.ok(signal);
       if (!signal.aborted) await once(signal, 'abort');
     },
+    { dialTimeoutMs: 300 },
   );
 });
 
