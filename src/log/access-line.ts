@@ -42,13 +42,13 @@ export function durationText(durationMs: number): string {
   return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
 }
 
-/** A size for people, in units of 1,000: `812 B`, `1.2 kB`, `3.4 MB`. */
+/** A size for people, a kB of 1,024 bytes as in configuration files: `812 B`, `1.2 kB`, `3.4 MB`. At most three digits. */
 export function bytesText(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let value = bytes;
   let unit = 0;
   while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1_000;
+    value /= 1_024;
     unit += 1;
   }
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;

@@ -103,6 +103,12 @@ async function startPage(t: TestContext, names: readonly string[], token: string
   return { url, close: () => api.close(), domains, inactive, serve, refusals, polls, visit };
 }
 
+it('shows sizes as configuration files take them: a kB has 1,024 bytes', async () => {
+  const { size } = await import(new URL('../../src/cli/page/text.js', import.meta.url).href);
+  const shown = [0, 999, 1_000, 1_536, 20_000, 67_108_864].map((bytes) => size(bytes));
+  assert.deepEqual(shown, ['0 B', '999 B', '1.0 kB', '1.5 kB', '20 kB', '64 MB']);
+});
+
 describe('the status page', { skip: missingTools('chromium') }, () => {
   it('shows domains, what changes, tunnels by keyboard, refusals and certificates, under its strict policy', async (t) => {
     const { url, serve, domains, inactive, refusals, visit } = await startPage(t, ['www.test', 'api.test']);

@@ -104,7 +104,7 @@ describe('the table of `backdial status`', () => {
   });
 
   it('has sizes of three digits at most', () => {
-    const bytes = { heldBytes: 999_600, receivedBytes: 1_000, sentBytes: 999_499 };
+    const bytes = { heldBytes: 1_023_500, receivedBytes: 1_000, sentBytes: 1_023_400 };
     const row = { id: 't1', domain: 'www.test', instance: 'one', slot: 0, remote: '192.0.2.1:1', openedAt: NOW };
     assert.match(table({ tunnels: [{ ...row, rttMs: 1, streams: 0, ...bytes }] }), /1\.0 kB +999 kB +1\.0 MB$/m);
   });

@@ -85,7 +85,7 @@ describe('the access log', () => {
       method: null,
       path: null,
       status: null,
-      in: 999_600,
+      in: 1_048_576,
       out: 12,
       durationMs: 65_000,
     } as const;
@@ -96,14 +96,16 @@ describe('the access log', () => {
 
 describe('figures for people', () => {
   it('are short and have a unit', () => {
-    assert.deepEqual([0, 999, 1_000, 99_499, 99_500, 999_499, 1e15].map(bytesText), [
+    assert.deepEqual([0, 999, 1_000, 1_587, 101_887, 101_888, 1_023_487, 67_108_864, 1e16].map(bytesText), [
       '0 B',
       '999 B',
       '1.0 kB',
+      '1.5 kB',
       '99.5 kB',
       '100 kB',
       '999 kB',
-      '1000 TB',
+      '64.0 MB',
+      '9095 TB',
     ]);
     assert.deepEqual([0.04, 9.9, 12.6, 1_500, 61_000].map(durationText), [
       '0.0 ms',

@@ -11,9 +11,14 @@ export function rate(value) {
   return value === 0 ? '0' : value < 10 ? value.toFixed(1) : String(Math.round(value));
 }
 
+/** A kB has 1,024 bytes, as in configuration files. */
 export function size(bytes) {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1_000 ** power;
+  let value = bytes;
+  let power = 0;
+  while (value >= 999.5 && power < units.length - 1) {
+    value /= 1_024;
+    power += 1;
+  }
   return `${power > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }
