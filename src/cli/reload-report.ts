@@ -8,10 +8,12 @@ export interface ReportOptions {
   /** The key of a file that an option comes from. */
   keyOf(option: string): string;
   readonly tookMs: number;
+  /** Somebody waits for an answer: that nothing changed is one. */
+  readonly asked: boolean;
 }
 
 /** Says what became of a reload, one line each. */
-export function logApplied(system: Logs['system'], result: ApplyResult, { keyOf, tookMs }: ReportOptions): void {
+export function logApplied(system: Logs['system'], result: ApplyResult, { keyOf, tookMs, asked }: ReportOptions): void {
   const { changes, restartRequired, failures } = result;
   let domains = 0;
   for (const change of changes) {
@@ -27,7 +29,8 @@ export function logApplied(system: Logs['system'], result: ApplyResult, { keyOf,
   }
   for (const error of failures) system.error({ event: 'config-failed', code: error.code }, error.message);
   const nothing = changes.length + restartRequired.length + failures.length === 0;
-  if (nothing) system.debug({ event: 'config-unchanged', tookMs }, 'configuration read again; nothing changed');
+  const unchanged = { event: 'config-unchanged', tookMs };
+  if (nothing) system[asked ? 'info' : 'debug'](unchanged, 'configuration read again; nothing changed');
   else system.debug({ event: 'config-applied', tookMs }, `configuration read and applied in ${tookMs} ms`);
 }
 

@@ -107,7 +107,8 @@ export class Reloader<Config> {
           this.#options.record?.applied(result);
           if (this.#stays) logs.system.info({ event: 'config-valid' }, 'the configuration has no problem any more');
           this.#stays = false;
-          logApplied(logs.system, result, { keyOf, tookMs: Math.round(performance.now() - began) });
+          const tookMs = Math.round(performance.now() - began);
+          logApplied(logs.system, result, { keyOf, tookMs, asked: cause === 'signal' });
         }
       } finally {
         // Also of what could not be applied: it may be put right in a file that was not there before.

@@ -91,6 +91,14 @@ describe('a configuration that is followed', () => {
       assert.equal(shown().match(/is no number/g)?.length, 2, shown());
     }));
 
+  it('is told not to have changed where a signal asks: who sent it waits for an answer', () =>
+    withReloader(async ({ shown, reloader }) => {
+      assert.equal(shown(), '');
+      await reloader.hangup();
+      await reloader.hangup();
+      assert.equal(shown().match(/read again; nothing changed/g)?.length, 2, shown());
+    }));
+
   it('is put right by a file that was not there before, in a folder that was not', () =>
     withReloader(async ({ folder, seen, applied, write }) => {
       write('main', 'sub/other');
