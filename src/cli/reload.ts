@@ -115,6 +115,8 @@ export class Reloader<Config> {
         await this.#follow(loaded.sources);
       }
     } catch (error) {
+      // What closes takes no change: that is no fault of the files.
+      if (this.#closed) return;
       const message = error instanceof Error ? error.message : String(error);
       this.#options.record?.refused();
       this.#stays = true;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Reloader } from '../../src/cli/reload.ts';
 import type { Loaded } from '../../src/config/loaded.ts';
+import { BackdialError } from '../../src/core/errors.ts';
 import { openKept } from '../support/log-options.ts';
 import { withFolder } from '../support/with-folder.ts';
 import { eventually } from '../support/within.ts';
@@ -124,6 +125,25 @@ describe('a configuration that is followed', () => {
     await begun.promise;
     const closed = reloader.close();
     read.resolve();
+    await closed;
+    assert.equal(logs.shown(), '');
+    await logs.close();
+  });
+
+  it('is not told to be refused where what it was for closed while it went over', async () => {
+    const logs = openKept({});
+    const [begun, closing] = [Promise.withResolvers<void>(), Promise.withResolvers<never>()];
+    const loaded = { ok: true, config: '1', warnings: [], sources: { files: [], folders: [] } } as const;
+    const apply = () => {
+      begun.resolve();
+      return closing.promise;
+    };
+    const reloader = new Reloader({ logs, load: () => Promise.resolve(loaded), apply, keyOf: (option) => option });
+    await reloader.start(loaded);
+    void reloader.hangup();
+    await begun.promise;
+    const closed = reloader.close();
+    closing.reject(new BackdialError('tunnel-draining', 'the server is closing'));
     await closed;
     assert.equal(logs.shown(), '');
     await logs.close();
