@@ -40,7 +40,7 @@ const CAUSES: Readonly<Partial<Record<ErrorCode, (refusal: Refusal) => readonly 
     `the secret is wrong: it is not one of ${domain} on that server`,
     'ten wrong secrets came from this address lately: another one that is new to the server is looked at in some seconds',
     `the server does not know ${domain}; there, run: backdial domain add ${domain} -c FILE`,
-    `${domain} is not \`active\` on the server`,
+    `${domain} is not \`active\` on the server, its \`networks\` have not this address, or it takes certificates alone`,
     'something in between (a CDN, a load balancer, a proxy) strips the `Upgrade` header',
     'the address is that of another web server, or the `service` path of this server is not the usual one',
   ],

@@ -121,6 +121,7 @@ describe('exit code 4: the very first handshake of a quick agent was refused', (
           new RegExp(`^backdial: the server did not accept this agent: 127.0.0.1:${port} answered ${status} `, 'm'),
         );
         assert.match(stderr, /the secret is wrong/);
+        assert.match(stderr, /its `networks` have not this address, or it takes certificates alone/);
         assert.match(stderr, /backdial domain add dev\.test -c FILE/);
         assert.match(stderr, /strips the `Upgrade` header/);
         assert.ok(!stderr.includes(SECRET));

@@ -46,7 +46,7 @@ export async function checkHandshakes(findings: Findings, server: ServerSubject,
       const reason = way.trusted ? 'give --domain and --secret-file' : 'it is not sent to a server that is not trusted';
       findings.skip('secret', `not tried: ${reason}`);
     } else {
-      await reportSecret(findings, claim, shown);
+      await reportSecret(findings, { ...claim, service: server.service }, shown);
     }
   }
 }
@@ -120,8 +120,8 @@ function judge(status: number, headers: IncomingHttpHeaders): { message: string;
   };
 }
 
-async function reportSecret(findings: Findings, claim: Claim, { accepted, refusal }: Attempt): Promise<void> {
-  const { domain } = claim;
+async function reportSecret(findings: Findings, claim: ShownClaim, { accepted, refusal }: Attempt): Promise<void> {
+  const { domain, service } = claim;
   if (accepted === null) {
     if (refusal === null || judge(refusal.status, refusal.headers).advice !== null) {
       findings.skip('secret', `${domain}: not known, for nothing shows that the handshake reached the server`);
@@ -132,7 +132,8 @@ async function reportSecret(findings: Findings, claim: Claim, { accepted, refusa
       `${domain}: refused (answered ${refusal.status})`,
       `the server tells the reason to its own log only. Either ${wrongOf(claim)}, or the server does not know ` +
         `${domain} (there: backdial domain add ${domain} -c FILE), or its file is not \`active\`, or its \`networks\` or grants ` +
-        'do not allow this agent. After ten wrong secrets from here, those of an agent that runs included, it looks at one each 6 s: then try again',
+        `do not allow this agent, or the server's \`service\` is not ${service}. ` +
+        'After ten wrong secrets from here, those of an agent that runs included, it looks at one each 6 s: then try again',
     );
     return;
   }
@@ -147,10 +148,13 @@ async function reportSecret(findings: Findings, claim: Claim, { accepted, refusa
   }
 }
 
+/** A claim as it was made: at which path. */
+type ShownClaim = Claim & { readonly service: string };
+
 /** What may be wrong with what was shown. */
 function wrongOf({ domain, instance, secret, proof }: Claim): string {
   const wrongSecret = `the secret is none of ${domain}`;
-  if (proof === null) return wrongSecret;
+  if (proof === null) return `${wrongSecret} (or it takes certificates alone)`;
   const wrong = `the certificate is not for ${domain} or ${instance}.${domain}, has ended, was revoked, or is of no authority in \`certificates\` there`;
   return secret === null ? wrong : `${wrong}, and ${wrongSecret}`;
 }

@@ -136,6 +136,13 @@ describe('backdial doctor', () => {
     });
   });
 
+  it('thinks of a server whose agents knock at another path, and of a domain that takes certificates alone', async () => {
+    await withServer({ service: '/knock' }, async ({ port }) => {
+      const advised = /or it takes certificates alone.*or the server's `service` is not \/\.well-known\/backdial-agent/;
+      assertFault(await diagnose(port), 'secret', /refused \(answered 404\)/, advised);
+    });
+  });
+
   it('sees a wrong pin, and shows that server no secret', async () => {
     await withServer({}, async (server) => {
       const pin = `sha256/${'A'.repeat(43)}=`;
