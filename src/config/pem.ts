@@ -33,21 +33,22 @@ export async function readAuthorityFile(section: Section, folder: string): Promi
     return null;
   }
   for (const [file, text] of [[section.value, pem] as const, [listFile, read.ok ? read.text : ''] as const]) {
-    const fault = listFault(text);
+    const fault = listFault(text, read.ok && file === listFile);
     if (fault === null) continue;
     section.problem(`the file ${file} ${fault}`);
     return null;
   }
-  if (read.ok && readCrls(read.text).length === 0) section.warn(`the file ${listFile} has no X509 CRL block`);
   const all = read.ok ? `${pem.trimEnd()}\n${read.text}` : pem;
   warnOfLists(section, all);
   return all;
 }
 
-function listFault(text: string): string | null {
+/** What is wrong with the lists in a text: a part of one, as while it is copied, would let in who was revoked. */
+function listFault(text: string, needsOne: boolean): string | null {
   try {
-    readCrls(text);
-    return null;
+    const count = readCrls(text).length;
+    if (count < text.split('-----BEGIN X509 CRL-----').length - 1) return 'has an X509 CRL that is cut off';
+    return count === 0 && needsOne ? 'has no X509 CRL; allowed: PEM, or no such file' : null;
   } catch (error) {
     return (error as Error).message;
   }

@@ -75,6 +75,17 @@ describe("who may come, in a domain's file", () => {
       'domains/crl.pem': list.replace(/\n[A-Za-z0-9]/, '\n*'),
     });
     assert.match(broken.problems.join('\n'), /clients\.certificates: the file .*crl\.pem /);
+    // As while it is copied: who was revoked must not come in meanwhile.
+    for (const [text, fault] of [
+      ['', /crl\.pem has no X509 CRL/],
+      [list.slice(0, list.length / 2), /crl\.pem has an X509 CRL that is cut/],
+      [list + list.slice(0, list.length / 2), /crl\.pem has an X509 CRL that is cut/],
+    ] as const) {
+      const files = { 'domains/ca.pem': pki.pem, 'domains/crl.pem': text };
+      assert.match((await load('clients: { certificates: "ca.pem" }', files)).problems.join('\n'), fault);
+    }
+    const cut = await load('clients: { certificates: "ca.pem" }', { 'domains/ca.pem': whole.slice(0, -40) });
+    assert.match(cut.problems.join('\n'), /ca\.pem has an X509 CRL that is cut/);
   });
 
   it('may be left out, or be null', async () => {
