@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { askRecords } from '../../src/agent/name-records.ts';
 import { type DnsAnswer, type DnsServer, startDnsServer } from '../support/dns-server.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { within } from '../support/within.ts';
 
 const NEVER = new AbortController().signal;
@@ -30,11 +31,14 @@ describe('what the DNS says of a name', () => {
     });
   }
 
-  it('is not waited for any longer than anybody wants to know', async () => {
-    dns.names.set('www.test', { a: 'silent', aaaa: 'silent', ttl: 7 });
-    const abort = new AbortController();
-    setImmediate(() => abort.abort());
-    const records = await within('the records', askRecords('www.test', abort.signal, [dns.address]), 1_500);
-    assert.deepEqual([records.ttlMs, [...records.unanswered]], [null, [4, 6]]);
-  });
+  it(
+    'is not waited for any longer than anybody wants to know',
+    undisturbed(async () => {
+      dns.names.set('www.test', { a: 'silent', aaaa: 'silent', ttl: 7 });
+      const abort = new AbortController();
+      setImmediate(() => abort.abort());
+      const records = await within('the records', askRecords('www.test', abort.signal, [dns.address]), 1_500);
+      assert.deepEqual([records.ttlMs, [...records.unanswered]], [null, [4, 6]]);
+    }),
+  );
 });

@@ -34,7 +34,7 @@ describe('a folder that is made', () => {
         for (const path of ['state', 'a/b/state']) await makeFolder(process.argv[2] + '/' + path, 0o700).catch((e) => console.log(e.code));`;
       const script = 'mount -t tmpfs -o ro none "$5" && exec "$0" "$@"';
       const args = ['sh', '-c', script, process.execPath, '--input-type=module', '-e', program, MODULE, folder];
-      const { stdout } = await promisify(execFile)('unshare', [...UNSHARE, ...args], { timeout: 20_000 });
+      const { stdout } = await promisify(execFile)('unshare', [...UNSHARE, ...args], { timeout: 60_000 });
       assert.equal(stdout, 'EROFS\nEROFS\n');
       assert.equal(existsSync(join(folder, 'state')), false);
     }),

@@ -23,7 +23,7 @@ async function expose(api: number, request: object): Promise<void> {
   const answer = await fetch(`${url}/expose`, { method: 'POST', body });
   const id = await answer.text();
   assert.equal(answer.status, 200, id);
-  const given = AbortSignal.timeout(15_000);
+  const given = AbortSignal.timeout(60_000);
   for (;;) {
     const list = (await (await fetch(`${url}/list`)).json()) as { id: string; status: string; message: string }[];
     const { status, message } = list.find((each) => each.id === id) ?? assert.fail();

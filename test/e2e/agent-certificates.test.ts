@@ -154,7 +154,9 @@ describe('an agent with a certificate', () => {
           await within('a tunnel', agent.ready);
         }
         await server.apply({ domains: [{ ...domain, certificates: await pki.revoking(bad) }] });
-        const { tunnel, reason, detail } = await server.events.wait('tunnel-closed', () => true, { deadlineMs: 5_000 });
+        const { tunnel, reason, detail } = await server.events.wait('tunnel-closed', () => true, {
+          deadlineMs: 20_000,
+        });
         assert.deepEqual([tunnel.instance, reason], ['bad', 'removed']);
         assert.match(detail ?? '', /was revoked on/);
         assert.deepEqual(

@@ -9,7 +9,7 @@ import { withFolder } from '../support/with-folder.ts';
 async function shell(line: string): Promise<{ code: number; stdout: string; stderr: string }> {
   const script = `backdial() { '${process.execPath}' '${MAIN}' "$@"; }\n${line}`;
   return new Promise((resolve) => {
-    execFile('bash', ['-c', script], { timeout: 15_000 }, (error, stdout, stderr) => {
+    execFile('bash', ['-c', script], { timeout: 60_000 }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
   });

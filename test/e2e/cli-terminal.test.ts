@@ -115,7 +115,7 @@ describe('http on a terminal', { skip: missingTools('script', 'stty') }, () => {
       const orphan = onTerminal(`http ${targetPort} ${flags}`, codeTo);
       try {
         await eventually('online', () => orphan.shown().includes('online: tunnel to'));
-        const held = once(target, 'request', { signal: AbortSignal.timeout(15_000) });
+        const held = once(target, 'request', { signal: AbortSignal.timeout(60_000) });
         const visited = visit('www.example.com', Number(port), '/held', ['--insecure']);
         const [, response] = await held;
         // The terminal is closed: who waits for an answer gets it, and nothing can be said any more.

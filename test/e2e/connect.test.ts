@@ -31,7 +31,7 @@ const flagsOf = ({ port }: ProxyKit) => [
 /** `backdial connect` on standard input and output. */
 function onStdio(args: readonly string[], input: string, more: Record<string, string> = {}): Promise<ToolResult> {
   return new Promise((resolve) => {
-    const options = { timeout: 20_000, env: { PATH: process.env.PATH, ...ENV, ...more } };
+    const options = { timeout: 60_000, env: { PATH: process.env.PATH, ...ENV, ...more } };
     const child = execFile(process.execPath, [MAIN, 'connect', ...args], options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
       resolve({ code, stdout, stderr });

@@ -103,7 +103,7 @@ class Exposing {
 
   /** Waits until the exposure has the status. */
   async until(id: string, status: string): Promise<Listed> {
-    const given = AbortSignal.timeout(15_000);
+    const given = AbortSignal.timeout(60_000);
     for (;;) {
       const found = (await this.list()).find((each) => each.id === id);
       if (found?.status === status) return found;

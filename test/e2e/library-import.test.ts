@@ -40,7 +40,7 @@ process.stdout.write(JSON.stringify({ changed, listeners: [before.listeners, aft
 
 test('importing the library opens no handle, prints nothing, listens to nothing and patches nothing', () => {
   const env = { ...process.env, FACE, NODE_OPTIONS: '' };
-  const options = { env, encoding: 'utf8', timeout: 20_000 } as const;
+  const options = { env, encoding: 'utf8', timeout: 60_000 } as const;
   const printed = execFileSync(process.execPath, ['--input-type=module', '-e', PROBE], options);
   const { changed, listeners, resources } = JSON.parse(printed);
   assert.deepEqual(changed, []);

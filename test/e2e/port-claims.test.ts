@@ -28,7 +28,7 @@ async function target(t: TestContext, name: string): Promise<TargetAddress> {
 }
 
 async function untilHeard(port: number, wanted: string | null): Promise<void> {
-  const given = AbortSignal.timeout(15_000);
+  const given = AbortSignal.timeout(60_000);
   while ((await hear(port)) !== wanted) {
     given.throwIfAborted();
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -110,6 +110,6 @@ function run(script: string) {
   return spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
     cwd: ROOT,
     encoding: 'utf8',
-    timeout: 10_000,
+    timeout: 60_000,
   });
 }

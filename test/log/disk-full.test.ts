@@ -33,7 +33,7 @@ async function fillDisk(kind: 'tmpfs' | 'rlimit', way: 'free' | 'remove'): Promi
     const script = kind === 'tmpfs' ? 'mount -t tmpfs -o size=20m none "$2" && exec "$0" "$@"' : 'exec "$0" "$@"';
     const command = ['sh', '-c', script, process.execPath, PROGRAM, folder, kind, way];
     const [file = '', ...args] = kind === 'tmpfs' ? ['unshare', ...UNSHARE, ...command] : command;
-    return JSON.parse((await run(file, args, { timeout: 30_000 })).stdout) as Outcome;
+    return JSON.parse((await run(file, args, { timeout: 60_000 })).stdout) as Outcome;
   });
 }
 

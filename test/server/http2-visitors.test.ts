@@ -11,6 +11,7 @@ import { resolveServerOptions } from '../../src/server/resolve-options.ts';
 import type { VisitorConnection } from '../../src/server/visitor.ts';
 import { testCertificate } from '../support/certificates.ts';
 import { EventLog } from '../support/event-log.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { within } from '../support/within.ts';
 
 /** One end of a connection in memory. Once it is stuck, nothing that is written is taken. */
@@ -72,41 +73,52 @@ async function withVisitor(
   }
 }
 
-test('draining: a visitor that reads nothing, not even the GOAWAY, is not kept', () =>
-  withVisitor(async ({ visitors, near, gone }) => {
-    near.isStuck = true;
-    visitors.drain();
-    await within('the end of the connection', gone);
-    assert.equal(near.destroyed, true);
-    assert.equal(visitors.size, 0);
-  }));
+test(
+  'draining: a visitor that reads nothing, not even the GOAWAY, is not kept',
+  undisturbed(() =>
+    withVisitor(async ({ visitors, near, gone }) => {
+      near.isStuck = true;
+      visitors.drain();
+      await within('the end of the connection', gone);
+      assert.equal(near.destroyed, true);
+      assert.equal(visitors.size, 0);
+    }),
+  ),
+);
 
-test('draining: a visitor that reads nothing is not kept when its last stream is over, and not cut before', () =>
-  withVisitor(async ({ visitors, session, near, gone }) => {
-    const stream = session.request({ ':path': '/' });
-    stream.on('error', () => {});
-    await within('the ping behind it', new Promise((resolve) => session.ping(resolve)));
-    near.isStuck = true;
-    visitors.drain();
-    // One without a stream that drains from now on is cut first.
-    await withVisitor(async (idle) => {
-      idle.near.isStuck = true;
-      idle.visitors.drain();
-      await within('the end of the idle one', idle.gone);
-    });
-    assert.equal(near.destroyed, false, 'a stream is open');
-    stream.close(http2.constants.NGHTTP2_CANCEL);
-    await within('the end of the connection', gone);
-    assert.equal(near.destroyed, true);
-    assert.equal(visitors.size, 0);
-  }));
+test(
+  'draining: a visitor that reads nothing is not kept when its last stream is over, and not cut before',
+  undisturbed(() =>
+    withVisitor(async ({ visitors, session, near, gone }) => {
+      const stream = session.request({ ':path': '/' });
+      stream.on('error', () => {});
+      await within('the ping behind it', new Promise((resolve) => session.ping(resolve)));
+      near.isStuck = true;
+      visitors.drain();
+      // One without a stream that drains from now on is cut first.
+      await withVisitor(async (idle) => {
+        idle.near.isStuck = true;
+        idle.visitors.drain();
+        await within('the end of the idle one', idle.gone);
+      });
+      assert.equal(near.destroyed, false, 'a stream is open');
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+      await within('the end of the connection', gone);
+      assert.equal(near.destroyed, true);
+      assert.equal(visitors.size, 0);
+    }),
+  ),
+);
 
-test('a visitor that asks for nothing is told of with the time that it had', async () => {
-  const events = new EventLog();
-  const given = { readTimeoutMs: 0, idleTimeoutMs: 20, observer: events.observer };
-  await withVisitor(async ({ gone }) => within('the end of the connection', gone), given);
-  assert.deepEqual(
-    events.of('connection-refused').map(({ detail }) => detail),
-    ['no request within 20 ms'],
-  );
-});
+test(
+  'a visitor that asks for nothing is told of with the time that it had',
+  undisturbed(async () => {
+    const events = new EventLog();
+    const given = { readTimeoutMs: 0, idleTimeoutMs: 20, observer: events.observer };
+    await withVisitor(async ({ gone }) => within('the end of the connection', gone), given);
+    assert.deepEqual(
+      events.of('connection-refused').map(({ detail }) => detail),
+      ['no request within 20 ms'],
+    );
+  }),
+);

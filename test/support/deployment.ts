@@ -89,7 +89,7 @@ export class Deployment {
 
   /** Resolves when a request through the tunnel is answered by the target. */
   async untilServing(): Promise<void> {
-    const given = AbortSignal.timeout(30_000);
+    const given = AbortSignal.timeout(60_000);
     while (!(await this.#answers())) {
       if (given.aborted) throw new Error(`no answer\n${this.output()}`);
       await new Promise((resolve) => setTimeout(resolve, 25));
@@ -135,7 +135,7 @@ export class Deployment {
 
   #answers(): Promise<boolean> {
     return new Promise((resolve) => {
-      const request = http.get({ port: this.tcp, path: '/ready', agent: false, timeout: 2_000 }, (response) => {
+      const request = http.get({ port: this.tcp, path: '/ready', agent: false, timeout: 10_000 }, (response) => {
         response.resume();
         resolve(response.statusCode === 200);
       });

@@ -14,7 +14,7 @@ export interface ToolResult {
 /** Runs an installed program to its end; `input` is its standard input. Does not fail where the program does. */
 export function runTool(name: string, args: readonly string[], input = ''): Promise<ToolResult> {
   return new Promise((resolve) => {
-    const child = execFile(findTool(name), args, { timeout: 30_000, maxBuffer: 64e6 }, (error, stdout, stderr) => {
+    const child = execFile(findTool(name), args, { timeout: 60_000, maxBuffer: 64e6 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
       resolve({ code, stdout, stderr });
     });

@@ -33,7 +33,7 @@ describe('a server that answers before the request is known to be written', () =
   it('is not spoken to over HTTP/2 until it is: that would abort the process', async () => {
     const connection = new HastyConnection();
     let settled = false;
-    const upgraded = requestUpgrade(connection as unknown as TLSSocket, REQUEST, { timeoutMs: 5_000 }).then(() => {
+    const upgraded = requestUpgrade(connection as unknown as TLSSocket, REQUEST, { timeoutMs: 60_000 }).then(() => {
       settled = true;
     });
     for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
@@ -46,7 +46,7 @@ describe('a server that answers before the request is known to be written', () =
 
   it('is lost when the connection closes meanwhile', async () => {
     const connection = new HastyConnection();
-    const upgraded = requestUpgrade(connection as unknown as TLSSocket, REQUEST, { timeoutMs: 5_000 });
+    const upgraded = requestUpgrade(connection as unknown as TLSSocket, REQUEST, { timeoutMs: 60_000 });
     setImmediate(() => setImmediate(() => connection.destroy()));
     await assert.rejects(within('the end', upgraded), { code: 'server-unreachable' });
   });
