@@ -14,6 +14,8 @@ export interface AgentInternals {
   readonly steadyAfterMs: number;
   /** Waits between attempts. Default: base 250 ms, cap 4 s, 30 s after 10 refusals. */
   readonly backoff: BackoffOptions;
+  /** Waits between claims of a port that a server refused: one that is taken is not free again in a moment. Default: 1 s, cap 30 s. */
+  readonly claimBackoff: BackoffOptions & { readonly baseMs: number };
   readonly liveness: LivenessOptions;
 }
 
@@ -23,5 +25,6 @@ export const DEFAULT_INTERNALS: AgentInternals = Object.freeze({
   handshakeTimeoutMs: 10_000,
   steadyAfterMs: 10_000,
   backoff: {},
+  claimBackoff: { baseMs: 1_000, capMs: 30_000, refusedCapMs: 30_000 },
   liveness: AGENT_LIVENESS,
 });

@@ -1,5 +1,5 @@
 import { formatAddress } from '../core/address.ts';
-import { Backoff } from '../core/backoff.ts';
+import { Backoff, type BackoffOptions } from '../core/backoff.ts';
 import { asBackdialError, type BackdialError } from '../core/errors.ts';
 import type { Observer } from '../core/events.ts';
 import type { ServerRoute } from './dial-server.ts';
@@ -16,11 +16,10 @@ export interface PortClaimerOptions {
   /** In force at this moment. */
   domain(): ResolvedAgentDomain;
   readonly timeoutMs: number;
+  /** Waits between attempts at a port that was refused; none is shorter than the base. */
+  readonly backoff: BackoffOptions & { readonly baseMs: number };
   readonly observer: Observer;
 }
-
-/** Waits between attempts: a port that is taken is not free again in a moment. */
-const BACKOFF = { baseMs: 1_000, capMs: 30_000, refusedCapMs: 30_000 };
 
 const EVERYWHERE = Symbol('every server');
 
@@ -139,7 +138,7 @@ export class PortClaimer {
   async #claim(site: Site, port: number): Promise<void> {
     const fresh: Claim = {
       port,
-      backoff: new Backoff(BACKOFF),
+      backoff: new Backoff(this.#options.backoff),
       state: { kind: 'pending' },
       told: '',
       retry: undefined,
@@ -173,7 +172,7 @@ export class PortClaimer {
       if (isNews) this.#options.observer({ type: 'port-opened', domain, instance, port, peer: server });
       return;
     }
-    const retryInMs = Math.max(BACKOFF.baseMs, claim.backoff.next());
+    const retryInMs = Math.max(this.#options.backoff.baseMs, claim.backoff.next());
     claim.retry = setTimeout(() => void this.#claim(site, port), retryInMs);
     claim.retry.unref();
     const { code: reason, message: detail } = state.error;

@@ -59,6 +59,7 @@ export class ServedDomain {
     this.#claimer = new PortClaimer({
       domain: () => this.#domain,
       timeoutMs: internals.handshakeTimeoutMs,
+      backoff: internals.claimBackoff,
       observer,
     });
     for (const port of domain.claims) this.#claimer.want(port);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:https';
 import { test } from 'node:test';
+import { DEFAULT_INTERNALS } from '../../src/agent/internals.ts';
 import { PortClaimer } from '../../src/agent/port-claimer.ts';
 import { resolveAgentOptions } from '../../src/agent/resolve-options.ts';
 import { testCertificate } from '../support/certificates.ts';
@@ -25,6 +26,7 @@ test('a port that was claimed for two tunnels at once, and refused, is not claim
   const claimer = new PortClaimer({
     domain: () => domain,
     timeoutMs: 60_000,
+    backoff: DEFAULT_INTERNALS.claimBackoff,
     observer: (event) => void (event.type === 'port-refused' && seen.emit(`${event.port} refused`)),
   });
   t.after(() => {

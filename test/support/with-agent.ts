@@ -18,9 +18,10 @@ export function testDomain(given: Partial<AgentDomainOptions> = {}): AgentDomain
   };
 }
 
-/** Back-off that is quick and without chance: 0, 20, 40, ... at most 200 ms. */
+/** Back-off that is quick and without chance: 0, 20, 40, ... at most 200 ms, also of claims. */
 export const QUICK: Partial<AgentInternals> = {
   backoff: { baseMs: 20, capMs: 200, refusedCapMs: 400, random: () => 0.999 },
+  claimBackoff: { baseMs: 20, capMs: 200, random: () => 0.999 },
 };
 
 /** Runs an agent while `body` does, and closes it at once afterwards. */
