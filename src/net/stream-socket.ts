@@ -8,15 +8,20 @@ import { Duplex } from 'node:stream';
  * Owns the stream: ends and cuts pass both ways.
  */
 export class StreamSocket extends Duplex {
-  readonly #stream: Duplex;
+  #stream: Duplex | null = null;
   #bytesRead = 0;
   #bytesWritten = 0;
 
-  constructor(stream: Duplex) {
+  /** Without a stream: a class of it gives one by {@link join}, at the end of `_construct`. */
+  constructor(stream?: Duplex) {
     super({ allowHalfOpen: true });
-    this.#stream = stream;
     // node:http takes its listeners along when it lets go of a socket.
     this.on('error', () => {});
+    if (stream !== undefined) this.join(stream);
+  }
+
+  protected join(stream: Duplex): void {
+    this.#stream = stream;
     stream.on('data', (chunk: Buffer) => {
       this.#bytesRead += chunk.length;
       if (!this.push(chunk)) stream.pause();
@@ -61,13 +66,13 @@ export class StreamSocket extends Duplex {
   }
 
   override _read(): void {
-    this.#stream.resume();
+    this.#stream?.resume();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     this.#bytesWritten += chunk.length;
     if (chunk.length === 0) callback();
-    else this.#stream.write(chunk, callback);
+    else this.#stream?.write(chunk, callback);
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
@@ -75,13 +80,13 @@ export class StreamSocket extends Duplex {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    this.#stream.end(callback);
+    this.#stream?.end(callback);
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     // What ended on both sides is left to close by itself; all else is a cut, for which an HTTP/2 stream needs an error.
     if (!this.readableEnded || !this.writableFinished) {
-      this.#stream.destroy(error ?? new Error('the stream was destroyed before its end'));
+      this.#stream?.destroy(error ?? new Error('the stream was destroyed before its end'));
     }
     callback(error);
   }

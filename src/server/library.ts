@@ -6,6 +6,7 @@ import type { Dialled, DialOptions } from '../core/dial.ts';
 import { BackdialError } from '../core/errors.ts';
 import { LONGEST_TIMER_MS } from '../core/in-time.ts';
 import * as shape from '../core/shape.ts';
+import { DialledSocket } from '../net/dialled-socket.ts';
 import { StreamSocket } from '../net/stream-socket.ts';
 
 /** How `server.dial()` dials. */
@@ -92,15 +93,14 @@ class TunnelHttpAgent extends HttpAgent {
     this.#waitMs = waitMs;
   }
 
-  override createConnection(
-    { host, port }: { host?: string | null; port?: number | string | null },
-    callback?: (error: Error | null, stream: Duplex) => void,
-  ): undefined {
-    const done = callback as (error: Error | null, stream?: Duplex) => void;
-    this.#open(`${host}:${port ?? HTTP_PORT}`, { waitMs: this.#waitMs, http: true }).then(
-      ({ stream, leaving }) => done(null, this.#kept(stream, leaving)),
-      (error: Error) => done(error),
-    );
+  override createConnection({ host, port }: { host?: string | null; port?: number | string | null }): DialledSocket {
+    const socket: DialledSocket = new DialledSocket(async (signal) => {
+      const options = { waitMs: this.#waitMs, http: true, signal };
+      const { stream, leaving } = await this.#open(`${host}:${port ?? HTTP_PORT}`, options);
+      this.#keep(socket, leaving);
+      return stream;
+    });
+    return socket;
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
@@ -108,15 +108,13 @@ class TunnelHttpAgent extends HttpAgent {
   }
 
   /** What is free when its tunnel leaves must not hold that up. */
-  #kept(stream: Duplex, leaving: AbortSignal | null): StreamSocket {
-    const socket = new StreamSocket(stream);
+  #keep(socket: DialledSocket, leaving: AbortSignal | null): void {
     const leave = (): void => {
       this.#leaving.add(socket);
       const free = Object.values(this.freeSockets).some((list) => list?.includes(socket as never));
       if (free) socket.destroy();
     };
     whileOpen(socket, leaving, leave);
-    return socket;
   }
 }
 
