@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, type AgentOptions as HttpAgentOptions } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent, type AgentOptions as HttpAgentOptions } from 'node:http';
 import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
 import type { Client, Dispatcher, Pool, Agent as UndiciAgent } from 'undici';
@@ -85,11 +85,15 @@ export function createHttpAgent(open: OpenStream, given: ClientPoolOptions = {})
 class TunnelHttpAgent extends HttpAgent {
   readonly #open: OpenStream;
   readonly #waitMs: number;
+  readonly #idleTimeoutMs: number;
   readonly #leaving = new WeakSet<Duplex>();
+  /** What ends those that are free. */
+  readonly #idle = new WeakMap<Duplex, NodeJS.Timeout>();
 
   constructor(open: OpenStream, { waitMs, connections, idleTimeoutMs }: Required<ClientPoolOptions>) {
-    super({ keepAlive: true, maxSockets: connections, timeout: idleTimeoutMs } satisfies HttpAgentOptions);
+    super({ keepAlive: true, maxSockets: connections } satisfies HttpAgentOptions);
     this.#open = open;
+    this.#idleTimeoutMs = idleTimeoutMs;
     this.#waitMs = waitMs;
   }
 
@@ -104,7 +108,15 @@ class TunnelHttpAgent extends HttpAgent {
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
-    return !this.#leaving.has(socket) && !socket.destroyed;
+    if (this.#leaving.has(socket) || socket.destroyed) return false;
+    // Node sets a time-out of the socket; a stream has none.
+    this.#idle.set(socket, setTimeout(() => socket.destroy(), this.#idleTimeoutMs).unref());
+    return true;
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    clearTimeout(this.#idle.get(socket));
+    super.reuseSocket(socket, request);
   }
 
   /** What is free when its tunnel leaves must not hold that up. */

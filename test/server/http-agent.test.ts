@@ -79,3 +79,27 @@ test('a stream that was opened for a request that was given up just then is cut'
   );
   agent.destroy();
 });
+
+test('a connection that nobody uses is ended after `idleTimeoutMs`, one that is used again is not', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { open, far } = served();
+  const agent = createHttpAgent(open, { idleTimeoutMs: 3_000 });
+  const visit = async (): Promise<void> => {
+    const request = http.get({ host: 'www.test', agent });
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    await response.toArray();
+    await new Promise(setImmediate);
+  };
+  await visit();
+  t.mock.timers.tick(2_000);
+  await visit();
+  t.mock.timers.tick(2_000);
+  await visit();
+  assert.equal(far.length, 1);
+  t.mock.timers.tick(3_000);
+  await new Promise(setImmediate);
+  assert.deepEqual(Object.keys(agent.freeSockets), []);
+  await visit();
+  assert.equal(far.length, 2);
+  agent.destroy();
+});
