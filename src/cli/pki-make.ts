@@ -159,7 +159,7 @@ function checkedName(name: string): string {
   if (/^[^\p{Cc}]{1,64}$/u.test(name)) return name;
   throw new BackdialError(
     'input-invalid',
-    `--name ${JSON.stringify(name)}; allowed: 1 to ${MAX_NAME_LENGTH} characters`,
+    `--name ${JSON.stringify(name)}; allowed: 1 to ${MAX_NAME_LENGTH} characters that can be printed`,
   );
 }
 

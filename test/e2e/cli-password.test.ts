@@ -75,10 +75,11 @@ describe('backdial password', () => {
     assert.equal(stderr, 'backdial: warning: a new secret was made; --stdin hashes what is piped in\n');
   });
 
-  it('refuses what is piped in and could not be used: nothing, several lines, too much', async () => {
+  it('refuses what is piped in and could not be used: nothing, several lines, Latin-1, too much', async () => {
     const wrong = [
       [':', 'is empty'],
       ["printf 'one\\ntwo\\n'", 'has characters that cannot be printed'],
+      ["printf 'p\\344ssword-in-Latin-1'", 'is not UTF-8'],
       ['yes hunter2 | tr -d "\\n"', 'has \\d+ bytes; at most 128 are allowed'],
     ];
     for (const [line = '', fault] of wrong) {

@@ -38,7 +38,8 @@ export const passwordCommand: CommandModule = {
 async function printHash({ secret, salt, rounds, stdin = false }: PasswordArguments): Promise<void> {
   const given = stdin ? await readPipedText(MAX_SECRET_BYTES) : secret;
   const text = given ?? makeSecret().reveal();
-  const fault = secretFault(text);
+  // What could not be decoded would be hashed as something else.
+  const fault = secretFault(text) ?? (text.includes('\ufffd') ? 'is not UTF-8' : null);
   if (fault !== null)
     throw new BackdialError('input-invalid', `the secret ${stdin ? 'on standard input ' : ''}${fault}`);
   const options = { ...(salt === undefined ? {} : { salt }), ...(rounds === undefined ? {} : { rounds }) };
