@@ -220,7 +220,7 @@ describe('backdial connect', () => {
             const flags = [
               '-sS',
               '--max-time',
-              '10',
+              '60',
               '--proxy',
               proxy,
               '--proxy-cacert',

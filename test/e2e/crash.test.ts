@@ -10,6 +10,7 @@ import { visit } from '../support/curl.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
 import { type RunningCli, startCli } from '../support/run-cli.ts';
 import { missingTools } from '../support/tools.ts';
+import { undisturbed } from '../support/undisturbed.ts';
 import { within } from '../support/within.ts';
 
 const SECRET = 'a secret that is in no log';
@@ -72,26 +73,30 @@ describe('a fault that nobody caught', () => {
       }));
   }
 
-  it('lets what is open end before the program does', { skip: missingTools('curl') }, async (t) => {
-    const target = http.createServer();
-    t.after(closerOf(target));
-    const port = await listenOn(target);
-    const [fault = ''] = Object.values(FAULTS);
-    await withProgram(
-      'server',
-      fault,
-      async (program) => {
-        const [, frontDoor] = await program.see(/listening on 127\.0\.0\.1:(\d+) \(front door\)/);
-        const asked = once(target, 'request');
-        const answer = visit('www.example.com', Number(frontDoor), '/', ['--cacert', testAuthority().certFile]);
-        const [, response] = (await within('the request', asked)) as [unknown, http.ServerResponse];
-        program.child.kill('SIGUSR2');
-        await program.see(/"event":"crash"/);
-        response.end('whole');
-        assert.equal(await answer, 'whole');
-        assert.equal((await program.end()).code, 70);
-      },
-      { target: port },
-    );
-  });
+  it(
+    'lets what is open end before the program does',
+    { skip: missingTools('curl') },
+    undisturbed(async (t) => {
+      const target = http.createServer();
+      t.after(closerOf(target));
+      const port = await listenOn(target);
+      const [fault = ''] = Object.values(FAULTS);
+      await withProgram(
+        'server',
+        fault,
+        async (program) => {
+          const [, frontDoor] = await program.see(/listening on 127\.0\.0\.1:(\d+) \(front door\)/);
+          const asked = once(target, 'request');
+          const answer = visit('www.example.com', Number(frontDoor), '/', ['--cacert', testAuthority().certFile]);
+          const [, response] = (await within('the request', asked)) as [unknown, http.ServerResponse];
+          program.child.kill('SIGUSR2');
+          await program.see(/"event":"crash"/);
+          response.end('whole');
+          assert.equal(await answer, 'whole');
+          assert.equal((await program.end()).code, 70);
+        },
+        { target: port },
+      );
+    }),
+  );
 });

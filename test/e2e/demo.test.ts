@@ -8,7 +8,7 @@ import { startCli } from '../support/run-cli.ts';
 
 /** Runs a line as a person would paste it into a shell. */
 async function paste(line: string): Promise<string> {
-  const { stdout } = await promisify(execFile)('bash', ['-c', `${line} --silent --show-error --max-time 10`]);
+  const { stdout } = await promisify(execFile)('bash', ['-c', `${line} --silent --show-error --max-time 60`]);
   return stdout;
 }
 

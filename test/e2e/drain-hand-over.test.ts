@@ -49,14 +49,14 @@ async function handOver(sshd: TestSshd): Promise<void> {
     'server/server.json5': JSON.stringify({
       listen: [`127.0.0.1:${port}`, { address: 'unix:door.sock', mode: '0600' }],
       certificates: [{ hosts: ['*'], cert: certFile, key: keyFile }],
-      drain: '20s',
+      drain: '60s',
     }),
     [`server/domains/${DOMAIN}.json5`]: JSON.stringify({
       active: true,
       secret: SECRET,
       listen: `127.0.0.1:${tcpPort}`,
     }),
-    'agent/agent.json5': '{ drain: "20s" }',
+    'agent/agent.json5': '{ drain: "60s" }',
     [`agent/domains/${DOMAIN}.json5`]: JSON.stringify({
       ...agent,
       targets: [{ target: `http://127.0.0.1:${targetPort}` }],
@@ -75,7 +75,7 @@ async function handOver(sshd: TestSshd): Promise<void> {
     stack.defer(() => void dialling.child.kill('SIGKILL'));
     await old.see(/"tunnel-opened"/);
     // As long as all that follows, on a busy machine, too.
-    const patient = ['--cacert', testAuthority().certFile, '--max-time', '60'];
+    const patient = ['--cacert', testAuthority().certFile, '--max-time', '120'];
     const download = visit(DOMAIN, port, '/download', patient);
     const session = openSession(sshd, tcpPort);
     stack.defer(() => void session.child.kill('SIGKILL'));

@@ -43,7 +43,7 @@ async function activate(
 
 /** Status and, where it redirects, where to. */
 async function ask(url: string, ...flags: string[]): Promise<string> {
-  const args = ['-sk', '--noproxy', '*', '--max-time', '15', '-o', '/dev/null', '-w', '%{http_code} %{redirect_url}'];
+  const args = ['-sk', '--noproxy', '*', '--max-time', '60', '-o', '/dev/null', '-w', '%{http_code} %{redirect_url}'];
   return (await runTool('curl', [...args, ...flags, url])).stdout.trim();
 }
 

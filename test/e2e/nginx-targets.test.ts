@@ -60,7 +60,7 @@ test(
             agentDomain: { name },
           });
           const curl = async (path: string, ...more: string[]) => {
-            const base = ['-sS', '--noproxy', '*', '--max-time', '15', '--insecure'];
+            const base = ['-sS', '--noproxy', '*', '--max-time', '60', '--insecure'];
             const where = [
               '--resolve',
               `${name}:${tunnel.frontDoor}:127.0.0.1`,

@@ -65,7 +65,7 @@ async function visit(source: string, url: string, ...flags: string[]): Promise<s
     '--noproxy',
     '*',
     '--max-time',
-    '15',
+    '60',
     '--interface',
     source,
     '--cacert',

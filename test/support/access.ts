@@ -134,7 +134,7 @@ export function seenOf({ method = '', url = '', rawHeaders }: http.IncomingMessa
 
 /** Runs curl for a host of the front door at `port`. */
 export function runCurl(port: number, host: string, path: string, flags: readonly string[]): Promise<CurlAnswer> {
-  const base = ['--silent', '--include', '--noproxy', '*', '--max-time', '10', '--cacert', testAuthority().certFile];
+  const base = ['--silent', '--include', '--noproxy', '*', '--max-time', '60', '--cacert', testAuthority().certFile];
   const args = [...base, '--connect-to', `::127.0.0.1:${port}`, ...flags, `https://${host}${path}`];
   return new Promise((resolve) => {
     execFile(findTool('curl'), args, { encoding: 'latin1' }, (error, text) => {

@@ -15,7 +15,7 @@ export async function visit(
     '--noproxy',
     '*',
     '--max-time',
-    '10',
+    '60',
     '--silent',
     '--show-error',
   ];
