@@ -116,6 +116,17 @@ for (const exchanges of [false, true]) {
         (port) => expectAnswer({ target: port, ...onlyAgent({ readTimeoutMs: 250, exchanges }) }, 504, 'target-silent'),
       ));
 
+    test('it reads nothing of a body: 504, target-stalled, after writeTimeout', () =>
+      withListener(
+        (socket) => void socket.pause(),
+        (port) =>
+          withTunnel({ target: port, ...onlyAgent({ writeTimeoutMs: 1_000, exchanges }) }, async (tunnel) => {
+            // More than all that is on the way keeps.
+            const answer = await visit(tunnel, 'POST', 'x'.repeat(64 * 1024 * 1024));
+            assert.deepEqual([answer.status, answer.code], [504, 'target-stalled'], answer.proxyStatus);
+          }),
+      ));
+
     test('it closes without an answer: 502, target-lost', () =>
       withListener(
         (socket) => socket.once('data', () => socket.end()),
