@@ -33,8 +33,15 @@ function openJson(fd: 1 | 2, report: (report: DestinationReport) => void): Desti
   let dropped = 0;
   let droppedBefore = 0;
   let ended = false;
-  // A reader that went away (EPIPE) must not end a server; there is nowhere left to say it.
-  sink.on('error', () => {});
+  const { flushSync } = sink;
+  // A reader that went away (EPIPE) or a full disk must not end a server; there is nowhere left to say it. Nor must it keep one from
+  // ending: `flushSync`, which pino calls at the exit, too, would try for ever.
+  sink.on('error', () => {
+    sink.flushSync = () => {};
+  });
+  sink.on('write', () => {
+    sink.flushSync = flushSync;
+  });
   sink.on('drop', () => {
     dropped += 1;
   });
