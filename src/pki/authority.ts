@@ -63,7 +63,7 @@ export class Authority {
     const now = Date.now();
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: serialNumber(),
-      name: [{ CN: [options.name] }],
+      name: commonName(options.name),
       notBefore: new Date(now - CLOCK_SKEW_MS),
       notAfter: new Date(now + options.days * DAY_MS),
       signingAlgorithm: ALGORITHM,
@@ -84,7 +84,7 @@ export class Authority {
     const names = [...options.dns, ...options.ip].map(generalName);
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serialNumber(),
-      subject: [{ CN: [options.name] }],
+      subject: commonName(options.name),
       issuer: this.#parsed.subjectName,
       notBefore: new Date(Math.max(Date.now() - CLOCK_SKEW_MS, this.certificate.validFromDate.getTime())),
       notAfter: options.notAfter,
@@ -126,6 +126,11 @@ export class Authority {
       .replace(/.{64}(?=.)/g, '$&\n');
     return `-----BEGIN X509 CRL-----\n${body}\n-----END X509 CRL-----\n`;
   }
+}
+
+/** As it is: in a plain string the library would read quotes, backslashes and `#` as those of RFC 4514. */
+function commonName(name: string): x509.Name {
+  return new x509.Name([{ CN: [{ utf8String: name }] }]);
 }
 
 function readCertificate(pem: string): X509Certificate {

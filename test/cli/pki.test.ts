@@ -44,6 +44,22 @@ describe('backdial pki', () => {
     });
   });
 
+  it('takes a name as it is, whatever it would mean in a text form of names', { skip }, async () => {
+    await withPki(async (pki, openssl, folder) => {
+      await pki('ca', { name: 'The "CA" \\, #1' });
+      for (const name of ['Jane, Doe "x"', '""', 'a\\0ab', '\\', '#1', 'a, CN=admin', 'a+O=b', ' \u00fc ', 'Jane']) {
+        await pki('client', { name, force: true });
+        const { subject } = new X509Certificate(readFileSync(join(folder, 'client.pem'))).toLegacyObject();
+        assert.deepEqual({ ...subject }, { CN: name });
+        assert.equal(openssl(...VERIFY, 'client.pem').stdout, 'client.pem: OK\n');
+        // Renewed, it is the same.
+        await pki('client', { force: true });
+        const renewed = new X509Certificate(readFileSync(join(folder, 'client.pem')));
+        assert.deepEqual({ ...renewed.toLegacyObject().subject }, { CN: name });
+      }
+    });
+  });
+
   it('overwrites nothing, and renews with --force: the same names, another key', async () => {
     await withPki(async (pki, _openssl, folder) => {
       await pki('ca');
