@@ -87,7 +87,9 @@ export async function withConfigDeployment(
       agentDomain,
     });
   } catch (error) {
-    throw new Error(`server:\n${server.output().stdout}\nagent:\n${agent?.output().stdout}`, { cause: error });
+    throw new Error(`server:\n${server.output().stdout}\nagent:\n${agent?.output().stdout ?? 'none'}`, {
+      cause: error,
+    });
   } finally {
     await Promise.all([server.end('SIGKILL'), agent?.end('SIGKILL')]);
     rmSync(folder, { recursive: true, force: true });

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { within } from './within.ts';
 
 export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 120_000;
 
 /** How to start the program. */
 export interface CliOptions {
