@@ -9,22 +9,27 @@ import { shareReads } from './shared-reads.ts';
  * a turn than one read takes: paused after each it needs two turns for that, and four system calls for each pause.
  */
 const QUEUE_BYTES = 256 * 1024;
-/**
- * Above this sum of all streams' queues, bytes, a source is paused until what it brought last was sent: thousands of streams that are
- * stalled would hold a whole queue each. Not the source of a stream that sent more than the kernel keeps for somebody who reads
- * nothing, until the sum is larger still.
- */
-const ALL_QUEUES_BYTES = 4 * 1024 * 1024;
-const SENT_BYTES = 8 * 1024 * 1024;
-const MOST_QUEUES_BYTES = 32 * 1024 * 1024;
+/** Queues of many streams together. */
+interface Queues {
+  bytes: number;
+  /** Above this sum a source is paused until what it brought last was sent: thousands that are stalled would hold a whole queue each. */
+  readonly mostBytes: number;
+}
 
-let inAllQueues = 0;
+/**
+ * Those of streams that sent more than the kernel keeps for somebody who reads nothing are a sum of their own, and a larger one: a
+ * fast reader is kept busy beside a thousand that have never read, who hold 64 MB of the other sum.
+ */
+const SENT_BYTES = 8 * 1024 * 1024;
+const sentLittle: Queues = { bytes: 0, mostBytes: 4 * 1024 * 1024 };
+const sentMuch: Queues = { bytes: 0, mostBytes: 32 * 1024 * 1024 };
 
 /** Writes what a source brings to a stream, which gathers by itself. */
 export class StreamWriter implements FlowWriter {
   readonly #from: Duplex;
   readonly #to: Duplex;
-  /** Of {@link inAllQueues}. */
+  #queues = sentLittle;
+  /** Of {@link #queues}. */
   #queued = 0;
   #written = 0;
 
@@ -37,9 +42,13 @@ export class StreamWriter implements FlowWriter {
     this.#written += chunk.length;
     const isLarge = chunk.length >= LEAST_BLOCK_BYTES;
     if (isLarge ? this.#writeLarge(chunk) : this.#to.write(chunk)) return;
+    if (this.#written >= SENT_BYTES && this.#queues !== sentMuch) {
+      this.#count(0);
+      this.#queues = sentMuch;
+    }
     this.queueOnMove();
-    const all = this.#written >= SENT_BYTES ? MOST_QUEUES_BYTES : ALL_QUEUES_BYTES;
-    if (!isLarge || this.#queued >= QUEUE_BYTES || inAllQueues >= all) this.#from.pause();
+    const { bytes, mostBytes } = this.#queues;
+    if (!isLarge || this.#queued >= QUEUE_BYTES || bytes >= mostBytes) this.#from.pause();
   }
 
   /** Only what is written at once is given back. What most sockets bring is small: none is told to share before a large read came. */
@@ -63,7 +72,7 @@ export class StreamWriter implements FlowWriter {
   }
 
   #count(queued: number): void {
-    inAllQueues += queued - this.#queued;
+    this.#queues.bytes += queued - this.#queued;
     this.#queued = queued;
   }
 }

@@ -46,20 +46,9 @@ test('while many streams have a queue, each source is paused until what it broug
   assert.equal(chunksOfNewcomer(), 4, 'those that are gone do not count');
 });
 
-test('one that has sent much is not held up by those that have not, until their queues are really many', async () => {
-  const fast = stalled();
-  const from = new PassThrough();
-  const writer = new StreamWriter(from, fast.to);
-  const refill = async (): Promise<number> => {
-    const drained = once(fast.to, 'drain');
-    fast.send();
-    await drained;
-    writer.queueOnMove();
-    from.resume();
-    return chunksUntilPaused(from, writer);
-  };
-  for (let bytes = chunksUntilPaused(from, writer) * large.length; bytes < 8 * 1024 * 1024; )
-    bytes += (await refill()) * large.length;
+test('one that has sent much is not held up by any number of those that have not, until its like are many', async () => {
+  const [fast, ...likes] = await Promise.all(Array.from({ length: 1 + 128 }, sentMuch));
+  assert.ok(fast !== undefined);
   const fillQueues = (count: number): StreamWriter[] =>
     Array.from({ length: count }, () => {
       const source = new PassThrough();
@@ -67,12 +56,15 @@ test('one that has sent much is not held up by those that have not, until their 
       chunksUntilPaused(source, stalledWriter);
       return stalledWriter;
     });
-  const few = fillQueues(16);
+  const stalledOnes = fillQueues(1_000);
   assert.equal(chunksOfNewcomer(), 1);
-  assert.equal(await refill(), 4);
-  const many = fillQueues(32 * 16);
-  assert.equal(await refill(), 1, 'the queues hold 32 MB');
-  for (const each of [writer, ...few, ...many]) each.close();
+  assert.equal(await fast.refill(), 4, 'those that sent little hold 64 MB');
+  await fast.empty();
+  for (const like of likes) await like.refill();
+  assert.equal(await fast.refill(), 1, 'those that sent much hold 32 MB');
+  for (const { writer } of likes) writer.close();
+  assert.equal(await fast.refill(), 4);
+  for (const each of [fast.writer, ...stalledOnes]) each.close();
   assert.equal(chunksOfNewcomer(), 4);
 });
 
@@ -117,6 +109,32 @@ function stalled(): { to: Duplex; send: () => void } {
     }
   };
   return { to: to.on('error', () => {}), send };
+}
+
+/** One that has sent 8 MB, and whose queue is empty. */
+async function sentMuch(): Promise<{
+  writer: StreamWriter;
+  empty: () => Promise<void>;
+  refill: () => Promise<number>;
+}> {
+  const { to, send } = stalled();
+  const from = new PassThrough();
+  const writer = new StreamWriter(from, to);
+  const empty = async (): Promise<void> => {
+    if (to.writableLength === 0) return;
+    const drained = once(to, 'drain');
+    send();
+    await drained;
+    writer.queueOnMove();
+    from.resume();
+  };
+  const refill = async (): Promise<number> => {
+    await empty();
+    return chunksUntilPaused(from, writer);
+  };
+  for (let bytes = 0; bytes < 8 * 1024 * 1024; ) bytes += (await refill()) * large.length;
+  await empty();
+  return { writer, empty, refill };
 }
 
 function chunksUntilPaused(from: PassThrough, writer: StreamWriter): number {
