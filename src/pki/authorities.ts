@@ -140,6 +140,7 @@ function isSigned(list: Crl, key: X509Certificate['publicKey']): boolean {
   return result;
 }
 
-function oneLine(name: string): string {
-  return name.replaceAll('\n', ', ') || '(no name)';
+/** Of an empty name Node gives `undefined`, whatever its types say. */
+function oneLine(name: string | undefined): string {
+  return name?.replaceAll('\n', ', ') || '(no name)';
 }

@@ -13,9 +13,12 @@ export function clientSubject(tlsSocket: TLSSocket): string | null {
   return certificate === undefined ? null : formatSubject(certificate.subject);
 }
 
-/** Node gives one line a part, in the certificate's order; values are escaped as RFC 2253 has it, line breaks included. */
-export function formatSubject(subject: string): string | null {
-  const parts = subject.split('\n').map((part) => part.replaceAll(' + ', '+'));
+/**
+ * Node gives one line a part, in the certificate's order; values are escaped as RFC 2253 has it, line breaks included. Of an empty
+ * subject, whatever its types say, it gives `undefined`.
+ */
+export function formatSubject(subject: string | undefined): string | null {
+  const parts = (subject ?? '').split('\n').map((part) => part.replaceAll(' + ', '+'));
   const text = parts
     .reverse()
     .join(',')

@@ -35,6 +35,8 @@ describe('the subject of a visitor', () => {
 
   it('is none where there is none, or where it is too long to be passed on whole', () => {
     assert.equal(formatSubject(''), null);
+    // Names beside the subject are enough for a certificate to be valid.
+    assert.equal(formatted('/'), null);
     assert.equal(formatSubject(`CN=${'x'.repeat(4_093)}`)?.length, 4_096);
     assert.equal(formatSubject(`CN=${'x'.repeat(4_094)}`), null);
   });
