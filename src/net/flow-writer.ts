@@ -5,7 +5,9 @@
 export interface FlowWriter {
   write(chunk: Buffer): void;
   /** Ends the sink behind all that was written. */
-  end(): void;
+  end(): false;
+  /** As {@link end}, for a sink that has brought its own end already. True: it was closed at once, and says no `finish`. */
+  endLast(): boolean;
   /** To be called at the sink's `drain`. */
   queueOnMove(): void;
   /** To be called when all is over: the sink's queue is nobody's business any more. */

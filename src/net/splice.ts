@@ -74,7 +74,11 @@ class Splice {
   #watch(side: Duplex, end: 'a-reset' | 'b-reset'): void {
     side.on('error', (error: Error) => this.#cut(end, error));
     // HTTP/2: the peer reset the stream, or its session died, while this side could still write.
-    side.on('aborted', () => this.#cut(end, side.errored ?? new BackdialError('agent-lost', 'the stream was aborted')));
+    if (!(side instanceof Socket)) {
+      side.on('aborted', () =>
+        this.#cut(end, side.errored ?? new BackdialError('agent-lost', 'the stream was aborted')),
+      );
+    }
     side.on('close', () => {
       if (side.readableEnded && side.writableFinished) return;
       this.#cut(end, new BackdialError('agent-lost', 'the stream was closed before its end'));
@@ -117,8 +121,10 @@ class Splice {
       this.#cut(flow.end, new BackdialError('agent-lost', `RST_STREAM code ${code}`));
       return;
     }
-    flow.writer.end();
-    this.#finished();
+    // All else is over: what is due is this end, and that it was sent.
+    const isClosed = this.#pending === 2 ? flow.writer.endLast() : flow.writer.end();
+    if (isClosed) this.#settle('done', null);
+    else this.#finished();
   }
 
   readonly #signalOnAbort = (): void => this.#cut('aborted', asError(this.#signal?.reason));

@@ -58,8 +58,13 @@ export class StreamWriter implements FlowWriter {
     return this.#to.write(chunk);
   }
 
-  end(): void {
+  end(): false {
     this.#to.end();
+    return false;
+  }
+
+  endLast(): boolean {
+    return this.end();
   }
 
   /** The `drain` comes whenever something was counted. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { FlowWriter } from './flow-writer.ts';
 import { atTurnEnd, type TurnActor } from './turn-end.ts';
 
@@ -63,9 +64,18 @@ export class TurnWriter implements FlowWriter, TurnActor {
     return this.#isRead || inAllQueues < ALL_QUEUES_BYTES ? QUEUE_BYTES : SHORT_QUEUE_BYTES;
   }
 
-  end(): void {
+  end(): false {
     this.turnOnEnd();
     this.#to.end();
+    return false;
+  }
+
+  /** To close a socket sends the FIN as well, a system call sooner. TLS has an end of its own to send. */
+  endLast(): boolean {
+    this.turnOnEnd();
+    if (this.#to instanceof TLSSocket || this.#to.writableLength > 0) return this.end();
+    this.#to.destroy();
+    return true;
   }
 
   turnOnEnd(): void {

@@ -29,6 +29,23 @@ test('an end sends what waits before it, and the end of the turn sends nothing t
   assert.equal(String(Buffer.concat(parts)), 'all');
 });
 
+test('the last end of a socket closes it at once where all has left the process, and its peer still gets all and a clean end', async () => {
+  for (const bytes of [3, 64 * 1024 * 1024]) {
+    await using pair = await connectedPair();
+    const writer = new TurnWriter(new PassThrough(), pair.far);
+    writer.write(Buffer.alloc(bytes));
+    pair.far.resume();
+    pair.near.end();
+    await once(pair.far, 'end');
+    assert.equal(writer.endLast(), bytes === 3);
+    assert.equal(pair.far.destroyed, bytes === 3);
+    let received = 0;
+    for await (const part of pair.near) received += part.length;
+    assert.equal(received, bytes);
+    writer.close();
+  }
+});
+
 test('a stream is paused while the socket has enough, until its `drain`', async () => {
   await using pair = await connectedPair();
   pair.far.pause();
