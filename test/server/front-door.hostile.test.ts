@@ -165,6 +165,7 @@ describe('past the deadline', () => {
     undisturbed(async (t) => {
       const { port, told } = await startFrontDoor(t, READ_TIMEOUT);
       const socket = tls.connect({ port, host: '127.0.0.1', servername: 'a.example.com', ca: testAuthority().cert });
+      socket.on('error', () => {});
       t.after(() => socket.destroy());
       await within('the handshake', once(socket, 'secureConnect'));
       // Who came later, and said nothing, is out of time.
@@ -206,6 +207,7 @@ describe('a crowd', () => {
 
   test('of strangers cannot fill the log', async (t) => {
     const { port, told, frontDoor } = await startFrontDoor(t);
+    const started = performance.now();
     for (let round = 0; round < 6; round += 1) {
       const peers = await Promise.all(Array.from({ length: 50 }, () => connectRaw(t, port)));
       for (const peer of peers) peer.stream.write('GET / HTTP/1.0\r\n\r\n');
@@ -213,7 +215,10 @@ describe('a crowd', () => {
       for (const peer of peers) peer.close();
     }
     await eventually('the closes', () => frontDoor.connectionCount === 0);
-    assert.equal(told.of('connection-refused').length, 100);
+    // So many in 10 s; a busy machine may take longer.
+    const most = 100 * Math.ceil((performance.now() - started) / 10_000);
+    const { length } = told.of('connection-refused');
+    assert.ok(length >= 100 && length <= most, `${length} of at most ${most}`);
   });
 
   test('over the limit of one address is turned away with one warning', async (t) => {
