@@ -7,8 +7,7 @@ const LEAST_STREAM_WINDOW_BYTES = 64 * 1024;
 const LARGEST_STREAM_WINDOW_BYTES = 64 * 1024 * 1024;
 /**
  * So many transfers may use the whole of the tunnel's memory; more share half, for each costs other buffers as well. Many share
- * a quarter, and so do those that are becoming many: those that came first and stalled hold what was granted to them while they
- * were few, and of 500 that stalled the first 64 had more than a third of what all of them held.
+ * a quarter: those that came first and stalled hold what was granted to them while they were few.
  */
 const FEW_STREAMS = 8;
 const MANY_STREAMS = 64;
@@ -43,9 +42,9 @@ export interface TunnelMemory {
 
 /** The largest window that each stream may have, bytes, so that what stalled readers hold is bounded. */
 export function windowShare(memory: TunnelMemory): number {
-  const { tunnelBytes, streams, isSettled } = memory;
+  const { tunnelBytes, streams } = memory;
   const share = tunnelBytes / Math.max(1, streams);
-  const part = streams <= FEW_STREAMS ? 1 : streams <= MANY_STREAMS && isSettled ? 2 : 4;
+  const part = streams > MANY_STREAMS ? 4 : streams > FEW_STREAMS ? 2 : 1;
   const bytes = Math.max(share / part, streams > MANY_STREAMS ? crowdedShare(memory) : 0);
   // A power of two, so that it moves with every doubling of the streams and not with every stream.
   const bound = 2 ** Math.floor(Math.log2(bytes));
