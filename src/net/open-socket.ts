@@ -1,8 +1,8 @@
-import net, { type Socket } from 'node:net';
+import net, { type NetConnectOpts, type Socket } from 'node:net';
 import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { formatAddress, type SocketAddress } from '../core/address.ts';
 import { keepRawSocket } from './reset.ts';
-import { SPLICED_BYTES, sharedReads } from './shared-reads.ts';
+import { SplicedSocket } from './spliced-socket.ts';
 
 /** What bounds the opening of a connection. */
 export interface OpenOptions {
@@ -24,21 +24,18 @@ export function connectSocket(
   options: OpenOptions & { readonly allowHalfOpen?: boolean; readonly spliced?: boolean },
 ): Promise<Socket> {
   const { allowHalfOpen = false, spliced = false } = options;
-  const stream = {
-    allowHalfOpen,
-    ...(spliced ? { highWaterMark: SPLICED_BYTES, onread: sharedReads(() => socket) } : {}),
-  };
-  const socket: Socket =
+  const target: NetConnectOpts =
     'path' in address
-      ? net.connect({ path: address.path, ...stream })
-      : net.connect({
+      ? { path: address.path }
+      : {
           host: address.host,
           port: address.port,
-          ...stream,
           noDelay: true,
           keepAlive: true,
           keepAliveInitialDelay: KEEP_ALIVE_MS,
-        });
+        };
+  const all = { ...target, allowHalfOpen };
+  const socket = spliced ? new SplicedSocket(all).connect(all) : net.connect(all);
   return whenOpen(socket, 'connect', `the connection to ${formatAddress(address)}`, options);
 }
 

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { BackdialError } from '../core/errors.ts';
 import type { FlowWriter } from './flow-writer.ts';
 import { resetDuplex } from './reset.ts';
+import { SplicedSocket } from './spliced-socket.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { TurnWriter } from './turn-writer.ts';
 
@@ -91,7 +92,9 @@ class Splice {
   #pump(index: 0 | 1): void {
     const flow = this.#flows?.[index];
     if (flow === undefined) return;
-    flow.from.on('data', (chunk: Buffer) => this.#sourceOnData(index, chunk));
+    const take = (chunk: Buffer): void => this.#sourceOnData(index, chunk);
+    flow.from.on('data', take);
+    if (flow.from instanceof SplicedSocket) flow.from.handTo(take);
     flow.to.on('drain', () => this.#sinkOnDrain(index));
     // A socket that nobody reads says `end` all the same where the FIN is all that there is to be read.
     if (flow.from.readableEnded) this.#sourceOnEnd(index);

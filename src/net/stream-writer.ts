@@ -1,8 +1,7 @@
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { giveBack, isPooled, LEAST_BLOCK_BYTES } from './blocks.ts';
 import type { FlowWriter } from './flow-writer.ts';
-import { shareReads } from './shared-reads.ts';
+import { SplicedSocket } from './spliced-socket.ts';
 
 /**
  * What a stream may have that was not sent yet, bytes, before the source of large chunks is paused. A socket brings more in
@@ -54,7 +53,7 @@ export class StreamWriter implements FlowWriter {
   /** Only what is written at once is given back. What most sockets bring is small: none is told to share before a large read came. */
   #writeLarge(chunk: Buffer): boolean {
     if (isPooled(chunk)) return writePooled(this.#to, chunk);
-    if (this.#from instanceof Socket) shareReads(this.#from);
+    if (this.#from instanceof SplicedSocket) this.#from.sharePool();
     return this.#to.write(chunk);
   }
 

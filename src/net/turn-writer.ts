@@ -99,10 +99,12 @@ export class TurnWriter implements FlowWriter, TurnActor {
       to.uncork();
       this.#more.length = 0;
     }
-    this.queueOnMove();
-    this.#taken = this.#queued === 0 ? this.#taken + bytes : 0;
+    const queued = to.writableLength;
+    // There will be no `drain` to say that a queue which leaves room is gone.
+    this.#count(room ? 0 : queued);
+    this.#taken = queued === 0 ? this.#taken + bytes : 0;
     // What the kernel took at once is no reason to wait, however much it was; without `room` there will be a `drain`.
-    if (!room && this.#queued >= this.#queueLimit()) this.#from.pause();
+    if (!room && queued >= this.#queueLimit()) this.#from.pause();
     // It took what waited before in the meantime: no `drain` is going to come.
     else if (this.#from.isPaused()) this.#from.resume();
   }

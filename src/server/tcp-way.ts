@@ -6,7 +6,7 @@ import type { StreamEnd } from '../core/events.ts';
 import { type Listener, listenOn } from '../net/listen.ts';
 import type { ListenerGroup } from '../net/listener-group.ts';
 import { ListenerSet, type WantedListener } from '../net/listener-set.ts';
-import { SPLICED_BYTES } from '../net/shared-reads.ts';
+import { SPLICED_BYTES } from '../net/spliced-socket.ts';
 import { Admission } from './admission.ts';
 import { type ByteVisit, ByteVisits, type StreamDialer } from './byte-visits.ts';
 import { DomainStreams } from './domain-streams.ts';

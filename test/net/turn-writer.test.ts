@@ -130,6 +130,20 @@ test("what sockets have taken, and what those that are gone had, is nobody's que
   for (const pair of pairs) await pair[Symbol.asyncDispose]();
 });
 
+test('a queue that leaves room is not counted: no `drain` would say that it is gone', async () => {
+  await using stack = new AsyncDisposableStack();
+  const pairs = await Promise.all(Array.from({ length: 300 }, () => connectedPair()));
+  for (const pair of pairs) {
+    const { near } = stack.use(pair);
+    const writer = new TurnWriter(new PassThrough(), near);
+    near.cork();
+    writer.write(Buffer.alloc(near.writableHighWaterMark - 1));
+    writer.turnOnEnd();
+    assert.notEqual(near.writableLength, 0);
+  }
+  assert.equal(pausesAfter(), 4);
+});
+
 test('a stream that was paused for bytes which are gone by the end of the turn is resumed', async () => {
   await using pair = await connectedPair();
   const from = new PassThrough();

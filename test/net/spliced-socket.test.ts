@@ -4,8 +4,8 @@ import * as net from 'node:net';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { isPooled } from '../../src/net/blocks.ts';
-import { SPLICED_BYTES, sharedReads, shareReads } from '../../src/net/shared-reads.ts';
 import { splice } from '../../src/net/splice.ts';
+import { SPLICED_BYTES, SplicedSocket } from '../../src/net/spliced-socket.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
 import { eventually } from '../support/within.ts';
 
@@ -13,7 +13,7 @@ test('what sockets read at the same time is not mixed, and stays as it was while
   await using stack = new AsyncDisposableStack();
   const pairs = await Promise.all(Array.from({ length: 8 }, connectedPair));
   for (const pair of pairs) stack.use(pair);
-  for (const { connected } of pairs) shareReads(connected);
+  for (const { connected } of pairs) connected.sharePool();
   const bytes = 300_000;
   const received = pairs.flatMap(({ accepted, connected }, index) => {
     const [one, other] = [2 * index + 1, 2 * index + 2];
@@ -30,7 +30,7 @@ test('what sockets read at the same time is not mixed, and stays as it was while
 test('a paused socket reads nothing ahead, and says `end` only after all that came before', async () => {
   await using pair = await connectedPair();
   const { accepted: from, connected: to } = pair;
-  shareReads(to);
+  to.sharePool();
   from.write('first');
   await once(to, 'data');
   to.pause();
@@ -43,6 +43,40 @@ test('a paused socket reads nothing ahead, and says `end` only after all that ca
   assert.equal(to.bytesRead, read);
   assert.equal(to.readableLength, 0);
   assert.equal((await allOf(to)).length, 200_000);
+});
+
+test('reads are handed over once nothing waits before them, and stop where that pauses the socket', async () => {
+  await using pair = await connectedPair();
+  const { accepted: from, connected: to } = pair;
+  const got: string[] = [];
+  from.write('before');
+  await once(to, 'readable');
+  to.handTo((chunk) => {
+    got.push(`handed over: ${chunk}`);
+    if (got.length === 3) to.pause();
+  });
+  to.on('data', (chunk) => got.push(`data: ${chunk}`));
+  to.resume();
+  await eventually('what waited came', () => got.length === 1);
+  for (const [index, text] of ['one', 'two'].entries()) {
+    from.write(text);
+    await eventually(`${text} came`, () => got.length === 2 + index);
+  }
+  assert.deepEqual(got, ['data: before', 'handed over: one', 'handed over: two']);
+  const read = to.bytesRead;
+  from.end(Buffer.alloc(200_000));
+  // Whatever can be read is read by the time that something that came later was.
+  await using later = await connectedPair();
+  later.accepted.write('later');
+  await once(later.connected, 'data');
+  assert.equal(to.bytesRead, read);
+  let bytes = 0;
+  to.handTo((chunk) => {
+    bytes += chunk.length;
+  });
+  to.resume();
+  await once(to, 'end');
+  assert.equal(bytes, 200_000);
 });
 
 test('a splice has a socket share its reads from the first large one on', async () => {
@@ -75,7 +109,7 @@ async function allOf(socket: net.Socket): Promise<Buffer> {
 
 interface Pair {
   readonly accepted: net.Socket;
-  readonly connected: net.Socket;
+  readonly connected: SplicedSocket;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -83,8 +117,8 @@ async function connectedPair(): Promise<Pair> {
   const server = net.createServer({ allowHalfOpen: true, highWaterMark: SPLICED_BYTES });
   const close = closerOf(server);
   const port = await listenOn(server);
-  const stream = { allowHalfOpen: true, highWaterMark: SPLICED_BYTES, onread: sharedReads(() => connected) };
-  const connected: net.Socket = net.connect({ port, host: '127.0.0.1', ...stream });
+  const connected = new SplicedSocket({ allowHalfOpen: true });
+  connected.connect(port, '127.0.0.1');
   const [accepted] = (await once(server, 'connection')) as [net.Socket];
   return {
     accepted,
