@@ -29,7 +29,7 @@ export class SplicedSocket extends Socket {
     super(all);
   }
 
-  /** Where reads go that nothing waits before, instead of `data`, which an exchange of small messages pays most for. */
+  /** Where reads go while the socket flows, instead of `data`, which an exchange of small messages pays most for. */
   handTo(sink: (chunk: Buffer) => void): void {
     this.#sink = sink;
   }

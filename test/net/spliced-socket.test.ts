@@ -45,16 +45,16 @@ test('a paused socket reads nothing ahead, and says `end` only after all that ca
   assert.equal((await allOf(to)).length, 200_000);
 });
 
-test('reads are handed over once nothing waits before them, and stop where that pauses the socket', async () => {
+test('reads are handed over while the socket flows, and stop where that pauses the socket', async () => {
   await using pair = await connectedPair();
   const { accepted: from, connected: to } = pair;
   const got: string[] = [];
-  from.write('before');
-  await once(to, 'readable');
   to.handTo((chunk) => {
     got.push(`handed over: ${chunk}`);
     if (got.length === 3) to.pause();
   });
+  from.write('before');
+  await once(to, 'readable');
   to.on('data', (chunk) => got.push(`data: ${chunk}`));
   to.resume();
   await eventually('what waited came', () => got.length === 1);
