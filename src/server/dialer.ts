@@ -130,44 +130,45 @@ export class TunnelDialer implements Dialer, CarrierSource {
   ): Promise<Dialled> {
     if (options.signal?.aborted === true) throw aborted(options.signal);
     const tried = new Set<Carrier>();
-    let carrier = await this.#pickWithRoom(host, match, options.signal);
+    let failure: BackdialError | null = null;
+    let waitedMs = 0;
     for (;;) {
+      const found = match();
+      let carrier: Carrier;
       try {
+        carrier = this.#pick(host, found, tried);
+      } catch (thrown) {
+        // Where there is no other one, what the last attempt met says more than `domain-unserved`.
+        if (failure !== null) throw failure;
+        await this.#waitForRoom(found, thrown, waitedMs, options.signal);
+        waitedMs += ROOM_POLL_MS;
+        continue;
+      }
+      try {
+        // In the turn of the choice, for the stream counts from here on: two who come at once would both have the last place.
         const stream = await carrier.open(authority, options);
         const ended = carrier instanceof Backend ? carrier.ended : null;
         return { stream, instance: carrier.instance, leaving: carrier.leaving, ended };
       } catch (thrown) {
-        const error = asBackdialError(thrown, 'internal');
+        failure = asBackdialError(thrown, 'internal');
         tried.add(carrier);
-        if (!error.entry.retryable || tried.size >= MAX_ATTEMPTS) throw error;
-        try {
-          carrier = this.#pick(host, match(), tried);
-        } catch {
-          // Where there is no other one, what the last attempt met says more than `domain-unserved`.
-          throw error;
-        }
+        if (!failure.entry.retryable || tried.size >= MAX_ATTEMPTS) throw failure;
       }
     }
   }
 
-  /** The first carrier. In full tunnels kept streams that nobody uses give way. */
-  async #pickWithRoom(
-    host: string,
-    match: () => DomainMatch | null,
+  /** In full tunnels kept streams that nobody uses give way. Throws what the choice met where nothing does. */
+  async #waitForRoom(
+    found: DomainMatch | null,
+    thrown: unknown,
+    waitedMs: number,
     signal: AbortSignal | undefined,
-  ): Promise<Carrier> {
-    for (let waitedMs = 0; ; waitedMs += ROOM_POLL_MS) {
-      const found = match();
-      try {
-        return this.#pick(host, found);
-      } catch (thrown) {
-        if (found === null || asBackdialError(thrown, 'internal').code !== 'stream-limit') throw thrown;
-        const made = this.#makeRoom([found.domain, found.policy.name], found.instance);
-        if ((waitedMs === 0 && !made) || waitedMs >= ROOM_WAIT_MS) throw thrown;
-      }
-      await sleep(ROOM_POLL_MS, undefined, { ref: false });
-      if (signal?.aborted === true) throw aborted(signal);
-    }
+  ): Promise<void> {
+    if (found === null || asBackdialError(thrown, 'internal').code !== 'stream-limit') throw thrown;
+    const made = this.#makeRoom([found.domain, found.policy.name], found.instance);
+    if ((waitedMs === 0 && !made) || waitedMs >= ROOM_WAIT_MS) throw thrown;
+    await sleep(ROOM_POLL_MS, undefined, { ref: false });
+    if (signal?.aborted === true) throw aborted(signal);
   }
 
   /**

@@ -107,6 +107,26 @@ describe('several instances of a domain', () => {
     }));
 });
 
+test('of those who come at once no more are let in than the agent allows', async () => {
+  const target = await startToldTarget('app');
+  try {
+    await withRouted({ keys: `${keysOf(target)}, concurrency: 2` }, async ({ server }) => {
+      const before = await server.dial('www.example.com');
+      const dials = Array.from({ length: 2 }, () => server.dial('www.example.com'));
+      const all = await within('an answer to each', Promise.allSettled(dials));
+      const refused = all.filter((each) => each.status === 'rejected');
+      assert.deepEqual(
+        refused.map(({ reason }) => reason.code),
+        ['stream-limit'],
+      );
+      for (const each of all) if (each.status === 'fulfilled') each.value.destroy();
+      before.destroy();
+    });
+  } finally {
+    await target.close();
+  }
+});
+
 describe('a tunnel that is full of streams which are kept for HTTP visitors', () => {
   test('has room for TCP visitors all the same', async () => {
     const target = await startToldTarget('app');
