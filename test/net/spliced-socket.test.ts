@@ -36,10 +36,7 @@ test('a paused socket reads nothing ahead, and says `end` only after all that ca
   to.pause();
   const read = to.bytesRead;
   from.end(Buffer.alloc(200_000));
-  // Whatever can be read is read by the time that something that came later was.
-  await using later = await connectedPair();
-  later.accepted.write('later');
-  await once(later.connected, 'data');
+  await untilAllIsRead();
   assert.equal(to.bytesRead, read);
   assert.equal(to.readableLength, 0);
   assert.equal((await allOf(to)).length, 200_000);
@@ -65,10 +62,7 @@ test('reads are handed over while the socket flows, and stop where that pauses t
   assert.deepEqual(got, ['data: before', 'handed over: one', 'handed over: two']);
   const read = to.bytesRead;
   from.end(Buffer.alloc(200_000));
-  // Whatever can be read is read by the time that something that came later was.
-  await using later = await connectedPair();
-  later.accepted.write('later');
-  await once(later.connected, 'data');
+  await untilAllIsRead();
   assert.equal(to.bytesRead, read);
   let bytes = 0;
   to.handTo((chunk) => {
@@ -98,6 +92,13 @@ test('a splice has a socket share its reads from the first large one on', async 
   to.push(null);
   await spliced;
 });
+
+/** Whatever can be read is read by the time that something that came later was. */
+async function untilAllIsRead(): Promise<void> {
+  await using later = await connectedPair();
+  later.accepted.write('later');
+  await once(later.connected, 'data');
+}
 
 async function allOf(socket: net.Socket): Promise<Buffer> {
   const parts: Buffer[] = [];
