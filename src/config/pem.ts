@@ -19,6 +19,9 @@ export async function readCertificateFile(section: Section, folder: string): Pro
   return pem.text;
 }
 
+/** Files of revocation lists that this process has read: one that is gone since is missed, for nothing fails open. */
+const listsSeen = new Set<string>();
+
 /**
  * Reads a file of authorities for agents' or visitors' certificates; null after a problem. Their revocation lists may be in it, or in
  * `crl.pem` beside it, where a list of other authorities is left out.
@@ -28,8 +31,9 @@ export async function readAuthorityFile(section: Section, folder: string): Promi
   if (pem === null) return null;
   const listFile = join(dirname(resolve(folder, String(section.value))), 'crl.pem');
   const read = await section.readFile(listFile);
-  if (!read.ok && !read.missing) {
-    section.problem(`the revocation list ${listFile} ${read.fault}`);
+  if (!read.ok && (!read.missing || listsSeen.has(listFile))) {
+    const more = read.missing ? ': who is on it would be let in; put it back, or restart to do without one' : '';
+    section.problem(`the revocation list ${listFile} ${read.fault}${more}`);
     return null;
   }
   for (const [file, text] of [[section.value, pem] as const, [listFile, read.ok ? read.text : ''] as const]) {
@@ -38,6 +42,7 @@ export async function readAuthorityFile(section: Section, folder: string): Promi
     section.problem(`the file ${file} ${fault}`);
     return null;
   }
+  if (read.ok) listsSeen.add(listFile);
   const all = read.ok ? `${pem.trimEnd()}\n${read.text}` : pem;
   warnOfLists(section, all);
   return all;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { loadServer } from '../../src/config/load-server.ts';
 import { formatProblem } from '../../src/config/problems.ts';
@@ -86,6 +87,21 @@ describe("who may come, in a domain's file", () => {
     }
     const cut = await load('clients: { certificates: "ca.pem" }', { 'domains/ca.pem': whole.slice(0, -40) });
     assert.match(cut.problems.join('\n'), /ca\.pem has an X509 CRL that is cut/);
+  });
+
+  it('misses a revocation list that is gone since it was read: who is on it must not come in', async () => {
+    const pki = await AgentPki.make('visitors');
+    const list = (await pki.revoking(await pki.issue(['jane.test']))).slice(pki.pem.length);
+    const domain = `{ active: true, secret: "${SECRET}", clients: { certificates: "ca.pem" } }`;
+    const files = { 'domains/a.example.json5': domain, 'domains/ca.pem': pki.pem, 'domains/crl.pem': list };
+    await withFolder({ 'server.json5': '{}', ...files }, async (folder) => {
+      assert.equal((await loadServer(`${folder}/server.json5`)).ok, true);
+      rmSync(`${folder}/domains/crl.pem`);
+      const gone = await loadServer(`${folder}/server.json5`);
+      assert.match(gone.ok ? '' : gone.problems.map(formatProblem).join(), /crl\.pem does not exist.*put it back/);
+      writeFileSync(`${folder}/domains/crl.pem`, list);
+      assert.equal((await loadServer(`${folder}/server.json5`)).ok, true);
+    });
   });
 
   it('may be left out, or be null', async () => {
