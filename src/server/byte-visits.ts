@@ -110,7 +110,6 @@ export class ByteVisits {
     socket.on('close', socketOnClose);
     try {
       await this.#gathering.arrive();
-      signal.throwIfAborted();
       if (policy !== null && !this.#streams.tryEnter(policy, way)) await this.#streams.wait(policy, way, signal);
       try {
         const arrivedAt = () => formatPeer(socket.localAddress, socket.localPort);

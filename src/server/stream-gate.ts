@@ -40,6 +40,7 @@ export class StreamGate {
 
   /** Resolves when another one left. Rejects with `stream-limit`, or with the signal's reason. */
   wait(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.reject(signal.reason);
     if (this.#waiting.length >= MAX_WAITING) {
       return Promise.reject(new BackdialError('stream-limit', `${MAX_WAITING} are waiting already`));
     }

@@ -107,6 +107,14 @@ describe('several instances of a domain', () => {
     }));
 });
 
+test('a dial that no other instance can stand in for says what it met', async () => {
+  const target = await startToldTarget('app');
+  await withRouted({ keys: keysOf(target) }, async ({ server }) => {
+    await target.close();
+    await assert.rejects(server.dial('www.example.com'), { code: 'target-refused' });
+  });
+});
+
 test('of those who come at once no more are let in than the agent allows', async () => {
   const target = await startToldTarget('app');
   try {

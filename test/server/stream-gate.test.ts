@@ -16,6 +16,15 @@ test('a limit that is raised lets in who waits already, in order, and then who c
   assert.ok(gate.idle);
 });
 
+test('who is gone already does not wait for a place', async () => {
+  const gate = new StreamGate();
+  assert.ok(gate.tryEnter(1));
+  const gone = new Error('gone');
+  await assert.rejects(gate.wait(AbortSignal.abort(gone)), gone);
+  gate.leave();
+  assert.ok(gate.idle);
+});
+
 test('a limit that is lowered holds as soon as enough have left, also while others wait', async () => {
   const gate = new StreamGate(50);
   for (let count = 0; count < 3; count += 1) assert.ok(gate.tryEnter(3));
