@@ -32,6 +32,11 @@ interface Listing {
  * a load did not ask for is forgotten at its end.
  */
 export class ConfigFiles {
+  /**
+   * Files of revocation lists that a load has read. One that is gone since is missed, for nothing fails open: these alone are
+   * never forgotten.
+   */
+  readonly lists = new Set<string>();
   readonly #known = new Map<string, Known>();
   readonly #listings = new Map<string, Listing>();
   #load = 0;

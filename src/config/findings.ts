@@ -57,6 +57,11 @@ export class Findings {
     return read;
   }
 
+  /** See {@link ConfigFiles.lists}. */
+  get lists(): Set<string> {
+    return this.#files.lists;
+  }
+
   /** The configuration depends on which files a folder has. */
   usesFolder(folder: string): void {
     this.#folders.add(folder);

@@ -19,9 +19,6 @@ export async function readCertificateFile(section: Section, folder: string): Pro
   return pem.text;
 }
 
-/** Files of revocation lists that this process has read: one that is gone since is missed, for nothing fails open. */
-const listsSeen = new Set<string>();
-
 /**
  * Reads a file of authorities for agents' or visitors' certificates; null after a problem. Their revocation lists may be in it, or in
  * `crl.pem` beside it, where a list of other authorities is left out.
@@ -31,7 +28,7 @@ export async function readAuthorityFile(section: Section, folder: string): Promi
   if (pem === null) return null;
   const listFile = join(dirname(resolve(folder, String(section.value))), 'crl.pem');
   const read = await section.readFile(listFile);
-  if (!read.ok && (!read.missing || listsSeen.has(listFile))) {
+  if (!read.ok && (!read.missing || section.lists.has(listFile))) {
     const more = read.missing ? ': who is on it would be let in; put it back, or restart to do without one' : '';
     section.problem(`the revocation list ${listFile} ${read.fault}${more}`);
     return null;
@@ -42,7 +39,7 @@ export async function readAuthorityFile(section: Section, folder: string): Promi
     section.problem(`the file ${file} ${fault}`);
     return null;
   }
-  if (read.ok) listsSeen.add(listFile);
+  if (read.ok) section.lists.add(listFile);
   const all = read.ok ? `${pem.trimEnd()}\n${read.text}` : pem;
   warnOfLists(section, all);
   return all;

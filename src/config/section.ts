@@ -55,6 +55,11 @@ export class Section {
     return this.#findings.read(file);
   }
 
+  /** See {@link ConfigFiles.lists}. */
+  get lists(): Set<string> {
+    return this.#findings.lists;
+  }
+
   /** A problem of this section, or of what is at `path` within it. */
   problem(message: string, path: KeyPath = [], what: 'key' | 'value' = 'value'): void {
     this.#findings.problem({ ...this.place(path, what), message });

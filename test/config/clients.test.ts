@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { ConfigFiles } from '../../src/config/config-files.ts';
 import { loadServer } from '../../src/config/load-server.ts';
 import { formatProblem } from '../../src/config/problems.ts';
 import type { DomainOptions } from '../../src/server/options.ts';
@@ -27,6 +28,15 @@ async function loaded(keys: string, more?: FolderFiles): Promise<DomainOptions> 
   const { domain, problems } = await load(keys, more);
   assert.deepEqual(problems, []);
   return domain ?? assert.fail();
+}
+
+/** Runs `action` with a server's files whose one domain has a revocation list. */
+async function withList(action: (folder: string, list: string) => Promise<void>): Promise<void> {
+  const pki = await AgentPki.make('visitors');
+  const list = (await pki.revoking(await pki.issue(['jane.test']))).slice(pki.pem.length);
+  const domain = `{ active: true, secret: "${SECRET}", clients: { certificates: "ca.pem" } }`;
+  const files = { 'domains/a.example.json5': domain, 'domains/ca.pem': pki.pem, 'domains/crl.pem': list };
+  await withFolder({ 'server.json5': '{}', ...files }, (folder) => action(folder, list));
 }
 
 describe("who may come, in a domain's file", () => {
@@ -90,17 +100,24 @@ describe("who may come, in a domain's file", () => {
   });
 
   it('misses a revocation list that is gone since it was read: who is on it must not come in', async () => {
-    const pki = await AgentPki.make('visitors');
-    const list = (await pki.revoking(await pki.issue(['jane.test']))).slice(pki.pem.length);
-    const domain = `{ active: true, secret: "${SECRET}", clients: { certificates: "ca.pem" } }`;
-    const files = { 'domains/a.example.json5': domain, 'domains/ca.pem': pki.pem, 'domains/crl.pem': list };
-    await withFolder({ 'server.json5': '{}', ...files }, async (folder) => {
+    await withList(async (folder, list) => {
+      const files = new ConfigFiles();
+      const reload = () => loadServer(`${folder}/server.json5`, { files });
+      assert.equal((await reload()).ok, true);
+      rmSync(`${folder}/domains/crl.pem`);
+      const gone = await reload();
+      assert.match(gone.ok ? '' : gone.problems.map(formatProblem).join(), /crl\.pem does not exist.*put it back/);
+      assert.equal((await reload()).ok, false, 'for as long as it is gone');
+      writeFileSync(`${folder}/domains/crl.pem`, list);
+      assert.equal((await reload()).ok, true);
+    });
+  });
+
+  it('misses no revocation list that another has read, who looked at the same files', async () => {
+    await withList(async (folder) => {
       assert.equal((await loadServer(`${folder}/server.json5`)).ok, true);
       rmSync(`${folder}/domains/crl.pem`);
-      const gone = await loadServer(`${folder}/server.json5`);
-      assert.match(gone.ok ? '' : gone.problems.map(formatProblem).join(), /crl\.pem does not exist.*put it back/);
-      writeFileSync(`${folder}/domains/crl.pem`, list);
-      assert.equal((await loadServer(`${folder}/server.json5`)).ok, true);
+      assert.equal((await loadServer(`${folder}/server.json5`, { files: new ConfigFiles() })).ok, true);
     });
   });
 
