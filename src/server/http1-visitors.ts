@@ -265,7 +265,7 @@ export class Http1Visitors {
       const { remote, name } = connection;
       observer({ type: 'connection-refused', remote, reason: error.code, detail: error.message, name });
     } else {
-      recordUnread(observer, connection, error);
+      recordUnread(observer, connection, { reason: error.code, status: error.entry.status });
     }
     writeAnswer(socket, errorAnswer(error, { serverName, transaction: null }));
     lingerThenDestroy(socket);

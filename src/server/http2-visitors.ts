@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { BackdialError } from '../core/errors.ts';
+import { BackdialError, type ErrorCode } from '../core/errors.ts';
 import { Deadline } from '../net/deadline.ts';
 import { checkHttp2Head } from '../net/head-check.ts';
 import { Http2Exchange } from '../net/http2-exchange.ts';
@@ -11,6 +11,7 @@ import type { ExchangeRouter } from './exchange-router.ts';
 import { isNewcomer } from './last-call.ts';
 import { VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
+import { recordUnread } from './visit.ts';
 import { timeLeft, type VisitorConnection } from './visitor.ts';
 
 /** Streams at the same time on one visitor's session. */
@@ -20,10 +21,13 @@ const MAX_SESSION_MB = 10;
 /**
  * What node:http2 reads of a head before it resets the stream, which nobody is told of: more than this server's own check allows,
  * so that the check can answer. Bytes as RFC 9113, section 10.5.1 counts them; a field has at least 32. No head is larger by much:
- * nghttp2 takes nine frames of 16 kB, packed as HPACK packs text (8 bits to 5 at best), and ends the session after that.
+ * nghttp2 takes nine frames of 16 kB, packed as HPACK packs text (8 bits to 5 at best), and ends the session after that. Node
+ * does not let that be set; larger frames would be allowed in vain, for clients use none for heads.
  */
 const LEAST_LIST_BYTES = 262_144;
 const MAX_PAIRS = LEAST_LIST_BYTES / 32;
+/** NGHTTP2_ERR_TOO_MANY_CONTINUATIONS, which Node has no name for. */
+const TOO_MANY_CONTINUATIONS = -905;
 /** Starts with this side's end of the connection; ends the visitor's chance to end its own. */
 const ENDING_MS = 2_000;
 /** What an upload may have in flight, by stream and in all: more than a session's default of 64 kB, or RTT would limit it. */
@@ -117,8 +121,8 @@ export class Http2Visitors {
   }
 
   readonly #serverOnSession = (session: ServerHttp2Session): void => {
-    session.on('error', () => {});
     const arriving = this.#arriving;
+    session.on('error', (error) => this.#sessionOnError(error, arriving?.connection));
     if (arriving === null) {
       session.destroy();
       return;
@@ -140,6 +144,13 @@ export class Http2Visitors {
     idle.arm(readTimeoutMs === 0 ? idleTimeoutMs : timeLeft(arriving.connection, readTimeoutMs));
     if (this.#draining) this.#end(session, state);
   };
+
+  /** What ends the whole session is no stream's: its streams are told of as cut, and this as bytes that were no request. */
+  #sessionOnError(error: NodeJS.ErrnoException, connection: VisitorConnection | undefined): void {
+    const reason = sessionErrorCode(error);
+    if (reason === null || connection === undefined) return;
+    recordUnread(this.#given.options.observer, connection, { reason, status: null });
+  }
 
   #sessionOnIdle(session: ServerHttp2Session): void {
     const state = this.#sessions.get(session);
@@ -221,6 +232,13 @@ function sizeOf(raw: readonly string[]): number {
   let size = raw.length * 16;
   for (const text of raw) size += text.length;
   return size;
+}
+
+/** What ended a session by the visitor's fault; null: its connection broke, or it ended it. */
+function sessionErrorCode({ code, errno }: NodeJS.ErrnoException): ErrorCode | null {
+  if (code === 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES') return 'request-invalid';
+  if (code !== 'ERR_HTTP2_ERROR') return null;
+  return errno === TOO_MANY_CONTINUATIONS ? 'headers-too-large' : 'request-invalid';
 }
 
 function streamOnError(): void {}

@@ -1,5 +1,5 @@
 import { randomUUID, type X509Certificate } from 'node:crypto';
-import type { BackdialError, ErrorCode } from '../core/errors.ts';
+import type { ErrorCode } from '../core/errors.ts';
 import type { Observer, StreamEnd, Way } from '../core/events.ts';
 import type { Exchange } from '../net/exchange.ts';
 import type { RequestHead } from '../net/head-check.ts';
@@ -70,8 +70,12 @@ export function recordVisit(observer: Observer, visit: Visit, end: VisitEnd): vo
   });
 }
 
-/** Tells the observer of bytes that were no request. */
-export function recordUnread(observer: Observer, connection: VisitorConnection, error: BackdialError): void {
+/** Tells the observer of bytes that were no request; `status`: what was answered, null where nothing was. */
+export function recordUnread(
+  observer: Observer,
+  connection: VisitorConnection,
+  { reason, status }: Pick<VisitEnd, 'reason' | 'status'>,
+): void {
   observer({
     type: 'access',
     record: {
@@ -82,8 +86,8 @@ export function recordUnread(observer: Observer, connection: VisitorConnection, 
       way: 'https',
       method: null,
       path: null,
-      status: error.entry.status,
-      reason: error.code,
+      status,
+      reason,
       in: 0,
       out: 0,
       durationMs: 0,

@@ -247,6 +247,29 @@ test('refusals: a bad head is 400, too many lines 431, an unknown domain the ste
   });
 });
 
+test('what ends a whole session is recorded with its reason: a head of more than 144 kB, and bytes that are no HTTP/2', async () => {
+  await withHttpsWay({}, async (kit) => {
+    const { session, close } = await http2Visitor(kit);
+    const long = Array.from({ length: 30 }, (_, i) => [`x-${i}`, 'a'.repeat(10_000)]);
+    const stream = session.request([':method', 'GET', ':path', '/', ':authority', 'www.example.com', ...long.flat()]);
+    stream.on('error', () => {});
+    await within('the end of the session', once(session, 'close'));
+    const peer = await connectPeer(kit.port, { tls: true, alpn: ['h2'] });
+    await peer.send('GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n');
+    await peer.ending;
+    await kit.record(2);
+    assert.deepEqual(
+      kit.records.map(({ reason, status, method }) => ({ reason, status, method })),
+      [
+        { reason: 'headers-too-large', status: null, method: null },
+        { reason: 'request-invalid', status: null, method: null },
+      ],
+    );
+    close();
+    peer.close();
+  });
+});
+
 test('an upload that was answered in full is recorded as done; one whose visitor cancels before the last byte is not', async () => {
   await withHttpsWay({}, async (kit) => {
     const { session, close } = await http2Visitor(kit);
