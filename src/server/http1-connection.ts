@@ -6,8 +6,11 @@ import { resetDuplex } from '../net/reset.ts';
 import { StallDeadline } from '../net/stalled-peer.ts';
 import { timeLeft, type VisitorConnection } from './visitor.ts';
 
-/** Requests that may wait behind one that is being answered; who sends more is no browser. */
-const MAX_PIPELINED = 16;
+/**
+ * As many requests wait behind the one that is being answered before nothing more is read. What one read of the socket brought
+ * (64 kB at most: some 1,600 short requests, 3 MB of memory) waits with them.
+ */
+const MAX_WAITING = 16;
 /** Starts when a visitor ended its side during an exchange, and again with each byte to it; ends a silent exchange. */
 const HALF_CLOSED_MS = 30_000;
 /** Starts when this side ended; ends the visitor's chance to end its own. */
@@ -39,12 +42,16 @@ export class Http1Connection {
   refused = false;
   readonly #waiting: (() => Promise<void>)[] = [];
   readonly #halfClosed = new Deadline(() => this.#judgeHalfClosed());
-  /** Starts with accept; ends with the first request. Of later ones node:http keeps the time. */
+  /** Starts with accept; ends with the first request. Of later ones node:http keeps the time; see {@link excuseHead}. */
   readonly #firstHead: Deadline;
+  readonly #readMs: number;
   /** Starts with a small answer; ends when it was taken. Costs less than a time-out of the socket. */
   readonly #untaken: StallDeadline;
   #running = false;
   #closing = false;
+  /** Nothing is read, for enough requests wait. */
+  #held = false;
+  #headExcused = false;
   #bytesWritten = 0;
 
   constructor(socket: Socket, connection: VisitorConnection, times: Http1Times) {
@@ -55,6 +62,7 @@ export class Http1Connection {
     this.#untaken = new StallDeadline(socket, () => this.exchange?.stall());
     const onSmallAnswer = (): void => this.#untaken.arm(writeMs);
     this.#firstHead = new Deadline(times.firstHeadOnLate);
+    this.#readMs = times.readMs;
     this.#firstHead.arm(timeLeft(connection, times.readMs));
     this.exchangeOptions = { writeMs, keepAliveMs, upgradable: false, closing: () => this.#closing, onSmallAnswer };
     this.lastOptions = { ...this.exchangeOptions, closing: () => true };
@@ -81,9 +89,18 @@ export class Http1Connection {
     this.#firstHead.disarm();
     // See #next: it may as well come later.
     if (this.socket.writableEnded) return;
-    if (!this.#running) this.#run(serve);
-    else if (this.#waiting.length < MAX_PIPELINED) this.#waiting.push(serve);
-    else this.lose(new BackdialError('request-invalid', `more than ${MAX_PIPELINED} requests at once`));
+    if (!this.#running) {
+      this.#run(serve);
+      return;
+    }
+    this.#waiting.push(serve);
+    if (this.#waiting.length >= MAX_WAITING) this.#hold();
+  }
+
+  /** node:http found a head late. True: it is this side that does not read, and the head has its time once that goes on. */
+  excuseHead(): boolean {
+    this.#headExcused ||= this.#held;
+    return this.#held;
   }
 
   /** The next answer is the last one of the connection, and says so. */
@@ -122,6 +139,26 @@ export class Http1Connection {
     void serve().then(this.#onServed);
   }
 
+  #hold(): void {
+    if (this.#held) return;
+    this.#held = true;
+    // Behind node:http's own listener, that reads on: it lets the socket flow for each request, at the next tick.
+    this.socket.off('resume', this.#pauseWhileHeld).on('resume', this.#pauseWhileHeld);
+    process.nextTick(this.#pauseWhileHeld);
+  }
+
+  readonly #pauseWhileHeld = (): void => {
+    if (this.#held) this.socket.pause();
+  };
+
+  #readOn(): void {
+    if (!this.#held || this.#waiting.length >= MAX_WAITING) return;
+    this.#held = false;
+    if (this.#headExcused) this.#firstHead.arm(this.#readMs);
+    this.#headExcused = false;
+    this.socket.resume();
+  }
+
   readonly #onServed = (): void => {
     const { exchange } = this;
     // Until then the socket is node:http's for this answer: nothing else can have it, an upgrade least of all.
@@ -144,7 +181,9 @@ export class Http1Connection {
   /** What came behind an answer that ended the connection is ignored: it could take effect, but not be answered. */
   #next(): (() => Promise<void>) | undefined {
     if (this.socket.writableEnded) this.#waiting.length = 0;
-    return this.#waiting.shift();
+    const next = this.#waiting.shift();
+    this.#readOn();
+    return next;
   }
 
   /** Ends this side, and reads and ignores for a moment what is still coming. */

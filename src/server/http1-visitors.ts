@@ -250,6 +250,8 @@ export class Http1Visitors {
       state.lose(new BackdialError('visitor-reset', error.message));
     } else if (error.code === 'HPE_CLOSED_CONNECTION' || state.refused) {
       // Bytes behind a request with `Connection: close` are ignored, its answer is delivered (design, section 8).
+    } else if (code === 'request-timeout' && state.excuseHead()) {
+      // See there.
     } else if (state.busy) {
       state.breakRequest(new BackdialError(code, error.message));
     } else {

@@ -4,9 +4,23 @@ import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import type { Http1Exchange } from '../../src/net/http1-exchange.ts';
 import { Http1Connection } from '../../src/server/http1-connection.ts';
+import type { VisitorConnection } from '../../src/server/visitor.ts';
+import { within } from '../support/within.ts';
 
 const WRITE_MS = 400;
 const PART = Buffer.alloc(1_000);
+
+function connectionOver(socket: Socket): VisitorConnection {
+  return {
+    raw: socket,
+    name: null,
+    remote: '192.0.2.1:1',
+    acceptedAt: performance.now(),
+    door: '',
+    clientAuthorities: null,
+    clientSubject: null,
+  };
+}
 
 test('a slow reader of small answers is cut once it took nothing for the write time-out, not before', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -22,15 +36,7 @@ test('a slow reader of small answers is cut once it took nothing for the write t
   const taken: (() => void)[] = [];
   // A socket whose visitor takes one write at a time, when the test says so.
   const socket = new Duplex({ read() {}, write: (_part, _encoding, done) => void taken.push(done) }) as Socket;
-  const connection = {
-    raw: socket,
-    name: null,
-    remote: '192.0.2.1:1',
-    acceptedAt: nowMs,
-    door: '',
-    clientAuthorities: null,
-    clientSubject: null,
-  };
+  const connection = connectionOver(socket);
   const times = { readMs: 10_000, writeMs: WRITE_MS, keepAliveMs: () => 1_000, firstHeadOnLate() {} };
   const visitor = new Http1Connection(socket, connection, times);
   let stalls = 0;
@@ -58,4 +64,39 @@ test('a slow reader of small answers is cut once it took nothing for the write t
   assert.equal(stalls, 1);
   visitor.close();
   assert.equal(closes, 1, 'the exchange is told that the connection is gone');
+});
+
+test('nothing is read while many requests wait, whoever lets the socket flow, and a head is not late meanwhile', async () => {
+  const socket = new Duplex({ read() {}, write() {} }) as Socket;
+  const { promise: late, resolve: firstHeadOnLate } = Promise.withResolvers<void>();
+  const times = { readMs: 20, writeMs: WRITE_MS, keepAliveMs: () => 1_000, firstHeadOnLate };
+  const visitor = new Http1Connection(socket, connectionOver(socket), times);
+  const served: (() => void)[] = [];
+  const serve = (): Promise<void> => new Promise((resolve) => void served.push(resolve));
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < 16; i += 1) {
+    visitor.take(serve);
+    socket.resume();
+  }
+  await turn();
+  assert.equal(socket.isPaused(), false, '15 wait');
+  assert.equal(visitor.excuseHead(), false);
+  for (let i = 0; i < 20; i += 1) {
+    visitor.take(serve);
+    socket.resume();
+  }
+  await turn();
+  assert.equal(socket.isPaused(), true, '35 wait');
+  socket.resume();
+  await turn();
+  assert.equal(socket.isPaused(), true, '35 still wait');
+  assert.equal(visitor.excuseHead(), true);
+  for (let i = 0; i < 36; i += 1) {
+    assert.equal(socket.isPaused(), i < 20, `${35 - i} wait`);
+    served.shift()?.();
+    await turn();
+  }
+  assert.equal(served.length, 0);
+  await within('the end of the time of the head', late);
+  visitor.close();
 });
