@@ -2,6 +2,7 @@ import type { UpgradeAnswer } from '../tunnel/agent-handshake.ts';
 import type { ServerRoute } from './dial-server.ts';
 import { Link, type LinkOptions, type LinkSnapshot } from './link.ts';
 import type { SlotPool } from './slot-pool.ts';
+import { SpareLinks } from './spare-links.ts';
 
 /** Dials that a group spends, for each process of a server, on reaching those that it has no tunnel to. */
 const SEARCHES_PER_WORKER = 8;
@@ -17,10 +18,18 @@ export type LinkGroupOptions = Omit<LinkOptions, 'slot' | 'onLive' | 'onLost'> &
   onRouteLost(route: ServerRoute): void;
 };
 
-/** The links of one (domain, server, address): as many as `connections`, and at least one for each process there. */
+/**
+ * The links of one (domain, server, address): as many as `connections`, at least one for each process there, and a spare one
+ * while those are crowded.
+ */
 export class LinkGroup {
   readonly #options: LinkGroupOptions;
   readonly #links = new Map<Link, number>();
+  readonly #spares = new SpareLinks({
+    links: () => this.#links.keys(),
+    open: () => this.#open(),
+    close: (link) => this.#close(link, this.#options.settings.drainMs),
+  });
   #searches = 0;
   #stopping = false;
 
@@ -43,29 +52,40 @@ export class LinkGroup {
   /** Drains every link; resolves when nothing is left of them and their slots are free. May be called again. */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
-    await Promise.all([...this.#links.keys()].map((link) => link.stop(drainMs)));
-    for (const [link, slot] of this.#links) {
-      this.#links.delete(link);
-      this.#options.slots.release(slot);
-    }
+    this.#spares.stop();
+    await Promise.all([...this.#links.keys()].map((link) => this.#close(link, drainMs)));
   }
 
   #grow(count: number): void {
-    while (this.#links.size < count) {
-      const slot = this.#options.slots.take();
-      const link: Link = new Link({
-        ...this.#options,
-        slot,
-        onLive: (live, answer) => this.#linkOnLive(live, answer),
-        onLost: () => this.#linkOnLost(),
-      });
-      this.#links.set(link, slot);
-      link.start();
-    }
+    while ([...this.#links.keys()].filter((link) => !this.#spares.has(link)).length < count) this.#open();
+  }
+
+  #open(): Link {
+    const slot = this.#options.slots.take();
+    const link: Link = new Link({
+      ...this.#options,
+      slot,
+      onLive: (live, answer) => this.#linkOnLive(live, answer),
+      onLost: () => this.#linkOnLost(),
+      onStream: (stream, tunnel, server) => {
+        this.#spares.streamOnCome(link);
+        this.#options.onStream(stream, tunnel, server);
+      },
+    });
+    this.#links.set(link, slot);
+    link.start();
+    return link;
+  }
+
+  async #close(link: Link, drainMs: number): Promise<void> {
+    await link.stop(drainMs);
+    const slot = this.#links.get(link);
+    if (!this.#links.delete(link) || slot === undefined) return;
+    this.#options.slots.release(slot);
   }
 
   #linkOnLost(): void {
-    if ([...this.#links.keys()].every(({ isLive }) => !isLive)) this.#options.onRouteLost(this.#options.route);
+    if ([...this.#links.keys()].every(({ tunnel }) => tunnel === null)) this.#options.onRouteLost(this.#options.route);
   }
 
   /**

@@ -78,8 +78,9 @@ export class Link {
     return this.#live?.node ?? null;
   }
 
-  get isLive(): boolean {
-    return this.#live !== null;
+  /** The current one; null while there is none. */
+  get tunnel(): AgentTunnel | null {
+    return this.#live?.tunnel ?? null;
   }
 
   get snapshot(): LinkSnapshot {

@@ -20,14 +20,28 @@ interface Queues {
  * fast reader is kept busy beside a thousand that have never read, who hold 64 MB of the other sum.
  */
 const SENT_BYTES = 8 * 1024 * 1024;
-const sentLittle: Queues = { bytes: 0, mostBytes: 4 * 1024 * 1024 };
 const sentMuch: Queues = { bytes: 0, mostBytes: 32 * 1024 * 1024 };
+const SENT_LITTLE_BYTES = 4 * 1024 * 1024;
+/** By HTTP/2 session: those that are stalled in one tunnel slow no newcomer of another. */
+const sentLittle = new WeakMap<object, Queues>();
+/** For what is no HTTP/2 stream. */
+const NO_SESSION = {};
+
+function sentLittleOf(to: Duplex & { readonly session?: object | undefined }): Queues {
+  const session = to.session ?? NO_SESSION;
+  let queues = sentLittle.get(session);
+  if (queues === undefined) {
+    queues = { bytes: 0, mostBytes: SENT_LITTLE_BYTES };
+    sentLittle.set(session, queues);
+  }
+  return queues;
+}
 
 /** Writes what a source brings to a stream, which gathers by itself. */
 export class StreamWriter implements FlowWriter {
   readonly #from: Duplex;
   readonly #to: Duplex;
-  #queues = sentLittle;
+  #queues: Queues;
   /** Of {@link #queues}. */
   #queued = 0;
   #written = 0;
@@ -35,6 +49,7 @@ export class StreamWriter implements FlowWriter {
   constructor(from: Duplex, to: Duplex) {
     this.#from = from;
     this.#to = to;
+    this.#queues = sentLittleOf(to);
   }
 
   write(chunk: Buffer): void {

@@ -1,6 +1,7 @@
 import type { Carrier } from '../core/dial.ts';
 import type { TunnelEnd, TunnelInfo } from '../core/events.ts';
 import type { TunnelStats } from '../core/tunnel-stats.ts';
+import { GATHERED_STREAMS } from '../tunnel/crowding.ts';
 
 /** A tunnel as the registry keeps it. */
 export interface RegisteredTunnel extends Carrier {
@@ -8,6 +9,8 @@ export interface RegisteredTunnel extends Carrier {
   readonly instance: string;
   readonly streamCount: number;
   readonly streamLimit: number;
+  /** Whether a stream to come would fare better on another tunnel. */
+  readonly isCrowded: boolean;
   readonly stats: TunnelStats;
   drain(reason: TunnelEnd, deadlineMs: number): void;
 }
@@ -18,10 +21,11 @@ export type Choice = 'round-robin' | 'least-streams' | 'random';
 /** What a pick found: a tunnel, or that there is none, or that all are at their stream limit. */
 export type Picked = RegisteredTunnel | 'none' | 'full';
 
-/** The tunnels of one agent for one domain, by slot. */
+/** The tunnels of one agent for one domain. */
 interface Instance {
   readonly name: string;
-  readonly slots: Map<number, RegisteredTunnel>;
+  /** By slot, the lowest first: a tunnel that an agent opened for a crowd is to empty once that is gone. */
+  slots: Map<number, RegisteredTunnel>;
 }
 
 interface DomainEntry {
@@ -61,7 +65,7 @@ export class TunnelRegistry {
       entry.order = [...entry.instances.values()];
     }
     const replaced = instance.slots.get(tunnel.info.slot) ?? null;
-    instance.slots.set(tunnel.info.slot, tunnel);
+    instance.slots = new Map([...instance.slots, [tunnel.info.slot, tunnel] as const].toSorted(([a], [b]) => a - b));
     for (const listener of this.#listeners) listener();
     return replaced;
   }
@@ -132,13 +136,6 @@ export class TunnelRegistry {
   }
 }
 
-/**
- * What one turn of the event loop brings for the streams of a tunnel is read, decrypted, encrypted and written in one piece, at
- * each end: 64 kept-alive visitors on one tunnel cost a tenth less CPU than on two, 128 of HTTPS a fifth less than on two with
- * half of them each, at no lower rate: two tunnels let nothing be done at the same time that one does not.
- */
-const GATHERED_STREAMS = 128;
-
 const NOTHING: ReadonlySet<Carrier> = new Set();
 
 /** The instances in the order in which they are to be asked. */
@@ -171,18 +168,25 @@ function wasTried(instance: Instance, except: ReadonlySet<Carrier>): boolean {
 }
 
 /**
- * Takes the first tunnel of an instance until it is worth a turn of the event loop of its own; from there on the one with the
- * fewest streams, so that its tunnels share the load, and one whose streams stay has no more than its share of those to come.
+ * Takes the first tunnel of an instance until it is worth a turn of the event loop of its own, or is crowded; from there on the
+ * one with the fewest streams, so that its tunnels share the load, and one whose streams stay has no more than its share of those
+ * to come.
  */
 function pickSlot(instance: Instance, except: ReadonlySet<Carrier>): Picked {
   let full = false;
-  let least: RegisteredTunnel | null = null;
+  let roomy: RegisteredTunnel | null = null;
+  let crowded: RegisteredTunnel | null = null;
   for (const tunnel of instance.slots.values()) {
     if (!tunnel.usable || except.has(tunnel)) continue;
     const { streamCount } = tunnel;
     if (streamCount >= tunnel.streamLimit) full = true;
+    else if (tunnel.isCrowded) crowded = fewer(crowded, tunnel);
     else if (streamCount < GATHERED_STREAMS) return tunnel;
-    else if (least === null || streamCount < least.streamCount) least = tunnel;
+    else roomy = fewer(roomy, tunnel);
   }
-  return least ?? (full ? 'full' : 'none');
+  return roomy ?? crowded ?? (full ? 'full' : 'none');
+}
+
+function fewer(least: RegisteredTunnel | null, tunnel: RegisteredTunnel): RegisteredTunnel {
+  return least === null || tunnel.streamCount < least.streamCount ? tunnel : least;
 }

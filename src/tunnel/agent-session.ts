@@ -5,6 +5,7 @@ import type { TargetTimeouts } from '../core/dial.ts';
 import { BackdialError, ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, Way } from '../core/events.ts';
 import type { TunnelStats } from '../core/tunnel-stats.ts';
+import { Crowding } from './crowding.ts';
 import { watchSilence } from './liveness.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SessionEnd } from './session-end.ts';
@@ -37,6 +38,8 @@ export interface AgentTunnel {
   /** Round trip of the last PING, ms; null before the first. */
   readonly rttMs: number | null;
   readonly streamCount: number;
+  /** Whether a stream to come would fare better on another tunnel ({@link Crowding}). */
+  readonly isCrowded: boolean;
   readonly stats: TunnelStats;
   /** Tells the server not to use streams again that are open now: their targets are no more. */
   outdateStreams(): void;
@@ -74,6 +77,7 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
     budget: options.budget,
     liveness,
   });
+  const crowding = new Crowding(end.streams, options.budget);
   windows.start();
   void end.closed.then(() => {
     liveness.stop();
@@ -101,6 +105,9 @@ export function serveTunnel(socket: TLSSocket, options: ServeTunnelOptions): Age
     },
     get streamCount() {
       return end.streams.size;
+    },
+    get isCrowded() {
+      return crowding.isCrowded;
     },
     get stats() {
       const { bytesRead: receivedBytes, bytesWritten: sentBytes } = socket;

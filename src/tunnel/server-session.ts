@@ -12,6 +12,7 @@ import { BackdialError, type ErrorCode, isErrorCode } from '../core/errors.ts';
 import type { TunnelEnd, TunnelInfo, Way } from '../core/events.ts';
 import type { TunnelStats } from '../core/tunnel-stats.ts';
 import { LateAnswers } from '../net/late-answers.ts';
+import { Crowding } from './crowding.ts';
 import { type Liveness, watchLiveness } from './liveness.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { READ_AHEAD_BYTES, readingLittleAhead } from './read-ahead.ts';
@@ -49,6 +50,7 @@ export class ServerTunnel implements Carrier {
   readonly #end: SessionEnd;
   readonly #liveness: Liveness;
   readonly #windows: WindowTuner;
+  readonly #crowding: Crowding;
   readonly #lateAnswers = new LateAnswers();
   readonly #dialTimeoutMs: number;
   readonly #onDialled: ServerTunnelOptions['onDialled'];
@@ -75,6 +77,7 @@ export class ServerTunnel implements Carrier {
       budget: options.budget,
       liveness: this.#liveness,
     });
+    this.#crowding = new Crowding(this.#end.streams, options.budget);
     session.once('connect', () => this.#windows.start());
     session.on('altsvc', (value) => {
       if (value === OUTDATED.value) this.#epoch += 1;
@@ -109,6 +112,10 @@ export class ServerTunnel implements Carrier {
   /** Streams that are open or being opened. */
   get streamCount(): number {
     return this.#end.streams.size;
+  }
+  /** Whether a stream to come would fare better on another tunnel ({@link Crowding}). */
+  get isCrowded(): boolean {
+    return this.#crowding.isCrowded;
   }
   /** How many streams the agent allows here (its SETTINGS_MAX_CONCURRENT_STREAMS). */
   get streamLimit(): number {

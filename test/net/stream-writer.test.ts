@@ -46,6 +46,20 @@ test('while many streams have a queue, each source is paused until what it broug
   assert.equal(chunksOfNewcomer(), 4, 'those that are gone do not count');
 });
 
+test('a newcomer of another tunnel is not held up by the queues of this one', () => {
+  const session = {};
+  const crowd = Array.from({ length: 16 }, () => {
+    const from = new PassThrough();
+    const writer = new StreamWriter(from, Object.assign(stalled().to, { session }));
+    chunksUntilPaused(from, writer);
+    return writer;
+  });
+  assert.equal(chunksOfNewcomer(session), 1);
+  assert.equal(chunksOfNewcomer({}), 4);
+  for (const writer of crowd) writer.close();
+  assert.equal(chunksOfNewcomer(session), 4);
+});
+
 test('one that has sent much is not held up by any number of those that have not, until its like are many', async () => {
   const [fast, ...likes] = await Promise.all(Array.from({ length: 1 + 128 }, sentMuch));
   assert.ok(fast !== undefined);
@@ -143,10 +157,10 @@ function chunksUntilPaused(from: PassThrough, writer: StreamWriter): number {
   return chunks;
 }
 
-/** How much a source that comes now may bring. */
-function chunksOfNewcomer(): number {
+/** How much a source that comes now may bring to a stream of that tunnel. */
+function chunksOfNewcomer(session?: object): number {
   const from = new PassThrough();
-  const writer = new StreamWriter(from, stalled().to);
+  const writer = new StreamWriter(from, Object.assign(stalled().to, { session }));
   const chunks = chunksUntilPaused(from, writer);
   writer.close();
   return chunks;

@@ -18,6 +18,7 @@ function tunnel(domain: string, instance: string, slot = 0, more: Partial<Regist
     leaving: new AbortController().signal,
     streamCount: 0,
     streamLimit: 10,
+    isCrowded: false,
     get stats(): never {
       throw new Error('not asked here');
     },
@@ -71,6 +72,30 @@ test('of many streams the next goes to the tunnel that has the fewest', () => {
   for (const [slot, streamCount] of [300, 200, 250].entries())
     registry.add(tunnel('www.test', 'a', slot, { streamCount, streamLimit: 1_000 }));
   assert.deepEqual(pickIds(registry, 3), Array(3).fill('a.www.test/1'));
+});
+
+test('a tunnel that stalled readers crowd is avoided, however few streams it has, while another has room', () => {
+  const registry = new TunnelRegistry();
+  const add = (slot: number, streamCount: number, isCrowded: boolean): void => {
+    registry.add(tunnel('www.test', 'a', slot, { streamCount, isCrowded, streamLimit: 1_000 }));
+  };
+  add(0, 40, true);
+  add(1, 300, true);
+  assert.deepEqual(pickIds(registry, 2), Array(2).fill('a.www.test/0'));
+  add(2, 200, false);
+  assert.deepEqual(pickIds(registry, 2), Array(2).fill('a.www.test/2'));
+  add(3, 100, false);
+  assert.deepEqual(pickIds(registry, 2), Array(2).fill('a.www.test/3'));
+});
+
+test('the lowest slot comes first, in whatever order the tunnels came', () => {
+  const registry = new TunnelRegistry();
+  for (const slot of [2, 0, 1]) registry.add(tunnel('www.test', 'a', slot));
+  assert.deepEqual(pickIds(registry, 2), Array(2).fill('a.www.test/0'));
+  assert.deepEqual(
+    Array.from(registry.tunnels(), ({ info }) => info.slot),
+    [0, 1, 2],
+  );
 });
 
 test('a tunnel that drains is given nothing, even where it is the only one', () => {
