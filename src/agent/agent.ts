@@ -7,6 +7,7 @@ import type { BackdialEvent } from '../core/events.ts';
 import type { MemoryStats } from '../core/tunnel-stats.ts';
 import { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { type AgentChange, diffAgentOptions, reportAgentChanges } from './change.ts';
+import { DialTurns } from './dial-turns.ts';
 import { ExchangeServer } from './exchange-server.ts';
 import { Exposures } from './exposures.ts';
 import { type AgentInternals, DEFAULT_INTERNALS } from './internals.ts';
@@ -98,6 +99,7 @@ class DiallingAgent implements Agent {
       internals,
       settings: this.#options,
       budget: this.#budget,
+      turns: new DialTurns(internals.dialsPerAddress),
       observer: (event) => this.#observe(event),
       onStream: (arrival) => this.#join(arrival),
     };

@@ -4,6 +4,7 @@ import { type Environment, proxyFor } from '../net/http-proxy.ts';
 import type { IncomingStream } from '../tunnel/agent-session.ts';
 import type { MemoryBudget } from '../tunnel/memory-budget.ts';
 import type { ServerRoute } from './dial-server.ts';
+import type { DialTurns } from './dial-turns.ts';
 import type { AgentInternals } from './internals.ts';
 import type { LinkSnapshot } from './link.ts';
 import { LinkGroup } from './link-group.ts';
@@ -20,6 +21,7 @@ export interface ConnectorOptions {
   /** In force at the moment when they are looked at. `drainMs` starts when an address is gone. */
   readonly settings: Pick<ResolvedAgentOptions, 'drainMs'>;
   readonly budget: MemoryBudget;
+  readonly turns: DialTurns;
   readonly slots: SlotPool;
   readonly observer: Observer;
   /** `server`: the label of the one that the stream came from. */

@@ -10,6 +10,8 @@ export interface AgentInternals {
   readonly resolveInterval: ResolverOptions['resolveInterval'];
   /** Starts with the dial; ends with the server's 101: TCP, proxy, TLS and upgrade together. Default 10,000. */
   readonly handshakeTimeoutMs: number;
+  /** Dials to one server address that may be under way at the same time; the others wait for their turn. Default 64. */
+  readonly dialsPerAddress: number;
   /** How long a tunnel must live to count as success and end the back-off, ms. Default 10,000. */
   readonly steadyAfterMs: number;
   /** Waits between attempts. Default: base 250 ms, cap 4 s, 30 s after 10 refusals. */
@@ -23,6 +25,7 @@ export const DEFAULT_INTERNALS: AgentInternals = Object.freeze({
   lookup: systemLookup,
   resolveInterval: { leastMs: 5_000, mostMs: 30_000 },
   handshakeTimeoutMs: 10_000,
+  dialsPerAddress: 64,
   steadyAfterMs: 10_000,
   backoff: {},
   claimBackoff: { baseMs: 1_000, capMs: 30_000, refusedCapMs: 30_000 },

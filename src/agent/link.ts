@@ -12,6 +12,7 @@ import { type AgentTunnel, type IncomingStream, serveTunnel } from '../tunnel/ag
 import type { MemoryBudget } from '../tunnel/memory-budget.ts';
 import { authorizationOf } from './authorization.ts';
 import { dialServer, type ServerRoute } from './dial-server.ts';
+import type { DialTurns } from './dial-turns.ts';
 import type { AgentInternals } from './internals.ts';
 import type { ResolvedAgentDomain, ResolvedAgentOptions } from './resolve-options.ts';
 
@@ -26,6 +27,7 @@ export interface LinkOptions {
   /** In force at the moment when they are looked at. */
   readonly settings: Pick<ResolvedAgentOptions, 'drainMs'>;
   readonly budget: MemoryBudget;
+  readonly turns: DialTurns;
   readonly observer: Observer;
   /** `server`: the label of the one that the stream came from. */
   onStream(stream: IncomingStream, tunnel: TunnelInfo, server: string): void;
@@ -130,7 +132,7 @@ export class Link {
   /**
    *        ┌─────────── failed (back-off), lost or GOAWAY (at once, then back-off), replaced (the cap) ───────────┐
    *        v                                                                                                      │
-   *     waiting ──time is up──> dialling: TCP, proxy, TLS, upgrade ──101──> live ──GOAWAY, lost, silent───────────┘
+   *     waiting ──time, turn──> dialling: TCP, proxy, TLS, upgrade ──101──> live ──GOAWAY, lost, silent───────────┘
    *        │                           │                                     │
    *        └──────── stop() ───────────┴─────────────────────────────────────┴──────> stopped
    */
@@ -140,8 +142,6 @@ export class Link {
     while (!signal.aborted) {
       this.#enter('waiting');
       await sleep(waitMs, undefined, { signal }).catch(() => {});
-      if (signal.aborted) break;
-      this.#enter('dialling');
       waitMs = await this.#attempt();
     }
     this.#enter('stopped');
@@ -153,7 +153,7 @@ export class Link {
     let socket: TLSSocket;
     let answer: UpgradeAnswer;
     try {
-      [socket, answer] = await this.#connect();
+      [socket, answer] = await this.#options.turns.during(this.#options.route, signal, () => this.#connect());
     } catch (error) {
       return signal.aborted ? 0 : this.#fail(asBackdialError(error, 'server-unreachable'));
     }
@@ -175,6 +175,7 @@ export class Link {
   async #connect(): Promise<[TLSSocket, UpgradeAnswer]> {
     const { domain, route, slot, internals } = this.#options;
     const { signal } = this.#stopped;
+    this.#enter('dialling');
     const expires = performance.now() + internals.handshakeTimeoutMs;
     const socket = await dialServer(route, domain.trust, {
       timeoutMs: internals.handshakeTimeoutMs,

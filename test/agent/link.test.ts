@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DialTurns } from '../../src/agent/dial-turns.ts';
 import { DEFAULT_INTERNALS } from '../../src/agent/internals.ts';
 import { Link } from '../../src/agent/link.ts';
 import { resolveAgentOptions } from '../../src/agent/resolve-options.ts';
@@ -25,6 +26,7 @@ test('a tunnel that is given up to reach another process drains as long as any o
       internals: { ...DEFAULT_INTERNALS, ...QUICK },
       settings: options,
       budget: new MemoryBudget(options),
+      turns: new DialTurns(1),
       observer: events.observer,
       onStream: (stream) => void stream.accept({ readMs: 0, writeMs: 0 }),
       onLive: () => {},
