@@ -100,7 +100,9 @@ const NOBODY: Connection = { name: 'agent', onFault: () => {} };
 
 function serverFor(handler: AgentHandler, connections: HandledConnections): Server | null {
   if (handler instanceof Server) {
-    handler.prependListener('request', (request, response) => connections.keepWhole(request, response));
+    const keepWhole: RequestHandler = (request, response) => connections.keepWhole(request, response);
+    handler.prependListener('request', keepWhole);
+    for (const event of INSTEAD_OF_REQUEST) listenWithOthers(handler, event, keepWhole);
     return handler;
   }
   const isFunction = typeof handler === 'function';
@@ -126,6 +128,21 @@ function serverFor(handler: AgentHandler, connections: HandledConnections): Serv
     void connections.run(request, response, action);
   });
   return server;
+}
+
+/** What node:http emits for a request with `Expect` where someone listens to it; otherwise it answers that itself. */
+const INSTEAD_OF_REQUEST = ['checkContinue', 'checkExpectation'];
+
+/** Listens first, and only for as long as others do. */
+function listenWithOthers(server: Server, event: string, listener: RequestHandler): void {
+  const listens = (): boolean => server.listenerCount(event, listener) > 0;
+  server.on('newListener', (name, added) => {
+    if (name === event && added !== listener && !listens()) server.prependListener(event, listener);
+  });
+  server.on('removeListener', (name) => {
+    if (name === event && server.listenerCount(event) === 1 && listens()) server.off(event, listener);
+  });
+  if (server.listenerCount(event) > 0) server.prependListener(event, listener);
 }
 
 /** Above what a server lets through (64 kB unless it is told otherwise) and what it adds. */

@@ -205,6 +205,31 @@ describe('a handler of an agent', () => {
     }
   });
 
+  for (const expectation of ['100-continue', 'more']) {
+    it(`cuts an answer that is too short also where its server looks at Expect itself: ${expectation}`, async () => {
+      const event = expectation === 'more' ? 'checkExpectation' : 'checkContinue';
+      const server = http.createServer(answerWrongly).on(event, answerWrongly);
+      await withHandler(server, async ({ pool, events }) => {
+        const options = { host: `h.${DOMAIN}`, agent: pool, path: '/?length=10&given=5' };
+        const ask = async (): Promise<string> => {
+          const asked = http.request({ ...options, headers: { expect: expectation } }).end();
+          const [response] = (await once(asked, 'response')) as [http.IncomingMessage];
+          return (await response.toArray()).join('');
+        };
+        await assert.rejects(within('the cut', ask()));
+        await events.wait('warning', ({ code }) => code === 'handler-failed');
+        // Listened to later, and no more: node:http answers as ever.
+        server.removeAllListeners(event);
+        const answer = ask();
+        if (expectation === 'more') assert.equal(await within('417', answer), '');
+        else await assert.rejects(within('the cut', answer));
+        server.on(event, answerWrongly);
+        await assert.rejects(within('the cut', ask()));
+        assert.equal(events.of('warning').length, expectation === 'more' ? 2 : 3);
+      });
+    });
+  }
+
   for (const [style, answer] of Object.entries(WRONG_LENGTHS)) {
     it(`whose answer is not as long as its Content-Length says is a cut, told to the observer: ${style}`, async () => {
       await withHandler(answer, async (handled) => {
