@@ -108,7 +108,7 @@ export type BackdialEvent =
       readonly port: number;
       readonly peer: string;
     }
-  /** The same, refused; the agent asks again. */
+  /** The same, refused; the agent asks again, and is told of again when the answer is another. */
   | {
       readonly type: 'port-refused';
       readonly domain: string;

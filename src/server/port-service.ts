@@ -5,7 +5,7 @@ import { type Answer, textAnswer } from '../net/error-answer.ts';
 import { readServiceRequest } from '../tunnel/server-handshake.ts';
 import { type Asker, chainOf } from './agent-certificate.ts';
 import type { TunnelGate } from './gate.ts';
-import type { PortClaims } from './port-claims.ts';
+import type { Claimant, PortClaims } from './port-claims.ts';
 import { recheck } from './recheck.ts';
 import type { PortRequest } from './service-requests.ts';
 
@@ -14,6 +14,9 @@ export interface PortServiceOptions {
   readonly claims: Pick<PortClaims, 'all' | 'claim' | 'release' | 'revoke'>;
   readonly options: { readonly observer: Observer };
 }
+
+/** So many refusals are remembered as told. */
+const MAX_TOLD = 1_000;
 
 /** Who holds a port, and what was shown for it. */
 interface Held {
@@ -25,6 +28,8 @@ interface Held {
 export class PortService {
   readonly #given: PortServiceOptions;
   readonly #held = new Map<number, Held>();
+  /** What was told last of each port that an instance does not get: it asks again and again. */
+  readonly #told = new Map<string, string>();
   /** How often grants or domains changed. */
   #changes = 0;
 
@@ -51,17 +56,25 @@ export class PortService {
         return null;
       }
       const { domain, instance } = asked;
-      observer({
-        type: 'port-refused',
-        domain,
-        instance,
-        port,
-        peer: remote,
-        reason: error.code,
-        detail: error.message,
-      });
+      const refused = { domain, instance, port, peer: remote, reason: error.code, detail: error.message };
+      if (this.#isNews(asked, port, error.message)) observer({ type: 'port-refused', ...refused });
       return textAnswer(error.entry.status, `${error.detail || error.message}\n`);
     }
+  }
+
+  /** The last tunnel of an instance has left. */
+  instanceOnGone(claimant: Claimant): void {
+    const key = keyOf(claimant);
+    for (const told of this.#told.keys()) if (told.startsWith(key)) this.#told.delete(told);
+  }
+
+  #isNews(claimant: Claimant, port: number, message: string): boolean {
+    const key = keyOf(claimant, port);
+    if (this.#told.get(key) === message) return false;
+    this.#told.set(key, message);
+    const [oldest] = this.#told.keys();
+    if (this.#told.size > MAX_TOLD && oldest !== undefined) this.#told.delete(oldest);
+    return true;
   }
 
   /** To be called when grants or domains changed: closes what would not be opened any more, as {@link recheck} does. */
@@ -112,6 +125,7 @@ export class PortService {
     const { domain, instance } = held.request;
     const outcome = await this.#given.claims.claim({ domain, instance }, port);
     this.#held.set(port, held);
+    this.#told.delete(keyOf(held.request, port));
     // What it was judged by may have changed since.
     if (this.#changes !== judgedAt) this.#recheck(port, held);
     if (outcome === 'held') return textAnswer(200, `port ${port} is open\n`);
@@ -124,8 +138,14 @@ export class PortService {
       return textAnswer(404, `port ${port} is not open for ${domain} (instance ${instance})\n`);
     }
     this.#held.delete(port);
+    this.#told.delete(keyOf({ domain, instance }, port));
     return textAnswer(200, `port ${port} is closed\n`);
   }
+}
+
+/** Of one port of an instance, or what those of all of its ports begin with. */
+function keyOf({ domain, instance }: Claimant, port?: number): string {
+  return `${domain} ${instance} ${port ?? ''}`;
 }
 
 /** What is told to an agent that has proven who it is. */

@@ -81,7 +81,10 @@ class TunnelServer implements Server {
   readonly httpAgent: LibraryWays['httpAgent'];
   readonly dispatcher: LibraryWays['dispatcher'];
   readonly #inForce: InForce;
-  readonly #registry = new TunnelRegistry((gone) => this.#claims.instanceOnGone(gone));
+  readonly #registry = new TunnelRegistry((gone) => {
+    this.#claims.instanceOnGone(gone);
+    this.#ports.instanceOnGone(gone);
+  });
   readonly #streams = new DomainStreams();
   readonly #budget: MemoryBudget;
   readonly #admission: Admission;

@@ -102,3 +102,62 @@ test('a port whose grant goes while it is being opened is closed', async () => {
   await eventually('it is closed', () => revoked.length > 0);
   assert.deepEqual(revoked, [CLAIM.port]);
 });
+
+test('a port that is refused again and again is told of when the answer changes, not each time', async () => {
+  const told: string[] = [];
+  let takenBy: string | null = null;
+  let isGranted = true;
+  const service = new PortService({
+    gate: {
+      authorise: () =>
+        Promise.resolve({
+          holder: { serving: () => ({ mayOpenPort: () => ({ granted: isGranted, missing: 'a grant' }) }) },
+        }) as never,
+    },
+    claims: {
+      all: [],
+      async claim() {
+        if (takenBy !== null) throw new BackdialError('port-taken', takenBy);
+        return 'opened';
+      },
+      release: () => true,
+      revoke: () => {},
+    },
+    options: { observer: (event) => void told.push(event.type === 'port-refused' ? event.detail : event.type) },
+  });
+  const ask = async (instance: string, port = 9_090): Promise<void> => {
+    const headersDistinct = { 'backdial-domain': ['www.test'], 'backdial-instance': [instance] };
+    const request = { headersDistinct, socket: null } as unknown as IncomingMessage;
+    const answer = await service.answer({ method: 'PUT', port }, request, '127.0.0.1:1');
+    assert.notEqual(answer, null, 'the agent is answered each time');
+  };
+  const news = async (asked: () => Promise<void>): Promise<readonly string[]> => {
+    await asked();
+    return told.splice(0);
+  };
+  const isTold = (what: readonly string[], by: string): void => {
+    assert.equal(what.length, 1);
+    assert.match(what[0] ?? '', new RegExp(by));
+  };
+  takenBy = 'one';
+  isTold(await news(() => ask('a')), 'one');
+  assert.deepEqual(await news(() => ask('a')), []);
+  isTold(await news(() => ask('a', 9_091)), 'one');
+  isTold(await news(() => ask('b')), 'one');
+  takenBy = 'two';
+  isTold(await news(() => ask('a')), 'two');
+  isGranted = false;
+  isTold(await news(() => ask('a')), 'a grant');
+  assert.deepEqual(await news(() => ask('a')), []);
+  isGranted = true;
+  takenBy = null;
+  isTold(await news(() => ask('a')), 'port-opened');
+  takenBy = 'two';
+  isTold(await news(() => ask('a')), 'two');
+  assert.deepEqual(await news(() => ask('a')), []);
+  service.instanceOnGone({ domain: 'www.test', instance: 'a' });
+  isTold(await news(() => ask('a')), 'two');
+  for (let port = 1; port <= 1_000; port += 1) await ask('many', port);
+  told.length = 0;
+  isTold(await news(() => ask('a')), 'two');
+});
