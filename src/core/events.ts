@@ -26,7 +26,7 @@ export type TunnelEnd =
   | 'drained'
   /** The other side said GOAWAY and it drained. */
   | 'peer-drained'
-  /** The connection was closed or reset. */
+  /** The connection was closed or reset, or the other side had heard nothing from this one and gave it up. */
   | 'lost'
   /** PING was not answered within its deadline. */
   | 'silent'

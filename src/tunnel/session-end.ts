@@ -10,6 +10,9 @@ import type { TunnelClosed } from './types.ts';
 /** GOAWAY debug data that tells an agent that a newer tunnel took its place. */
 const REPLACED = 'replaced';
 
+/** GOAWAY debug data for a peer that gave no sign of life, in case that it only slept. */
+const SILENT = 'silent';
+
 /** Starts when the session failed; ends the socket. Enough for a GOAWAY that can still be written. */
 const GOAWAY_GRACE_MS = 250;
 
@@ -74,10 +77,13 @@ export class SessionEnd {
       this.#closeSocketIn(GOAWAY_GRACE_MS);
     });
     session.on('goaway', (code: number, _lastStreamId: number, data?: Buffer) => {
-      const replaced = data?.toString('latin1') === REPLACED;
+      const word = data?.toString('latin1');
       if (code !== constants.NGHTTP2_NO_ERROR) this.#note('protocol-error', `GOAWAY code ${code}`);
-      else this.#note(replaced ? 'replaced' : 'peer-drained', null);
+      else if (word === SILENT) this.#note('lost', 'the other side had heard nothing from this one, and gave it up');
+      else this.#note(word === REPLACED ? 'replaced' : 'peer-drained', null);
       this.#leave();
+      // There is nobody left to part from.
+      if (word === SILENT) this.#closeSocketIn(0);
     });
     session.on('close', () => this.#finish());
   }
@@ -99,8 +105,7 @@ export class SessionEnd {
     if (session === null || session.destroyed || this.#deadline !== null) return;
     this.#note(reason, null);
     this.#deadline = setTimeout(() => this.cut('agent-lost'), deadlineMs);
-    // A last stream id of 0 means "the last one that was processed" to Node; `close` sends a GOAWAY without debug data.
-    if (reason === 'replaced') session.goaway(constants.NGHTTP2_NO_ERROR, 0, Buffer.from(REPLACED, 'latin1'));
+    if (reason === 'replaced') this.#say(REPLACED);
     session.close();
     this.#leave();
   }
@@ -111,9 +116,17 @@ export class SessionEnd {
     this.#cutStreams(new BackdialError(code));
     // Never inside a callback of http2: that has crashed several versions of Node.
     setImmediate(() => {
+      if (reason === 'silent') this.#say(SILENT);
       this.#session?.destroy();
       resetDuplex(this.#socket, new BackdialError(code));
     });
+  }
+
+  /** Why it ends, in a GOAWAY: `close` and `destroy` send one without debug data. */
+  #say(word: string): void {
+    if (this.#session === null || this.#session.destroyed) return;
+    // A last stream id of 0 means "the last one that was processed" to Node.
+    this.#session.goaway(constants.NGHTTP2_NO_ERROR, 0, Buffer.from(word, 'latin1'));
   }
 
   /** The first reason counts: what follows is its consequence. */

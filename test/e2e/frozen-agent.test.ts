@@ -32,6 +32,9 @@ test('a stopped agent is known within 10 s, nothing of it hangs, and it comes ba
     await eventually('a tunnel again', () =>
       /"tunnel-opened".*"live":2[\s\S]*"tunnel-opened".*"live":2/.test(deployment.server.output().stdout),
     );
+    // What woke up does not take its end for a farewell, and waits for nobody.
+    await deployment.agent.see(/"event":"tunnel-closed".*"reason":"lost".*heard nothing from this one/);
+    assert.doesNotMatch(deployment.agent.output().stdout, /"reason":"peer-drained"/);
     const back = await visit(frontDoor, { tls: true, version: 'HTTP/2', path: '/back' });
     const exchange = await target.next('/back');
     exchange.respond('length', 2);
