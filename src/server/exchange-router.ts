@@ -10,6 +10,7 @@ import { errorAnswer, HIDDEN, unavailableAnswer } from './answers.ts';
 import type { Certificates } from './certificates.ts';
 import type { DomainTable } from './domain-table.ts';
 import type { ExchangeForwarder, Forwarded, ForwardOrder } from './exchange-forwarder.ts';
+import type { FirstTunnels } from './first-tunnels.ts';
 import { type Reached, reach } from './reach.ts';
 import { hasLoop, requestHeaders, TARGET_RULES, upgradeHeaders, VISITOR_RULES } from './request-headers.ts';
 import type { ResolvedDomain, ResolvedServerOptions } from './resolve-options.ts';
@@ -39,6 +40,8 @@ export interface RouterOptions {
   readonly proxy?: { takes(arrival: Arrival): Promise<boolean> };
   /** Whether a connection is in a place that is kept for agents: its requests are refused. Default: none is. */
   readonly isSpare?: (raw: Socket) => boolean;
+  /** Whom visitors wait for before they get the answer that gives nothing away. Default: nobody. */
+  readonly firstTunnels?: Pick<FirstTunnels, 'next'>;
   /** What a visitor reaches under a host name. Default: domains, as terminated TLS does. */
   readonly reach?: (visit: Visit, host: string) => Reached;
   /** The answer that gives nothing away. Default: that of an unknown domain (design 6.5). */
@@ -103,8 +106,13 @@ export class ExchangeRouter {
     return this.#refuse(visit, error, null);
   }
 
-  /** Answers a refused handshake as a path that nobody serves; the gate has told the observer why. */
+  /** Answers a refused handshake as a path that nobody serves, and as late; the gate has told the observer why. */
   decline(arrival: Arrival): void {
+    const later = this.#later(arrival);
+    if (later !== null) {
+      void later.then(() => this.decline(arrival));
+      return;
+    }
     const visit = this.#recognise(arrival);
     const { head } = visit;
     const policy = typeof head === 'string' ? null : reach(this.#router, visit, head.host).policy;
@@ -129,12 +137,19 @@ export class ExchangeRouter {
     }
     const { refusal, policy } = this.#reach(visit, head.host);
     if (refusal !== null) {
-      onEnd(this.#refuse(visit, new BackdialError(refusal, head.host), policy));
+      const later = HIDDEN.has(refusal) ? this.#later(visit) : null;
+      if (later === null) onEnd(this.#refuse(visit, new BackdialError(refusal, head.host), policy));
+      else later.then(() => this.#route(visit, onEnd)).catch((thrown) => onEnd(this.#fault(visit, thrown)));
       return;
     }
     const access = this.#router.access.of(policy);
     if (!access.asksLogin) this.#pass(visit, head, policy, onEnd);
     else this.#logIn(visit, head, policy, access, onEnd).catch((thrown) => onEnd(this.#fault(visit, thrown)));
+  }
+
+  /** When to look again whether there is a tunnel; null: not at all. */
+  #later({ exchange }: Arrival): Promise<void> | null {
+    return exchange.gone === null ? (this.#router.firstTunnels?.next() ?? null) : null;
   }
 
   #reach(visit: Visit, host: string): Reached {

@@ -7,6 +7,7 @@ import { DomainStreams } from './domain-streams.ts';
 import type { DomainTable } from './domain-table.ts';
 import { ExchangeForwarder } from './exchange-forwarder.ts';
 import { ExchangeRouter, type RouterOptions } from './exchange-router.ts';
+import { FIRST_TUNNELS_MS, FirstTunnels } from './first-tunnels.ts';
 import { Http1Visitors, type PortHandler, type ServiceHandler } from './http1-visitors.ts';
 import { Http2Visitors } from './http2-visitors.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
@@ -45,6 +46,8 @@ export interface HttpsWayInternals {
   readonly bodyRateWindowMs: number;
   /** How long a place in a full domain is waited for, ms. */
   readonly maxWaitMs: number;
+  /** How long a visitor of a server with sockets that it was handed waits for the first tunnels, ms. */
+  readonly firstTunnelsMs: number;
 }
 
 /** HTTPS visitors: HTTP/1.1 and HTTP/2 in, HTTP/1.1 over kept-alive streams out (design, section 2). */
@@ -80,6 +83,7 @@ class TerminatedHttps implements HttpsWay {
   readonly #http2: Http2Visitors;
   readonly #joiner = new UpgradeJoiner();
   readonly #pools = new UpstreamPools();
+  readonly #firstTunnels: FirstTunnels;
   readonly #open = new Set<VisitorConnection>();
   #draining = false;
   #closing = false;
@@ -97,7 +101,9 @@ class TerminatedHttps implements HttpsWay {
       streams: shared,
       internals = {},
     } = given;
-    const { bodyRateWindowMs = BODY_RATE_WINDOW_MS, maxWaitMs } = internals;
+    const { bodyRateWindowMs = BODY_RATE_WINDOW_MS, maxWaitMs, firstTunnelsMs = FIRST_TUNNELS_MS } = internals;
+    const isHandedOver = options.listen.some(({ address }) => 'systemd' in address || 'fd' in address);
+    this.#firstTunnels = new FirstTunnels(isHandedOver ? firstTunnelsMs : 0);
     const streams = shared ?? new DomainStreams(maxWaitMs);
     const waits = maxWaitMs === undefined ? {} : { maxWaitMs };
     const forwarder = new ExchangeForwarder({ carriers, pools: this.#pools, streams, ...waits });
@@ -111,6 +117,7 @@ class TerminatedHttps implements HttpsWay {
       certificates: certificates ?? (() => own as Certificates),
       forwarder,
       joiner,
+      firstTunnels: this.#firstTunnels,
       bodyRateWindowMs,
       ...(given.proxy === undefined ? {} : { proxy: given.proxy }),
       ...(given.isSpare === undefined ? {} : { isSpare: given.isSpare }),
@@ -150,12 +157,14 @@ class TerminatedHttps implements HttpsWay {
   }
 
   stop(): void {
+    this.#firstTunnels.end();
     this.#http1.stop();
   }
 
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
+    this.#firstTunnels.end();
     this.#http1.drain();
     this.#http2.drain();
   }
