@@ -19,6 +19,8 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
 /** How long a console that takes nothing may hold up the end of the process, ms. */
 const CLOSE_MS = 2_000;
+/** The same of a crash, which writes in one go, ms. */
+const FLUSH_MS = 1_000;
 
 /**
  * The console as a destination: lines for people on a terminal, else pino's JSON lines. Neither can be forged or broken.
@@ -29,18 +31,33 @@ export function openConsole(options: ConsoleOptions, report: (report: Destinatio
 }
 
 function openJson(fd: 1 | 2, report: (report: DestinationReport) => void): Destination {
-  const sink = pino.destination({ dest: fd, sync: false, maxLength: MAX_WAITING_BYTES });
+  let flushEndsAt = Number.POSITIVE_INFINITY;
+  const retryEAGAIN = () => performance.now() < flushEndsAt;
+  const sink = pino.destination({ dest: fd, sync: false, maxLength: MAX_WAITING_BYTES, retryEAGAIN });
   let dropped = 0;
   let droppedBefore = 0;
   let ended = false;
-  const { flushSync } = sink;
+  const flushForEver = sink.flushSync.bind(sink);
+  const flush = () => {
+    flushEndsAt = performance.now() + FLUSH_MS;
+    try {
+      flushForEver();
+    } catch {
+      // Nobody reads the pipe, or its reader went away.
+      giveUp();
+    } finally {
+      flushEndsAt = Number.POSITIVE_INFINITY;
+    }
+  };
+  const giveUp = () => {
+    sink.flushSync = () => {};
+  };
+  sink.flushSync = flush;
   // A reader that went away (EPIPE) or a full disk must not end a server; there is nowhere left to say it. Nor must it keep one from
   // ending: `flushSync`, which pino calls at the exit, too, would try for ever.
-  sink.on('error', () => {
-    sink.flushSync = () => {};
-  });
+  sink.on('error', giveUp);
   sink.on('write', () => {
-    sink.flushSync = flushSync;
+    sink.flushSync = flush;
   });
   sink.on('drop', () => {
     dropped += 1;
@@ -64,17 +81,13 @@ function openJson(fd: 1 | 2, report: (report: DestinationReport) => void): Desti
       else sink.write(line);
     },
     reopen: () => {},
-    flushSync: () => {
-      try {
-        sink.flushSync();
-      } catch {
-        // The reader went away: as above.
-      }
-    },
-    close: () => {
+    flushSync: () => sink.flushSync(),
+    close: async () => {
       ended = true;
       sink.end();
-      return settledWithin(closed, CLOSE_MS);
+      await settledWithin(closed, CLOSE_MS);
+      // It has had its time.
+      giveUp();
     },
   };
 }
