@@ -11,8 +11,8 @@ export const GATHERED_STREAMS = 128;
 export const LEAST_CROWD = 32;
 /** So many streams that wait for their peer's credit are stalled, or share what the path gives. */
 const WAITING_STREAMS = 32;
-/** Of the tunnel's memory: readers that do not keep up hold this much. */
-const HELD_PART = 1 / 4;
+/** Of the tunnel's memory: a hundred that stalled hold a little more, where all came before any of them had its first window. */
+const HELD_PART = 1 / 8;
 /** A look at all streams is good for so long, ms. */
 const LOOK_MS = 250;
 

@@ -7,7 +7,7 @@ import { connectWire } from '../support/sockets.ts';
 import { withTunnel } from '../support/with-tunnel.ts';
 import { eventually, within } from '../support/within.ts';
 
-const STALLED = 80;
+const STALLED = 100;
 const HEALTHY_BYTES = 3_000_000;
 
 /** Sends for ever, as fast as it is taken. */
@@ -33,6 +33,10 @@ test('a crowd of readers that stopped makes the agent open a spare tunnel, which
           ?.stats().streams;
       const wires = [];
       while (wires.length < STALLED) wires.push(await connectWire(tunnel.tcp));
+      await eventually(
+        'their windows to be full',
+        () => (tunnel.server.tunnels()[0]?.stats().heldBytes ?? 0) > 9_000_000,
+      );
       const { tunnel: spare } = await tunnel.serverEvents.wait('tunnel-opened', (event) => event.tunnel.slot === 1);
       assert.equal(spare.instance, 'first');
       assert.equal(streams(0), STALLED);

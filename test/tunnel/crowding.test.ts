@@ -24,9 +24,9 @@ function streams(count: number, load: Partial<Load> = {}): Load[] {
 }
 
 describe('a tunnel is crowded', () => {
-  test('once a quarter of its memory is held for those who do not read', () => {
-    assert.equal(crowdingOf(streams(64, { readableLength: MB / 4 })).isCrowded, true);
-    assert.equal(crowdingOf(streams(64, { readableLength: MB / 4 - 1 })).isCrowded, false);
+  test('once an eighth of its memory is held for those who do not read', () => {
+    assert.equal(crowdingOf(streams(64, { readableLength: MB / 8 })).isCrowded, true);
+    assert.equal(crowdingOf(streams(64, { readableLength: MB / 8 - 1 })).isCrowded, false);
   });
 
   test('while 32 of its streams wait for credit', () => {
