@@ -73,10 +73,10 @@ function sound<T>(value: T | string): T {
   return value;
 }
 
-/** As a URL writes it: without a port where the scheme implies it. */
+/** As a URL writes it: without a port where the scheme implies it, and without a zone, which means something here only. */
 function authorityOf(target: ResolvedTarget): string {
   if (target.kind === 'unix') return 'localhost';
-  const text = formatAddress(target);
+  const text = formatAddress({ host: target.host.replace(/%.*$/, ''), port: target.port });
   const implied = target.kind === 'https' ? 443 : 80;
   return target.port === implied ? text.slice(0, -`:${implied}`.length) : text;
 }

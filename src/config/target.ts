@@ -31,13 +31,20 @@ export function parseTarget(value: unknown, folder: string): TargetAddress | nul
   }
   const plain = parseHostPort(text, HERE);
   if (plain !== null) return tcpTarget(plain.host, plain.port);
-  const url = URL.parse(text);
+  const { bare, zone } = withoutZone(text);
+  const url = URL.parse(bare);
   const port = url === null ? undefined : PORTS.get(url.protocol);
   if (url === null || port === undefined || !isBare(url)) return null;
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  const target = tcpTarget(host, url.port === '' ? port : Number(url.port));
+  const target = tcpTarget(host + zone, url.port === '' ? port : Number(url.port));
   if (target === null || url.protocol === 'tcp:') return target;
   return url.protocol === 'https:' ? { ...target, kind: 'https' } : { ...target, http: true };
+}
+
+/** A URL whose host is an IPv6 address with a zone (`[fe80::1%eth0]`, `%25` for RFC 6874): its parser takes none. */
+function withoutZone(text: string): { bare: string; zone: string } {
+  const match = /^([a-z]+:\/\/\[[\da-f:.]+)%(?:25(?!\]))?([\w.-]+)(\].*)$/i.exec(text);
+  return match === null ? { bare: text, zone: '' } : { bare: `${match[1]}${match[3]}`, zone: `%${match[2]}` };
 }
 
 /** Paths pass as visitors send them, and credentials have no place in a target. */

@@ -31,6 +31,7 @@ describe('a route', () => {
     assert.equal(hostFor('target', TARGET), '10.0.0.1');
     assert.equal(hostFor('target', { ...TARGET, port: 8080 }), '10.0.0.1:8080');
     assert.equal(hostFor('target', { kind: 'tcp', host: '::1', port: 81 }), '[::1]:81');
+    assert.equal(hostFor('target', { kind: 'tcp', host: 'fe80::1%eth0', port: 81 }), '[fe80::1]:81');
     assert.equal(hostFor('target', { kind: 'unix', path: '/x' }), 'localhost');
     const https = { kind: 'https', host: 'a.test', port: 443, verify: true, ca: null } as const;
     assert.equal(hostFor('target', https), 'a.test');

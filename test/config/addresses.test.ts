@@ -65,6 +65,11 @@ describe('targets', () => {
       ['tcp://[::1]:5432', tcp('::1', 5432)],
       ['https://nas.lan', { kind: 'https', host: 'nas.lan', port: 443 }],
       ['https://[::1]:8443', { kind: 'https', host: '::1', port: 8443 }],
+      ['[fe80::1%eth0]:22', tcp('fe80::1%eth0', 22)],
+      ['tcp://[fe80::1%eth0]:22', tcp('fe80::1%eth0', 22)],
+      ['http://[FE80::1%25Eth0.5]', { ...tcp('fe80::1%Eth0.5', 80), http: true }],
+      ['https://[fe80::1%2]', { kind: 'https', host: 'fe80::1%2', port: 443 }],
+      ['tcp://[fe80::1%25]:22', tcp('fe80::1%25', 22)],
       ['unix:/run/app.sock', { kind: 'unix', path: '/run/app.sock' }],
       ['unix:app.sock', { kind: 'unix', path: '/srv/app.sock' }],
     ];
@@ -85,6 +90,9 @@ describe('targets', () => {
       'http://',
       'http://a /',
       'http://a\tb:1',
+      'http://a%25b',
+      'http://[fe80::1%]',
+      'http://[fe80::1%eth0]/x',
       `http://${'a'.repeat(255)}`,
     ];
     for (const given of [...bad, 'a:0', 'https://a:0', 0, 65_536, -1, 1.5, null, {}, 'http://a#b', 'a b:1']) {
