@@ -82,7 +82,8 @@ async function start(name: string, server: (port: number) => readonly string[]):
       '}',
     ].join('\n'),
   );
-  const program = startProgram(name, findTool('nginx'), ['-e', `${folder}/error.log`, '-p', folder, '-c', file]);
+  const args = ['-e', `${folder}/error.log`, '-p', folder, '-c', file];
+  const program = startProgram(name, findTool('nginx'), args, { endedBy: 'SIGTERM' });
   await untilAccepts(program, port);
   return { ...program, port };
 }

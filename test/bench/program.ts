@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { constants } from 'node:os';
 import { listenOn } from '../support/listen-on.ts';
 
 /** How long a program may take until it answers on its port, ms. */
@@ -22,24 +23,32 @@ export interface Program {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const running = new Set<ChildProcess>();
+/** What runs, and the signal that ends it for good. */
+const running = new Map<ChildProcess, NodeJS.Signals>();
 process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const [child, signal] of running) child.kill(signal);
 });
+// Node itself would be gone without a word to what it started, and to what cleans up.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => process.exit(128 + constants.signals[signal]));
+}
 
-/** Starts a program; `ipc` opens a message channel to a Node program. */
+/**
+ * Starts a program; `ipc` opens a message channel to a Node program. `endedBy` ends it when the bench does before it (default
+ * SIGKILL, which workers of nginx outlive).
+ */
 export function startProgram(
   name: string,
   command: string,
   args: readonly string[],
-  options: { ipc?: boolean; env?: Record<string, string> } = {},
+  options: { ipc?: boolean; env?: Record<string, string>; endedBy?: NodeJS.Signals } = {},
 ): Program {
   const startedAt = Date.now();
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc === true ? (['ipc'] as const) : [])],
     env: { ...process.env, NO_COLOR: '1', ...options.env },
   });
-  running.add(child);
+  running.set(child, options.endedBy ?? 'SIGKILL');
   child.once('close', () => running.delete(child));
   child.once('error', () => running.delete(child));
   let output = '';
