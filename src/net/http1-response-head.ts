@@ -85,8 +85,8 @@ function endToEnd(fields: readonly string[], status: number, rules: HeaderRules,
       case FIELD.contentLength:
         said.lengths += 1;
         said.length = value;
-        // RFC 9110, section 8.6: not with 204; there are clients that would wait for the body.
-        if (status === 204) continue;
+        // RFC 9110, section 8.6: not with 204 (there are clients that would wait for the body) nor 1xx (HTTP/2 clients cut the stream).
+        if (status < 200 || status === 204) continue;
         break;
       case FIELD.transferEncoding:
         said.transferEncoding = said.transferEncoding === null ? value : `${said.transferEncoding}, ${value}`;

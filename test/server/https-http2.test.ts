@@ -156,9 +156,14 @@ test('interim responses pass to HTTP/2 visitors', async () => {
     const answered = new Promise((resolve) => stream.once('response', resolve));
     const to = await kit.target.next();
     await to.receivedText('\r\n\r\n');
-    await to.send(`HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\nConnection: x\r\n\r\n${OK}`);
+    await to.send(
+      `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\nConnection: x\r\nContent-Length: 5\r\n\r\n${OK}`,
+    );
+    stream.on('error', () => {});
     await within('an answer', answered);
     assert.equal(hints.length, 1);
+    // A length that no interim response may have would make the visitor cut the stream.
+    assert.equal(hints[0]?.['content-length'], undefined);
     assert.equal(hints[0]?.[':status'], 103);
     assert.equal(hints[0]?.link, '</a>, </b>');
     close();
