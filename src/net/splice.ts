@@ -17,11 +17,6 @@ export interface SpliceResult {
   readonly bytesBToA: number;
 }
 
-/** What an HTTP/2 stream adds to a Duplex, as far as the end of it is concerned. */
-interface MaybeHttp2Stream {
-  readonly rstCode?: number | undefined;
-}
-
 /**
  * Joins two byte streams until both directions ended, and never lies about it: an end passes as an end (half-close, so
  * both must have `allowHalfOpen`), a cut passes as a reset, back-pressure passes. Owns both from the call on: they are
@@ -33,6 +28,11 @@ export function splice(a: Duplex, b: Duplex, options: { signal?: AbortSignal } =
   return new Promise((resolve) => {
     new Splice(a, b, options.signal, resolve).start();
   });
+}
+
+/** What an HTTP/2 stream adds to a Duplex, as far as the end of it is concerned. */
+interface MaybeHttp2Stream {
+  readonly rstCode?: number | undefined;
 }
 
 /** One direction. */
@@ -80,11 +80,17 @@ class Splice {
         this.#cut(end, side.errored ?? new BackdialError('agent-lost', 'the stream was aborted')),
       );
     }
+    const sideOnFinish = (): void => this.#finished();
     side.on('close', () => {
       if (side.readableEnded && side.writableFinished) return;
+      if (isSentWhole(side)) {
+        side.off('finish', sideOnFinish);
+        sideOnFinish();
+        return;
+      }
       this.#cut(end, new BackdialError('agent-lost', 'the stream was closed before its end'));
     });
-    side.on('finish', () => this.#finished());
+    side.on('finish', sideOnFinish);
     if (side.destroyed)
       this.#cut(end, side.errored ?? new BackdialError('agent-lost', 'the stream was closed already'));
   }
@@ -158,6 +164,15 @@ function flowOf(from: Duplex, to: Duplex, end: Flow['end']): Flow {
   // Towards the tunnel nothing is gained by waiting for the turn's end: HTTP/2 does that.
   const writer = to instanceof Socket ? new TurnWriter(from, to) : new StreamWriter(from, to);
   return { end, writer, from, to, bytes: 0 };
+}
+
+/**
+ * An HTTP/2 stream whose last DATA frame is also its END_STREAM, and whose peer ended before, closes while that frame is written:
+ * Node never says `finish` then. What was cut has an error, or a code, or never ended.
+ */
+function isSentWhole(side: Duplex & MaybeHttp2Stream): boolean {
+  const hasEnded = side.readableEnded && side.writableEnded && side.writableLength === 0;
+  return hasEnded && side.rstCode === 0 && side.errored === null;
 }
 
 function asError(reason: unknown): Error {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { getEventListeners, once } from 'node:events';
+import * as http2 from 'node:http2';
 import * as net from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
@@ -158,3 +159,31 @@ async function spliced(end: 'done' | 'a-reset'): Promise<[a: PassThrough, other:
   assert.equal((await over).end, end);
   return [a, new WeakRef(b)];
 }
+
+test('a last end that HTTP/2 sends together with the last bytes is an end, not a cut', async () => {
+  const server = http2.createServer();
+  const streams = once(server, 'stream');
+  const session = http2.connect(`http://127.0.0.1:${await listenOn(server)}`);
+  try {
+    const peer = session.request({ ':method': 'CONNECT', ':authority': 'x.test' });
+    peer.end();
+    const [stream] = (await streams) as [http2.ServerHttp2Stream];
+    stream.respond({ ':status': 200 });
+    const from = new Duplex({ read() {}, write: (_chunk, _encoding, taken) => taken() });
+    const done = splice(from, stream);
+    await once(stream, 'end');
+    // More than the window: the last of them waits, with the end behind it, until the peer reads.
+    for (let chunk = 0; chunk < 4; chunk += 1) from.push(Buffer.alloc(30_000));
+    from.push(null);
+    let received = 0;
+    peer.on('data', (bytes: Buffer) => {
+      received += bytes.length;
+    });
+    await once(peer, 'close');
+    assert.equal(received, 120_000);
+    assert.deepEqual(await done, { end: 'done', error: null, bytesAToB: 120_000, bytesBToA: 0 });
+  } finally {
+    session.close();
+    server.close();
+  }
+});
