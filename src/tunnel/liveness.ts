@@ -4,7 +4,7 @@ import type { LivenessOptions } from './types.ts';
 
 /** What the pings of a tunnel showed. */
 export interface Liveness {
-  /** Round trip of the last answered PING, ms; null before the first. */
+  /** Round trip of the last answered PING, of this side's or the peer's, ms; null before the first. */
   readonly rttMs: number | null;
   stop(): void;
 }
@@ -17,7 +17,7 @@ const TURNS = 10;
 const LOOKS = 10;
 /** Looks that saw nothing new and count as silence: the peer's PING may come late by the last of them. */
 const QUIET_LOOKS = LOOKS + 1;
-/** How often a side that need not send any PING does so all the same, for the round trip, ms. */
+/** How often a side that need not send any PING, and is told no round trip, does so all the same to measure it, ms. */
 const ROUND_TRIP_INTERVAL_MS = 300_000;
 /** The first time sooner: all may have been busy when the tunnel was opened, ms. */
 const FIRST_ROUND_TRIP_MS = 60_000;
@@ -37,7 +37,7 @@ export function watchLiveness(session: Http2Session, socket: Socket, options: Wa
 
 /**
  * As {@link watchLiveness}, for a side whose peer sends a PING that often: what arrives is life, so that one goes out only where
- * nothing arrived for `pingIntervalMs` and a tenth: the peer's next PING is due by then. It costs a server of thousands of idle
+ * nothing arrived for `pingIntervalMs` and a tenth: the peer's next PING is due by then, and tells the round trip. It costs a server of thousands of idle
  * tunnels more to answer single PINGs than to send them in turns. Worst case from the freeze to the call: 6/5 of
  * `pingIntervalMs` + `pingTimeoutMs`.
  */
@@ -58,6 +58,12 @@ export function watchSilence(session: Http2Session, socket: Socket, options: Wat
     looks = 0;
     pinger.send();
   };
+  session.on('ping', (payload: Buffer) => {
+    const rttMs = readRoundTrip(payload);
+    if (rttMs === null) return;
+    pinger.rttMs = rttMs;
+    looks = 0;
+  });
   return watched(pinger, inTurns(lookMs, 1, look));
 }
 
@@ -95,7 +101,7 @@ class Pinger {
   /** Does nothing while one is on its way. */
   send(): void {
     if (!this.#answered || this.#session.destroyed) return;
-    this.#answered = !sendPing(this.#session, this.#sessionOnAnswer);
+    this.#answered = !sendPing(this.#session, this.rttMs, this.#sessionOnAnswer);
     if (!this.#answered) this.#awaitByte(this.#socket.bytesRead);
   }
 
@@ -147,7 +153,11 @@ function waitTogether(pinger: Pinger, wait: number, ms: number): void {
 }
 
 /** False when nothing was sent. */
-function sendPing(session: Http2Session, onAnswer: (error?: Error | null, roundTripMs?: number) => void): boolean {
+function sendPing(
+  session: Http2Session,
+  rttMs: number | null,
+  onAnswer: (error?: Error | null, roundTripMs?: number) => void,
+): boolean {
   // A session that is leaving may still have streams, and its peer may freeze then, but Node sends no PING on it: `ping` says
   // nothing and calls back at once. An empty SETTINGS has to be acknowledged, too (RFC 9113, section 6.5).
   if (session.closed) {
@@ -155,7 +165,24 @@ function sendPing(session: Http2Session, onAnswer: (error?: Error | null, roundT
     return true;
   }
   // `ping` throws on a destroyed session and returns false when too many are outstanding.
-  return session.ping(onAnswer);
+  return session.ping(writeRoundTrip(rttMs), onAnswer);
+}
+
+/** What a PING of a tunnel says in its eight bytes: these four, and the round trip that its sender measured last, us. 0: none yet. */
+const PAYLOAD_TAG = 'rtt:';
+/** Copied as it is sent. */
+const payload = Buffer.from(`${PAYLOAD_TAG}0000`, 'latin1');
+
+function writeRoundTrip(rttMs: number | null): Buffer {
+  payload.writeUInt32BE(Math.min(Math.round((rttMs ?? 0) * 1_000), 0xffff_ffff), PAYLOAD_TAG.length);
+  return payload;
+}
+
+/** Null where the peer tells none. */
+function readRoundTrip(payload: Buffer): number | null {
+  if (payload.toString('latin1', 0, PAYLOAD_TAG.length) !== PAYLOAD_TAG) return null;
+  const micros = payload.readUInt32BE(PAYLOAD_TAG.length);
+  return micros === 0 ? null : micros / 1_000;
 }
 
 /**

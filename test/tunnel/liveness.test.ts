@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -99,25 +99,29 @@ const CALM = { pingIntervalMs: 5_000, pingTimeoutMs: 3_500 };
 /** What a watch sees of a tunnel whose far end answers and sends when the test says so. */
 function fakePeer(options = CALM) {
   let pings = 0;
+  let payload = Buffer.alloc(0);
+  const ping = (sent: Buffer, onAnswer: (error: Error | null, durationMs: number) => void): boolean => {
+    pings += 1;
+    payload = Buffer.from(sent);
+    peer.answer = () => onAnswer(null, peer.roundTripMs);
+    return true;
+  };
   const peer = {
     pings: () => pings,
+    payload: () => payload,
+    roundTripMs: 7,
     isDead: false,
     socket: { bytesRead: 0 },
+    session: Object.assign(new EventEmitter(), { destroyed: false, closed: false, ping }),
     answer: (): void => {},
     watch: (watch: typeof watchLiveness) =>
-      watch(session as unknown as Http2Session, peer.socket as Socket, {
+      watch(peer.session as unknown as Http2Session, peer.socket as Socket, {
         ...options,
         onSilent() {
           peer.isDead = true;
         },
       }),
   };
-  const ping = (onAnswer: (error: Error | null, durationMs: number) => void): boolean => {
-    pings += 1;
-    peer.answer = () => onAnswer(null, 7);
-    return true;
-  };
-  const session = { destroyed: false, closed: false, ping };
   return peer;
 }
 
@@ -210,6 +214,32 @@ test('a side that is pinged sends no PING of its own: only after a silence, and 
   await passSeconds(4, false);
   assert.equal(peer.isDead, true, 'within 10 s of the last byte');
   liveness.stop();
+});
+
+test('a side that is pinged is told the round trip that its peer measured, and measures none of its own', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  const [pinging, pinged] = [fakePeer(), fakePeer()];
+  const all = [pinging.watch(watchLiveness), pinged.watch(watchSilence)];
+  const passMinutes = async (minutes: number): Promise<void> => {
+    for (let second = 5; second <= minutes * 60; second += 5) {
+      pinging.answer();
+      await pass(t, 5_000);
+      pinged.socket.bytesRead += 17;
+      pinged.session.emit('ping', pinging.payload());
+    }
+  };
+  pinged.answer();
+  pinging.roundTripMs = 250.5;
+  await passMinutes(10);
+  assert.equal(all[1]?.rttMs, 250.5);
+  pinging.roundTripMs = 0.25;
+  await passMinutes(1);
+  assert.equal(all[1]?.rttMs, 0.25);
+  assert.equal(pinged.pings(), 1, 'that of the start');
+  // Another implementation's says nothing of it.
+  pinged.session.emit('ping', Buffer.from('whatever'));
+  assert.equal(all[1]?.rttMs, 0.25);
+  for (const liveness of all) liveness.stop();
 });
 
 test('a PING that comes late by less than half a second is waited for', (t) => {
