@@ -49,6 +49,10 @@ export class Http1Connection {
   readonly #untaken: StallDeadline;
   #running = false;
   #closing = false;
+  /** The exchange of the request that came last. */
+  #last: Http1Exchange | null = null;
+  /** The parser reads no request any more. */
+  #broken = false;
   /** Nothing is read, for enough requests wait. */
   #held = false;
   #headExcused = false;
@@ -64,7 +68,7 @@ export class Http1Connection {
     this.#firstHead = new Deadline(times.firstHeadOnLate);
     this.#readMs = times.readMs;
     this.#firstHead.arm(timeLeft(connection, times.readMs));
-    this.exchangeOptions = { writeMs, keepAliveMs, upgradable: false, closing: () => this.#closing, onSmallAnswer };
+    this.exchangeOptions = { writeMs, keepAliveMs, upgradable: false, closing: () => this.#endsNow, onSmallAnswer };
     this.lastOptions = { ...this.exchangeOptions, closing: () => true };
     this.upgradeOptions = { ...this.lastOptions, upgradable: true };
     socket.on('end', this.#socketOnEnd);
@@ -85,8 +89,9 @@ export class Http1Connection {
   }
 
   /** Serves a request once those before it were answered: nothing of one visitor's overtakes or crowds out others'. */
-  take(serve: () => Promise<void>): void {
+  take(exchange: Http1Exchange, serve: () => Promise<void>): void {
     this.#firstHead.disarm();
+    this.#last = exchange;
     // See #next: it may as well come later.
     if (this.socket.writableEnded) return;
     if (!this.#running) {
@@ -120,10 +125,15 @@ export class Http1Connection {
     resetDuplex(this.socket, error);
   }
 
-  /** The parser choked: on the body of the request that is being served, or on what came behind it. */
+  /** The parser choked: on the body of the last request, or on what came behind it. Those before it are served. */
   breakRequest(error: BackdialError): void {
-    this.#closing = true;
-    this.exchange?.break(error);
+    this.#broken = true;
+    this.#last?.break(error);
+  }
+
+  /** The answer that begins now, or was just given, is the last one. */
+  get #endsNow(): boolean {
+    return this.#closing || (this.#broken && this.#waiting.length === 0);
   }
 
   /** The socket closed, or is no visitor's any more. */
@@ -175,7 +185,8 @@ export class Http1Connection {
     }
     this.#running = false;
     // The answer may have said keep-alive before it was known that there will be no next.
-    if (this.#closing) this.#end();
+    this.#last = null;
+    if (this.#endsNow) this.#end();
   };
 
   /** What came behind an answer that ended the connection is ignored: it could take effect, but not be answered. */

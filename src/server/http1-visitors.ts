@@ -171,7 +171,7 @@ export class Http1Visitors {
     }
     const options = this.#declined.has(request) ? state.lastOptions : state.exchangeOptions;
     const exchange = new Http1Exchange(request, response, options);
-    state.take(() => this.#serve(state, request, exchange, false));
+    state.take(exchange, () => this.#serve(state, request, exchange, false));
   };
 
   #serve(
@@ -223,7 +223,7 @@ export class Http1Visitors {
     // Not before the target's 101 is it read by anyone.
     if (head.length > 0) socket.unshift(head);
     const exchange = new Http1Exchange(request, manualResponse(request, socket), state.upgradeOptions);
-    state.take(() => this.#serve(state, request, exchange, request.method !== 'CONNECT'));
+    state.take(exchange, () => this.#serve(state, request, exchange, request.method !== 'CONNECT'));
   };
 
   async #handshake(state: Http1Connection, request: IncomingMessage, head: Buffer): Promise<void> {

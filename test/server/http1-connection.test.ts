@@ -48,7 +48,7 @@ test('a slow reader of small answers is cut once it took nothing for the write t
     closes += 1;
   };
   visitor.exchange = { stall, close } as unknown as Http1Exchange;
-  void visitor.take(() => new Promise(() => {}));
+  void visitor.take(visitor.exchange, () => new Promise(() => {}));
   for (let i = 0; i < 3; i += 1) socket.write(PART);
   visitor.exchangeOptions.onSmallAnswer?.();
   for (let i = 0; i < 2; i += 1) {
@@ -75,14 +75,14 @@ test('nothing is read while many requests wait, whoever lets the socket flow, an
   const serve = (): Promise<void> => new Promise((resolve) => void served.push(resolve));
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   for (let i = 0; i < 16; i += 1) {
-    visitor.take(serve);
+    visitor.take({} as Http1Exchange, serve);
     socket.resume();
   }
   await turn();
   assert.equal(socket.isPaused(), false, '15 wait');
   assert.equal(visitor.excuseHead(), false);
   for (let i = 0; i < 20; i += 1) {
-    visitor.take(serve);
+    visitor.take({} as Http1Exchange, serve);
     socket.resume();
   }
   await turn();

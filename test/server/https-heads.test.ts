@@ -155,6 +155,35 @@ test('what is pipelined behind a refused request reaches no target: nobody could
   });
 });
 
+test('what is pipelined before bytes that are no request, or a body that is none, is answered all the same', async () => {
+  await withHttpsWay({}, async ({ visitor, target, record, records }) => {
+    const ask = (line: string, more = ''): string => `${line} HTTP/1.1\r\nHost: www.example.com\r\n${more}\r\n`;
+    const chunked = ask('POST /bad', 'Transfer-Encoding: chunked\r\n');
+    const kinds: [string, number][] = [
+      ['garbage\r\n\r\n', 3],
+      [`${chunked}zz\r\n`, 4],
+    ];
+    for (const [bad, answers] of kinds) {
+      const from = await visitor();
+      const before = records.length;
+      const to = target.next();
+      await from.send(`${ask('GET /1')}${ask('GET /2')}${ask('GET /3')}${bad}`);
+      const peer = await to;
+      for (const path of ['/1', '/2', '/3']) {
+        await peer.receivedText(`GET ${path} `);
+        await peer.send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+      }
+      assert.equal((await from.ending).verdict, 'clean');
+      await record(before + answers);
+      const statuses = Array.from(from.text.matchAll(/HTTP\/1\.1 (\d+)/g), ([, status]) => status);
+      assert.deepEqual(statuses, ['200', '200', '200', '400'].slice(0, answers));
+      assert.match(from.text, /^(?:(?!Connection: close).)*Connection: close\r\n/s);
+      from.close();
+      peer.close();
+    }
+  });
+});
+
 test('requests of one visitor share a stream of the target, one after the other', async () => {
   await withHttpsWay({}, async ({ visitor, target, record }) => {
     const from = await visitor();
