@@ -102,6 +102,7 @@ class DiallingAgent implements Agent {
       turns: new DialTurns(internals.dialsPerAddress),
       observer: (event) => this.#observe(event),
       onStream: (arrival) => this.#join(arrival),
+      claimOnAnswer: (domain, exposed) => this.exposures.claimOnAnswer(domain, exposed),
     };
     for (const domain of options.domains) this.#domains.set(domain.name, new ServedDomain(domain, this.#shared));
   }

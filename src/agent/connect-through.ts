@@ -36,6 +36,13 @@ export async function connectThrough(
   throw failure;
 }
 
+/** Whether the server may grant it to another identity: what it tried to reach, and could not, it would not reach for that one. */
+export function isLackOfGrant(error: unknown): boolean {
+  if (!(error instanceof BackdialError) || error.code !== 'connect-refused') return false;
+  const status = (error.cause as { status?: number } | undefined)?.status;
+  return status !== undefined && status < 500;
+}
+
 async function askFor(
   socket: Socket,
   domain: ResolvedAgentDomain,

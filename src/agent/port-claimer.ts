@@ -19,6 +19,8 @@ export interface PortClaimerOptions {
   /** Waits between attempts at a port that was refused; none is shorter than the base. */
   readonly backoff: BackoffOptions & { readonly baseMs: number };
   readonly observer: Observer;
+  /** A claim was answered at a server, given by its label, or could not be made. */
+  claimOnAnswer(port: number, server: string): void;
 }
 
 const EVERYWHERE = Symbol('every server');
@@ -170,6 +172,7 @@ export class PortClaimer {
     if (state.kind !== 'failed') {
       claim.backoff.reset();
       if (isNews) this.#options.observer({ type: 'port-opened', domain, instance, port, peer: server });
+      this.#options.claimOnAnswer(port, server);
       return;
     }
     const retryInMs = Math.max(this.#options.backoff.baseMs, claim.backoff.next());
@@ -177,6 +180,7 @@ export class PortClaimer {
     claim.retry.unref();
     const { code: reason, message: detail } = state.error;
     if (isNews) this.#options.observer({ type: 'port-refused', domain, instance, port, peer: server, reason, detail });
+    this.#options.claimOnAnswer(port, server);
   }
 }
 

@@ -16,6 +16,8 @@ export type ServedDomainOptions = Omit<
   'domain' | 'slots' | 'onStream' | 'onRouteLive' | 'onRouteLost'
 > & {
   onStream(arrival: StreamArrival): void;
+  /** A claim of a port was answered at a server: see {@link ServedDomain.portState}. */
+  claimOnAnswer(domain: ServedDomain, exposed: ExposedPort): void;
 };
 
 /** A stream, what it may be joined to, and where it came from. */
@@ -61,6 +63,7 @@ export class ServedDomain {
       timeoutMs: internals.handshakeTimeoutMs,
       backoff: internals.claimBackoff,
       observer,
+      claimOnAnswer: (port, server) => options.claimOnAnswer(this, { port, server }),
     });
     for (const port of domain.claims) this.#claimer.want(port);
     this.#connector = this.#newConnector();
@@ -134,6 +137,11 @@ export class ServedDomain {
     this.#exposed.delete(exposed);
     this.#targets.unexpose(exposed);
     await this.#claimer.unwant(exposed.port, exposed.server);
+  }
+
+  /** Whether there is a tunnel to the server with this label. */
+  reaches(server: string): boolean {
+    return this.#claimer.routes.some(({ remote }) => remote.label === server);
   }
 
   /** A byte stream to `host:port`, which the server with this label dials. */

@@ -133,3 +133,97 @@ test('a port of this machine goes over to another domain of the same server, and
     await eventually('it is open again', () => state()?.status === 'complete');
   });
 });
+
+test('of several domains of a server the one whose grants allow it exposes the port, and the others claim it no more', async (t) => {
+  const secrets = [new Secret('a secret of enough bytes')];
+  const names = ['a.test', 'b.test', 'c.test'];
+  const granted = { ports: [{ first: 1, last: 65_535 }] };
+  const policies = (allowed: readonly string[]) =>
+    names.map((name) => ({ name, secrets, ...(allowed.includes(name) ? { grants: granted } : {}) }));
+  const server = await startServer({ domains: policies(['b.test']) });
+  t.after(() => server.close());
+  const label = `127.0.0.1:${server.port}`;
+  const some = await service(t, 'some');
+  const port = await steadyPort();
+  const claims = () => server.events.of('port-opened').map(({ domain }) => domain);
+  await withAgent(
+    { domains: names.map((name) => testDomain({ name, remote: [label] })) },
+    {},
+    async (agent, events) => {
+      await within('ready', agent.ready);
+      const id = await agent.exposures.add(some(label, port));
+      await untilComplete(agent, id);
+      assert.equal(await hear(port), 'some');
+      assert.deepEqual(claims(), ['b.test']);
+
+      // Who is granted it next gets it, whether or not it was asked before.
+      await server.apply({ domains: policies(['a.test', 'c.test']) });
+      assert.equal(await hear(port), null);
+      await agent.exposures.remove(id);
+      await untilComplete(agent, await agent.exposures.add(some(label, port)));
+      assert.deepEqual(claims(), ['b.test', 'a.test']);
+      assert.ok(
+        events.of('port-refused').every(({ domain, reason }) => domain === 'a.test' && reason === 'port-refused'),
+      );
+    },
+  );
+});
+
+test('an exposure that no domain is granted says so, and comes up when one is', async (t) => {
+  const secrets = [new Secret('a secret of enough bytes')];
+  const names = ['a.test', 'b.test'];
+  const server = await startServer({ domains: names.map((name) => ({ name, secrets })) });
+  t.after(() => server.close());
+  const label = `127.0.0.1:${server.port}`;
+  const some = await service(t, 'some');
+  const port = await steadyPort();
+  await withAgent(
+    { domains: names.map((name) => testDomain({ name, remote: [label] })) },
+    {},
+    async (agent, events) => {
+      await within('ready', agent.ready);
+      const id = await agent.exposures.add(some(label, port));
+      await events.until('port-refused', 2);
+      await eventually('an error', () => agent.exposures.list()[0]?.status === 'error');
+      const grants = { ports: [{ first: 1, last: 65_535 }] };
+      await server.apply({
+        domains: names.map((name) => ({ name, secrets, ...(name === 'a.test' ? { grants } : {}) })),
+      });
+      await untilComplete(agent, id);
+      await agent.exposures.remove(id);
+      assert.equal(await hear(port), null);
+      // Each was told of once, however often it was asked again.
+      assert.deepEqual(
+        events.of('port-refused').map(({ domain }) => domain),
+        names,
+      );
+    },
+  );
+});
+
+test('a destination is dialled by the domain whose grants allow it', async (t) => {
+  const secrets = [new Secret('a secret of enough bytes')];
+  const some = await service(t, 'some');
+  const destinations = [{ host: { address: '127.0.0.1', prefix: 32 }, ports: { first: 1, last: 65_535 } }];
+  const server = await startServer({
+    domains: [
+      { name: 'a.test', secrets },
+      { name: 'b.test', secrets, grants: { destinations } },
+    ],
+  });
+  t.after(() => server.close());
+  const label = `127.0.0.1:${server.port}`;
+  const [port, nowhere] = [await steadyPort(), await steadyPort()];
+  const domains = ['a.test', 'b.test'].map((name) => testDomain({ name, remote: [label] }));
+  await withAgent({ domains }, {}, async (agent) => {
+    await within('ready', agent.ready);
+    await agent.exposures.add(some(label, port, 'remote'));
+    assert.equal(await hear(port), 'some');
+    // What the server may reach and does not is told as that.
+    const failing = { ...some(label, nowhere, 'remote'), destination: { host: '127.0.0.1', port: 1 } };
+    const id = await agent.exposures.add(failing);
+    assert.equal(await hear(nowhere), null);
+    const state = agent.exposures.list().find((each) => each.id === id);
+    assert.match(state?.message ?? '', /with 502/);
+  });
+});

@@ -28,6 +28,7 @@ test('a port that was claimed for two tunnels at once, and refused, is not claim
     timeoutMs: 60_000,
     backoff: DEFAULT_INTERNALS.claimBackoff,
     observer: (event) => void (event.type === 'port-refused' && seen.emit(`${event.port} refused`)),
+    claimOnAnswer: () => {},
   });
   t.after(() => {
     claimer.stop();
