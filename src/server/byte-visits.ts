@@ -108,6 +108,7 @@ export class ByteVisits {
     const { signal } = gone;
     const socketOnClose = () => gone.abort(new BackdialError('visitor-reset'));
     socket.on('close', socketOnClose);
+    this.#streams.opening += 1;
     try {
       await this.#gathering.arrive();
       if (policy !== null && !this.#streams.tryEnter(policy, way)) await this.#streams.wait(policy, way, signal);
@@ -119,6 +120,7 @@ export class ByteVisits {
         throw error;
       }
     } finally {
+      this.#streams.opening -= 1;
       socket.off('close', socketOnClose);
     }
   }

@@ -10,6 +10,8 @@ interface Entry {
 
 /** The stream gates of all domains; those without streams are forgotten. */
 export class DomainStreams {
+  /** How many wait for a place, or are byte streams that a tunnel is to open. */
+  opening = 0;
   readonly #maxWaitMs: number | undefined;
   readonly #entries = new Map<string, Entry>();
 
@@ -33,7 +35,12 @@ export class DomainStreams {
   /** Waits for a place. Fails with `stream-limit` or the signal's reason. */
   async wait(policy: ResolvedDomain, way: Way, signal: AbortSignal): Promise<void> {
     const entry = this.#entries.get(policy.name);
-    await entry?.gate.wait(signal);
+    this.opening += 1;
+    try {
+      await entry?.gate.wait(signal);
+    } finally {
+      this.opening -= 1;
+    }
     if (entry !== undefined) count(entry, way, 1);
   }
 

@@ -13,8 +13,8 @@ export function isNewcomer({ acceptedAt }: { readonly acceptedAt: number }): boo
 
 /**
  * Resolves when there are no newcomers any more, at the latest after {@link LAST_CALL_MS}. Between the last `accept` and the end
- * of the listener visitors got a connection whom nobody else will answer: their first request is to be under way before the
- * tunnels leave.
+ * of the listener visitors got a connection whom nobody else will answer: their first request, or their stream, is to be under way
+ * before the tunnels leave.
  */
 export async function lastCall(newcomers: () => number): Promise<void> {
   const end = performance.now() + LAST_CALL_MS;

@@ -273,7 +273,7 @@ class TunnelServer implements Server {
   /** Visitors first, then the agents: what was asked is under way by then, and the agents dial whoever listens next. */
   async #drain(drainMs: number): Promise<void> {
     for (const each of [this.#https, ...this.#listeners()]) each.stop();
-    const newcomers = () => this.#frontDoor.newcomers + this.#https.newcomers;
+    const newcomers = () => this.#frontDoor.newcomers + this.#https.newcomers + this.#streams.opening;
     if (newcomers() > 0) await lastCall(newcomers);
     this.#dialer.close();
     this.#https.drain();

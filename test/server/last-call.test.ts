@@ -8,7 +8,7 @@ import * as tls from 'node:tls';
 import { isNewcomer, lastCall } from '../../src/server/last-call.ts';
 import { withHttpsWay } from '../support/https-way.ts';
 import { closerOf, listenOn } from '../support/listen-on.ts';
-import { connectPeer } from '../support/raw-target.ts';
+import { connectPeer, type Peer, startRawTarget } from '../support/raw-target.ts';
 import { connectWire } from '../support/sockets.ts';
 import { undisturbed } from '../support/undisturbed.ts';
 import { withTunnel } from '../support/with-tunnel.ts';
@@ -106,3 +106,37 @@ test(
     }
   }),
 );
+
+for (const way of ['byte stream', 'exchange'] as const) {
+  test(
+    `who waits for a place when the drain begins gets it where one is free soon: ${way}`,
+    undisturbed(async () => {
+      const target = await startRawTarget();
+      try {
+        await withTunnel({ target: target.port, domain: { concurrency: 1 } }, async ({ server, frontDoor, tcp }) => {
+          const visit = async (request: string): Promise<Peer> => {
+            const peer = await connectPeer(way === 'exchange' ? frontDoor : tcp, { tls: way === 'exchange' });
+            await peer.send(request);
+            return peer;
+          };
+          const first = await visit(GET);
+          const held = await target.next();
+          const second = await visit(GET);
+          // Once another was answered, the second has come, too.
+          const other = await connectPeer(frontDoor, { tls: true });
+          await other.send('GET / HTTP/1.1\r\nHost: unknown.example.com\r\n\r\n');
+          await other.receivedText('\r\n\r\n');
+          const closed = server.close({ drainMs: 10_000 });
+          first.reset();
+          const late = await target.next();
+          await late.send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+          await second.receivedText('HTTP/1.1 200 OK');
+          for (const peer of [held, late, second, other]) peer.close();
+          await closed;
+        });
+      } finally {
+        await target.close();
+      }
+    }),
+  );
+}
