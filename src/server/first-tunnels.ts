@@ -1,5 +1,9 @@
+import type { Socket } from 'node:net';
+import type { ListenAddress } from '../core/address.ts';
+import type { HelloRoute } from './hello-route.ts';
+
 /** Starts with the server; ends the wait for tunnels, ms. Agents whose server is gone dial again within 4 s (design 3.2). */
-export const FIRST_TUNNELS_MS = 5_000;
+const FIRST_TUNNELS_MS = 5_000;
 /** How often those who wait look again, ms. */
 const LOOK_MS = 50;
 
@@ -42,4 +46,42 @@ export class FirstTunnels {
     this.#look = null;
     look?.resolve();
   };
+}
+
+/** Those of a server: only where it was handed sockets. */
+export function firstTunnelsOf(
+  { listen }: { readonly listen: readonly { readonly address: ListenAddress }[] },
+  waitMs = FIRST_TUNNELS_MS,
+): FirstTunnels {
+  return new FirstTunnels(listen.some(({ address }) => 'systemd' in address || 'fd' in address) ? waitMs : 0);
+}
+
+/**
+ * Routes a hello, and tells `follow` where it leads: in this turn, unless that is an alert 112 for which all wait. The socket, paused
+ * before its hello, is left as it is meanwhile. Whatever ends here by then comes too late for that, and gets the alert, too.
+ */
+export function routeInTime(
+  first: Pick<FirstTunnels, 'next'>,
+  socket: Pick<Socket, 'destroyed'>,
+  route: () => HelloRoute,
+  follow: (route: HelloRoute) => void,
+): void {
+  const found = route();
+  const later = found.kind === 'hide' || isOfNobody(found) ? first.next() : null;
+  if (later === null) follow(found);
+  else void later.then(() => routeLate(first, socket, route, follow));
+}
+
+function routeLate(...[first, socket, route, follow]: Parameters<typeof routeInTime>): void {
+  if (!socket.destroyed) routeInTime(first, socket, () => notHere(route()), follow);
+}
+
+function isOfNobody(route: HelloRoute): boolean {
+  return route.kind === 'refuse' && route.reason === 'certificate-missing';
+}
+
+function notHere(route: HelloRoute): HelloRoute {
+  if (route.kind !== 'terminate') return route;
+  const { name } = route;
+  return { kind: 'refuse', reason: 'certificate-missing', name, detail: `${name ?? 'no SNI'}, when it came` };
 }

@@ -13,6 +13,7 @@ import type { Certificates } from './certificates.ts';
 import { authoritiesIn } from './client-authorities.ts';
 import type { DomainTable } from './domain-table.ts';
 import { DoorCertificates } from './door-certificates.ts';
+import { type FirstTunnels, firstTunnelsOf, routeInTime } from './first-tunnels.ts';
 import type { HelloRoute } from './hello-route.ts';
 import { isNewcomer } from './last-call.ts';
 import { wantedListeners } from './listeners.ts';
@@ -92,12 +93,12 @@ interface Arrival {
 }
 
 class TlsFrontDoor implements FrontDoor {
-  readonly #given: Pick<FrontDoorOptions, 'route' | 'passthrough' | 'onVisitor'>;
+  readonly #given: Required<Pick<FrontDoorOptions, 'route' | 'passthrough' | 'onVisitor' | 'clientAuthorities'>>;
   readonly #options: ResolvedServerOptions;
   readonly #domains: () => DomainTable;
   readonly #admission: Admission;
   readonly #doors: () => DoorCertificates;
-  readonly #clientAuthorities: NonNullable<FrontDoorOptions['clientAuthorities']>;
+  readonly #firstTunnels: FirstTunnels;
   /** By listener; null: of all that present the server's certificates, so that a session of one is resumed at another. */
   readonly #terminators = new Map<string | null, TlsTerminator>();
   readonly #budget: PeekBudget = { remaining: PEEK_BUDGET_BYTES };
@@ -108,9 +109,9 @@ class TlsFrontDoor implements FrontDoor {
   #stopped = false;
 
   constructor(given: FrontDoorOptions) {
-    const { options, domains, admission, doors, clientAuthorities = () => null } = given;
-    this.#given = given;
-    this.#clientAuthorities = clientAuthorities;
+    const { options, domains, admission, doors } = given;
+    this.#given = { clientAuthorities: () => null, ...given };
+    this.#firstTunnels = firstTunnelsOf(options);
     this.#options = options;
     this.#domains = domains;
     this.#admission = admission ?? new Admission(options);
@@ -174,6 +175,7 @@ class TlsFrontDoor implements FrontDoor {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#firstTunnels.end();
     this.#listeners.stop();
     const lastCall = setTimeout(() => {
       for (const raw of this.#arriving.keys()) raw.destroy();
@@ -233,10 +235,10 @@ class TlsFrontDoor implements FrontDoor {
       // name and the configuration are, so that the question tells nothing (design 6.5).
       const asksAgents = peeked.alpn.length === 0;
       const offersHttp2 = peeked.alpn.includes('h2');
-      this.#follow(
-        { ...arrival, asksAgents, offersHttp2 },
-        this.#given.route(peeked, remote, this.#doors().of(arrival.door)),
-      );
+      const route = () => this.#given.route(peeked, remote, this.#doors().of(arrival.door));
+      routeInTime(this.#firstTunnels, raw, route, (found) => {
+        this.#follow({ ...arrival, asksAgents, offersHttp2 }, found);
+      });
     }
   }
 
@@ -268,7 +270,7 @@ class TlsFrontDoor implements FrontDoor {
   }
 
   #terminate(arrival: Arrival & { readonly asksAgents: boolean }, name: string | null, certificate: number): void {
-    const clientAuthorities = name === null ? null : authoritiesIn(this.#clientAuthorities(name, arrival.remote));
+    const clientAuthorities = name === null ? null : authoritiesIn(this.#given.clientAuthorities(name, arrival.remote));
     const certificates = this.#doors().of(arrival.door);
     const handshake = { ...arrival, name, certificates, certificate, clientAuthorities };
     this.#terminatorOf(arrival.door).start(handshake, this.#options.readTimeoutMs);

@@ -7,7 +7,7 @@ import { DomainStreams } from './domain-streams.ts';
 import type { DomainTable } from './domain-table.ts';
 import { ExchangeForwarder } from './exchange-forwarder.ts';
 import { ExchangeRouter, type RouterOptions } from './exchange-router.ts';
-import { FIRST_TUNNELS_MS, FirstTunnels } from './first-tunnels.ts';
+import { type FirstTunnels, firstTunnelsOf } from './first-tunnels.ts';
 import { Http1Visitors, type PortHandler, type ServiceHandler } from './http1-visitors.ts';
 import { Http2Visitors } from './http2-visitors.ts';
 import type { ResolvedServerOptions } from './resolve-options.ts';
@@ -101,9 +101,8 @@ class TerminatedHttps implements HttpsWay {
       streams: shared,
       internals = {},
     } = given;
-    const { bodyRateWindowMs = BODY_RATE_WINDOW_MS, maxWaitMs, firstTunnelsMs = FIRST_TUNNELS_MS } = internals;
-    const isHandedOver = options.listen.some(({ address }) => 'systemd' in address || 'fd' in address);
-    this.#firstTunnels = new FirstTunnels(isHandedOver ? firstTunnelsMs : 0);
+    const { bodyRateWindowMs = BODY_RATE_WINDOW_MS, maxWaitMs } = internals;
+    this.#firstTunnels = firstTunnelsOf(options, internals.firstTunnelsMs);
     const streams = shared ?? new DomainStreams(maxWaitMs);
     const waits = maxWaitMs === undefined ? {} : { maxWaitMs };
     const forwarder = new ExchangeForwarder({ carriers, pools: this.#pools, streams, ...waits });

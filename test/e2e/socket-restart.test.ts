@@ -26,15 +26,18 @@ const HOLDER = `
 
 const SECRET = 'a secret of enough bytes for this';
 
-for (const behind of ['a target beside the server', 'an agent'] as const) {
+for (const behind of ['a target beside the server', 'an agent', 'an agent that ends TLS'] as const) {
   it(`a restart behind a socket that systemd holds refuses and cuts nobody, under load: ${behind}`, {
     skip: missingTools('perl'),
   }, async () => {
     await using stack = new AsyncDisposableStack();
     // So slow that some are on their way whenever the signal comes.
-    const target = http.createServer(
-      (_request, response) => void setTimeout(() => response.end('hello'), 5 * VISIT_MS),
-    );
+    const answer = (_request: unknown, response: http.ServerResponse): void =>
+      void setTimeout(() => response.end('hello'), 5 * VISIT_MS);
+    const isBehindAgent = behind !== 'a target beside the server';
+    const isPassed = behind === 'an agent that ends TLS';
+    const { cert, key } = testCertificate();
+    const target = isPassed ? https.createServer({ cert, key }, answer) : http.createServer(answer);
     stack.defer(() => void target.close().closeAllConnections());
     const port = await listenOn(target);
     const { certFile, keyFile } = testCertificate();
@@ -45,7 +48,8 @@ for (const behind of ['a target beside the server', 'an agent'] as const) {
       }),
       'domains/www.example.com.json5': JSON.stringify({
         active: true,
-        ...(behind === 'an agent' ? { secret: SECRET } : { target: port }),
+        tls: isPassed ? 'passthrough' : 'terminate',
+        ...(isBehindAgent ? { secret: SECRET } : { target: port }),
       }),
     };
     await withFolder(files, async (folder) => {
@@ -66,7 +70,7 @@ for (const behind of ['a target beside the server', 'an agent'] as const) {
       try {
         await start();
         const frontDoor = last(/port (\d+)/g);
-        if (behind === 'an agent') {
+        if (isBehindAgent) {
           const agent = createAgent({
             domains: [
               {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FirstTunnels } from '../../src/server/first-tunnels.ts';
+import { FirstTunnels, routeInTime } from '../../src/server/first-tunnels.ts';
+import type { HelloRoute } from '../../src/server/hello-route.ts';
+import type { ResolvedDomain } from '../../src/server/resolve-options.ts';
 import { type HttpsWayKit, type HttpsWayKitOptions, withHttpsWay } from '../support/https-way.ts';
 import type { Peer } from '../support/raw-target.ts';
 
@@ -84,4 +86,43 @@ test('elsewhere nobody waits', async () => {
     for (const peer of peers) assert.match(await peer.receivedText('\r\n\r\n'), /^HTTP\/1\.1 404 /);
     for (const peer of peers) peer.close();
   });
+});
+
+const HIDE: HelloRoute = { kind: 'hide', name: 'www.test', policy: {} as ResolvedDomain, reason: 'domain-unserved' };
+const OF_NOBODY: HelloRoute = { kind: 'refuse', name: 'no.test', reason: 'certificate-missing', detail: 'no.test' };
+const PASS: HelloRoute = { kind: 'passthrough', name: 'www.test', policy: {} as ResolvedDomain };
+const END: HelloRoute = { kind: 'terminate', name: 'www.test', certificate: 0 };
+
+/** Where a hello leads that leads to these at one look after the other, the last one for ever; and in how many turns. */
+async function followed(...looks: HelloRoute[]): Promise<{ readonly route: HelloRoute; readonly turns: number }> {
+  let turns = 0;
+  const first = {
+    next: () => {
+      turns += 1;
+      return turns > 3 ? null : Promise.resolve();
+    },
+  };
+  const route = await new Promise<HelloRoute>((resolve) => {
+    routeInTime(first, { destroyed: false }, () => looks[Math.min(turns, looks.length - 1)] ?? HIDE, resolve);
+  });
+  return { route, turns };
+}
+
+test('a hello whose TLS would pass waits for a tunnel as long as one of a name of nobody does', async () => {
+  assert.deepEqual(await followed(HIDE), { route: HIDE, turns: 4 });
+  assert.deepEqual(await followed(OF_NOBODY), { route: OF_NOBODY, turns: 4 });
+  assert.deepEqual(await followed(HIDE, HIDE, PASS), { route: PASS, turns: 2 });
+  for (const route of [PASS, END]) assert.deepEqual(await followed(route), { route, turns: 0 });
+  const late = await followed(OF_NOBODY, END);
+  assert.equal(late.route.kind, 'refuse', 'TLS cannot end here any more');
+  const gone = { destroyed: false };
+  const turn = Promise.resolve();
+  routeInTime(
+    { next: () => turn },
+    gone,
+    () => HIDE,
+    () => assert.fail(),
+  );
+  gone.destroyed = true;
+  await turn;
 });
