@@ -7,7 +7,7 @@ import { descriptorLimit, descriptorsLeft } from '../net/descriptors.ts';
 export interface AdmissionOptions {
   /** Connections at the same time, in all. 0: no limit. */
   readonly maxConnections: number;
-  /** Connections at the same time, from one address. 0: no limit. */
+  /** Connections at the same time, from one address; those of agents that were let in do not count. 0: no limit. */
   readonly maxConnectionsPerAddress: number;
   readonly observer: Observer;
 }
@@ -55,6 +55,8 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #descriptors: Descriptors;
   readonly #perAddress = new Map<string, number>();
+  /** For which address a socket counts. */
+  readonly #addresses = new WeakMap<Socket, string>();
   /** Sockets in places that are kept for agents, the oldest first. */
   readonly #spare = new Set<Socket>();
   #count = 0;
@@ -102,9 +104,10 @@ export class Admission {
     return this.#spare.has(socket);
   }
 
-  /** An agent's: it stays. */
+  /** An agent's: it stays, and counts for its address no more. One of thousands of domains has a tunnel for each, and neighbours. */
   keep(socket: Socket): void {
     this.#spare.delete(socket);
+    this.#leave(socket);
   }
 
   #enterDoor(socket: Socket, enter: () => string | null): string | null {
@@ -181,7 +184,8 @@ export class Admission {
       return false;
     }
     this.#perAddress.set(address, ofAddress + 1);
-    socket.on('close', () => this.#leave(address));
+    this.#addresses.set(socket, address);
+    socket.on('close', () => this.#leave(socket));
     return true;
   }
 
@@ -213,7 +217,10 @@ export class Admission {
     return null;
   }
 
-  #leave(address: string): void {
+  #leave(socket: Socket): void {
+    const address = this.#addresses.get(socket);
+    if (address === undefined) return;
+    this.#addresses.delete(socket);
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left === 0) this.#perAddress.delete(address);
     else this.#perAddress.set(address, left);

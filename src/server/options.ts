@@ -192,7 +192,7 @@ export interface ServerOptions {
   readonly writeTimeoutMs?: number;
   /** Connections at the same time, in all; default 20,000. 0: no limit. */
   readonly maxConnections?: number;
-  /** Connections at the same time, from one address; default 5,000. 0: no limit. */
+  /** Connections at the same time, from one address; tunnels do not count. Default 5,000. 0: no limit. */
   readonly maxConnectionsPerAddress?: number;
   /** Stealth status: what unknown, inactive and unserved domains answer. Default 404. */
   readonly unavailableStatus?: number;

@@ -6,6 +6,7 @@ import { Admission, type AdmissionOptions } from '../../src/server/admission.ts'
 import { listenOn } from '../support/listen-on.ts';
 import { Observed } from '../support/observed.ts';
 import { connectWire } from '../support/sockets.ts';
+import { testDomain, withAgent } from '../support/with-agent.ts';
 import { startServer } from '../support/with-server.ts';
 import { eventually, within } from '../support/within.ts';
 
@@ -63,6 +64,25 @@ for (const limit of ['maxConnections', 'maxConnectionsPerAddress'] as const) {
     assert.match(log.of('warning')[1]?.message ?? '', /^3 times/);
   });
 }
+
+test('tunnels do not count for the address that they come from: an agent may have more than it, and visitors come beside them', async (t) => {
+  const server = await startServer({ maxConnectionsPerAddress: 2 });
+  t.after(() => server.close());
+  const domain = testDomain({ remote: [`127.0.0.1:${server.port}`], connections: 5 });
+  await withAgent({ domains: [domain] }, {}, async (agent) => {
+    const live = () => agent.state().domains[0]?.links.filter(({ state }) => state === 'live').length;
+    await eventually('five tunnels', () => live() === 5);
+    const visitors = [await connectWire(server.port), await connectWire(server.port)];
+    for (const { raw } of visitors) t.after(() => raw.destroy());
+    const third = await connectWire(server.port);
+    third.raw.resume();
+    await within('the close of a third', once(third.raw, 'end'));
+    assert.deepEqual(
+      visitors.map(({ raw }) => raw.readyState),
+      ['open', 'open'],
+    );
+  });
+});
 
 test('a peer is named by address and port', async (t) => {
   const { admission } = makeAdmission();
