@@ -207,8 +207,13 @@ export class Http1Visitors {
     const state = this.#connections.get(socket);
     // node:http took its listeners away.
     socket.on('error', socketOnError);
-    if (state === undefined || state.busy) {
+    if (state === undefined) {
       socket.destroy();
+      return;
+    }
+    if (state.busy) {
+      // node:http has left the answer that is under way without its parser and its drain: nothing can be kept of it.
+      state.lose(new BackdialError('request-invalid', 'CONNECT behind another request'));
       return;
     }
     if (socket.writableEnded) {

@@ -110,6 +110,19 @@ test('TRACE and CONNECT: 405', async () => {
   });
 });
 
+test('CONNECT behind a request that is being answered is told as what it is, not as a visitor who left', async () => {
+  await withHttpsWay({}, async ({ visitor, target, record }) => {
+    const from = await visitor();
+    await from.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    const to = await target.next();
+    await to.receivedText('\r\n\r\n');
+    await from.send(`CONNECT www.example.com:443 HTTP/1.1\r\n${HOST}\r\n`);
+    assert.equal((await record()).reason, 'request-invalid');
+    assert.equal((await from.ending).verdict, 'reset');
+    assert.equal((await to.ending).verdict, 'reset');
+  });
+});
+
 test('a body whose chunks are malformed: 400 where nothing was answered, and the target sees a cut', async () => {
   await withHttpsWay({}, async ({ visitor, target, record }) => {
     const from = await visitor();
