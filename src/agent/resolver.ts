@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Backoff, type BackoffOptions } from '../core/backoff.ts';
 import { BackdialError } from '../core/errors.ts';
 import { inTime } from '../core/in-time.ts';
+import { Turns } from '../core/turns.ts';
 import { askRecords, type NameRecords, NO_RECORDS } from './name-records.ts';
 
 /** What a watcher of a name is told. */
@@ -33,7 +34,13 @@ export interface ResolverOptions {
   readonly backoff: BackoffOptions;
 }
 
+/** Starts when a look-up begins; ends with its addresses. */
 const LOOKUP_TIMEOUT_MS = 10_000;
+/**
+ * Look-ups at the same time. Node does two of them, the others wait where they cannot be called back: an agent of thousands of
+ * names had most of them time out there, and what came after them, too.
+ */
+const MAX_LOOKUPS = 16;
 /** Starts when the addresses are there; ends with the records, which are done without then. */
 const RECORDS_TIMEOUT_MS = 5_000;
 /** Of more addresses of one name these many are dialled: whoever answers for the name could otherwise choose their number. */
@@ -68,6 +75,7 @@ export const systemLookup: Lookup = (host, signal) => ({
 /** Watches names, each once however many domains use it. */
 export class Resolver {
   readonly #options: ResolverOptions;
+  readonly #turns = new Turns(MAX_LOOKUPS);
   readonly #names = new Map<string, WatchedName>();
 
   constructor(options: ResolverOptions) {
@@ -80,7 +88,7 @@ export class Resolver {
       listener.addressesOnChange([host]);
       return () => {};
     }
-    const name = this.#names.get(host) ?? new WatchedName(host, this.#options);
+    const name = this.#names.get(host) ?? new WatchedName(host, this.#options, this.#turns);
     this.#names.set(host, name);
     name.add(listener);
     return () => {
@@ -94,14 +102,16 @@ export class Resolver {
 class WatchedName {
   readonly #host: string;
   readonly #options: ResolverOptions;
+  readonly #turns: Turns;
   readonly #listeners = new Set<AddressListener>();
   readonly #stopped = new AbortController();
   readonly #backoff: Backoff;
   #addresses: readonly string[] = [];
 
-  constructor(host: string, options: ResolverOptions) {
+  constructor(host: string, options: ResolverOptions, turns: Turns) {
     this.#host = host;
     this.#options = options;
+    this.#turns = turns;
     this.#backoff = new Backoff(options.backoff);
     void this.#run();
   }
@@ -133,13 +143,13 @@ class WatchedName {
 
   /** One look-up; gives the wait until the next. */
   async #resolve(): Promise<number> {
-    const { lookup, resolveInterval } = this.#options;
+    const { resolveInterval } = this.#options;
     const done = new AbortController();
-    const { addresses, records } = lookup(this.#host, AbortSignal.any([this.#stopped.signal, done.signal]));
     let told: Promise<NameRecords> | null = null;
-    // Once, and not before there are addresses: its time begins then.
-    const tell = () => (told ??= inTime(records, RECORDS_TIMEOUT_MS).catch(() => NO_RECORDS));
     try {
+      const { addresses, records } = await this.#lookup(AbortSignal.any([this.#stopped.signal, done.signal]));
+      // Once, and not before there are addresses: its time begins then.
+      const tell = () => (told ??= inTime(records, RECORDS_TIMEOUT_MS).catch(() => NO_RECORDS));
       const found = await inTime(addresses, LOOKUP_TIMEOUT_MS);
       if (found.length === 0) throw Object.assign(new Error('no address'), { code: 'ENODATA' });
       this.#change([...found, ...(await this.#unanswered(found, tell))]);
@@ -153,6 +163,18 @@ class WatchedName {
     } finally {
       done.abort();
     }
+  }
+
+  /** Begins a look-up once it is its turn, which lasts as long as the look-up does: what takes too long goes on all the same. */
+  #lookup(signal: AbortSignal): Promise<NameAnswer> {
+    const { promise, resolve, reject } = Promise.withResolvers<NameAnswer>();
+    const turn = this.#turns.during(signal, async () => {
+      const answer = this.#options.lookup(this.#host, signal);
+      resolve(answer);
+      await answer.addresses.catch(() => {});
+    });
+    turn.catch(reject);
+    return promise;
   }
 
   /**

@@ -46,6 +46,45 @@ describe('a name is resolved continuously', () => {
     assert.deepEqual(run.failures, []);
   });
 
+  test('of very many names some are looked up at a time, each in its turn; one without an answer holds up no other', async (t) => {
+    const underWay = new Map<string, (addresses: readonly string[]) => void>();
+    const begun: string[] = [];
+    const resolver = new Resolver({
+      resolveInterval: { leastMs: 60_000, mostMs: 60_000 },
+      backoff: {},
+      lookup: (host) => {
+        begun.push(host);
+        const { promise, resolve } = Promise.withResolvers<readonly string[]>();
+        underWay.set(host, resolve);
+        return { addresses: promise, records: answering([]).records };
+      },
+    });
+    const found: string[] = [];
+    const names = Array.from({ length: 100 }, (_, i) => `d${i}.test`);
+    const stops = names.map((name) =>
+      resolver.watch(name, { addressesOnChange: () => void found.push(name), lookupOnFail: () => {} }),
+    );
+    t.after(() => {
+      for (const stop of stops) stop();
+    });
+    // Nobody wants to know it any more when its turn comes.
+    stops[50]?.();
+    await eventually('the first are looked up', () => begun.length >= 16);
+    assert.equal(begun.length, 16);
+    for (let left = 98; left > 0; left -= 1) {
+      const [host, answer] = [...underWay].find(([name]) => name !== 'd0.test') ?? assert.fail('none is under way');
+      underWay.delete(host);
+      answer(['10.0.0.1']);
+      const next = Math.min(16, left);
+      await eventually('the next is looked up', () => underWay.size === next);
+    }
+    assert.deepEqual(
+      begun,
+      names.filter((name) => name !== 'd50.test'),
+    );
+    await eventually('all but one are found', () => found.length === 98);
+  });
+
   test('of very many addresses some are dialled, the same each time', async () => {
     const many = Array.from({ length: 4_000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
     const run = startResolver([many, many.toReversed()]);
