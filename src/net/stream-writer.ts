@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { giveBack, isPooled, LEAST_BLOCK_BYTES } from './blocks.ts';
 import type { FlowWriter } from './flow-writer.ts';
+import { type GateUser, SendGate } from './send-gate.ts';
 import { SplicedSocket } from './spliced-socket.ts';
 
 /**
@@ -22,25 +23,34 @@ interface Queues {
 const SENT_BYTES = 8 * 1024 * 1024;
 const sentMuch: Queues = { bytes: 0, mostBytes: 32 * 1024 * 1024 };
 const SENT_LITTLE_BYTES = 4 * 1024 * 1024;
-/** By HTTP/2 session: those that are stalled in one tunnel slow no newcomer of another. */
-const sentLittle = new WeakMap<object, Queues>();
-/** For what is no HTTP/2 stream. */
-const NO_SESSION = {};
+/** What the streams of one HTTP/2 session have in common. */
+interface Shared {
+  /** By session: those that are stalled in one tunnel slow no newcomer of another. */
+  readonly sentLittle: Queues;
+  readonly gate: SendGate | null;
+}
 
-function sentLittleOf(to: Duplex & { readonly session?: object | undefined }): Queues {
-  const session = to.session ?? NO_SESSION;
-  let queues = sentLittle.get(session);
-  if (queues === undefined) {
-    queues = { bytes: 0, mostBytes: SENT_LITTLE_BYTES };
-    sentLittle.set(session, queues);
+const shared = new WeakMap<object, Shared>();
+/** For what is no HTTP/2 stream, and is sent on its own. */
+const noSession: Shared = { sentLittle: { bytes: 0, mostBytes: SENT_LITTLE_BYTES }, gate: null };
+
+function sharedOf({ session }: Duplex & { readonly session?: object | null | undefined }): Shared {
+  if (session == null) return noSession;
+  let found = shared.get(session);
+  if (found === undefined) {
+    found = { sentLittle: { bytes: 0, mostBytes: SENT_LITTLE_BYTES }, gate: new SendGate() };
+    shared.set(session, found);
   }
-  return queues;
+  return found;
 }
 
 /** Writes what a source brings to a stream, which gathers by itself. */
-export class StreamWriter implements FlowWriter {
+export class StreamWriter implements FlowWriter, GateUser {
   readonly #from: Duplex;
   readonly #to: Duplex;
+  readonly #gate: SendGate | null;
+  /** What waits for the gate, in order; the source is paused then. */
+  #held: Buffer[] | null = null;
   #queues: Queues;
   /** Of {@link #queues}. */
   #queued = 0;
@@ -49,13 +59,38 @@ export class StreamWriter implements FlowWriter {
   constructor(from: Duplex, to: Duplex) {
     this.#from = from;
     this.#to = to;
-    this.#queues = sentLittleOf(to);
+    const { sentLittle, gate } = sharedOf(to);
+    this.#queues = sentLittle;
+    this.#gate = gate;
   }
 
   write(chunk: Buffer): void {
-    this.#written += chunk.length;
     const isLarge = chunk.length >= LEAST_BLOCK_BYTES;
-    if (isLarge ? this.#writeLarge(chunk) : this.#to.write(chunk)) return;
+    if (this.#held !== null || (isLarge && this.#gate?.isClosed === true)) this.#hold(chunk);
+    else this.#pass(chunk, isLarge);
+  }
+
+  #hold(chunk: Buffer): void {
+    this.#from.pause();
+    if (this.#held !== null) {
+      this.#held.push(chunk);
+      return;
+    }
+    this.#held = [chunk];
+    this.#gate?.wait(this);
+  }
+
+  gateOnOpen(): void {
+    const held = this.#held;
+    if (held === null) return;
+    this.#held = null;
+    this.#from.resume();
+    for (const chunk of held) this.#pass(chunk, chunk.length >= LEAST_BLOCK_BYTES);
+  }
+
+  #pass(chunk: Buffer, isLarge: boolean): void {
+    this.#written += chunk.length;
+    if (isLarge ? this.#passLarge(chunk) : this.#to.write(chunk)) return;
     if (this.#written >= SENT_BYTES && this.#queues !== sentMuch) {
       this.#count(0);
       this.#queues = sentMuch;
@@ -65,14 +100,20 @@ export class StreamWriter implements FlowWriter {
     if (!isLarge || this.#queued >= QUEUE_BYTES || bytes >= mostBytes) this.#from.pause();
   }
 
-  /** Only what is written at once is given back. What most sockets bring is small: none is told to share before a large read came. */
-  #writeLarge(chunk: Buffer): boolean {
-    if (isPooled(chunk)) return writePooled(this.#to, chunk);
-    if (this.#from instanceof SplicedSocket) this.#from.sharePool();
-    return this.#to.write(chunk);
+  /** What most sockets bring is small: none is told to share before a large read came. */
+  #passLarge(chunk: Buffer): boolean {
+    const [to, gate] = [this.#to, this.#gate];
+    if (!isPooled(chunk) && this.#from instanceof SplicedSocket) this.#from.sharePool();
+    gate?.pass(chunk.length);
+    return to.write(chunk, (error) => {
+      gate?.sent();
+      // A stream that is destroyed calls back as well, while the platform may still have the bytes to send.
+      if (error == null && !to.destroyed) giveBack(chunk);
+    });
   }
 
   end(): false {
+    this.gateOnOpen();
     this.#to.end();
     return false;
   }
@@ -87,6 +128,7 @@ export class StreamWriter implements FlowWriter {
   }
 
   close(): void {
+    this.#held = null;
     this.#count(0);
   }
 
@@ -94,11 +136,4 @@ export class StreamWriter implements FlowWriter {
     this.#queues.bytes += queued - this.#queued;
     this.#queued = queued;
   }
-}
-
-/** A stream that is destroyed calls back as well, while the platform may still have the bytes to send. */
-function writePooled(to: Duplex, chunk: Buffer): boolean {
-  return to.write(chunk, (error) => {
-    if (error == null && !to.destroyed) giveBack(chunk);
-  });
 }

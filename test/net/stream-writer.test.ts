@@ -46,18 +46,50 @@ test('while many streams have a queue, each source is paused until what it broug
   assert.equal(chunksOfNewcomer(), 4, 'those that are gone do not count');
 });
 
-test('a newcomer of another tunnel is not held up by the queues of this one', () => {
+test('a newcomer of another tunnel is not held up by the queues of this one', async () => {
   const session = {};
-  const crowd = Array.from({ length: 16 }, () => {
+  const crowd = [];
+  while (crowd.length < 16) {
     const from = new PassThrough();
     const writer = new StreamWriter(from, Object.assign(stalled().to, { session }));
     chunksUntilPaused(from, writer);
-    return writer;
-  });
+    crowd.push(writer);
+    await sendOne(session);
+  }
   assert.equal(chunksOfNewcomer(session), 1);
   assert.equal(chunksOfNewcomer({}), 4);
   for (const writer of crowd) writer.close();
   assert.equal(chunksOfNewcomer(session), 4);
+});
+
+test('the streams of one tunnel are given 2 MB before something is sent: sources that bring more wait, those of others do not', async () => {
+  const session = {};
+  const crowd = Array.from({ length: 64 }, () => {
+    const from = new PassThrough();
+    const { to, send } = stalled();
+    const writer = new StreamWriter(from, Object.assign(to, { session }));
+    writer.write(large);
+    return { from, to, send, writer };
+  });
+  const given = (): number => crowd.reduce((sum, { to }) => sum + to.writableLength, 0);
+  assert.equal(given(), 2 * 1024 * 1024);
+  const waiting = crowd.filter(({ from }) => from.isPaused());
+  assert.equal(waiting.length, 32);
+  assert.equal(chunksOfNewcomer({}), 4);
+  const last = waiting.at(-1);
+  assert.ok(last !== undefined);
+  const pieces: Buffer[] = [];
+  last.to.write = (chunk: Buffer) => pieces.push(chunk) > 0;
+  last.writer.write(Buffer.from('small, behind it'));
+  last.writer.end();
+  assert.equal(Buffer.concat(pieces).toString(), `${large}small, behind it`, 'its end is due: it does not wait');
+  assert.equal(last.to.writableEnded, true);
+  waiting[0]?.writer.close();
+  crowd[0]?.send();
+  await new Promise(setImmediate);
+  assert.equal(given(), (31 + 30) * large.length, 'nothing is written for whom all is over');
+  for (const { from } of waiting.slice(1)) assert.equal(from.isPaused(), false);
+  for (const { writer } of crowd) writer.close();
 });
 
 test('one that has sent much is not held up by any number of those that have not, until its like are many', async () => {
@@ -123,6 +155,16 @@ function stalled(): { to: Duplex; send: () => void } {
     }
   };
   return { to: to.on('error', () => {}), send };
+}
+
+/** Something of the tunnel is sent: what its streams have been given meanwhile is no reason to wait. */
+async function sendOne(session: object): Promise<void> {
+  const { to, send } = stalled();
+  const writer = new StreamWriter(new PassThrough(), Object.assign(to, { session }));
+  writer.write(large);
+  send();
+  await new Promise(setImmediate);
+  writer.close();
 }
 
 /** One that has sent 8 MB, and whose queue is empty. */
