@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { FlowWriter } from './flow-writer.ts';
+import { type Queues, SessionQueues } from './session-queues.ts';
 import { atTurnEnd, type TurnActor } from './turn-end.ts';
 
 /** What a socket may have that the kernel did not take yet, bytes, before the stream is paused. */
@@ -12,15 +13,19 @@ const QUEUE_BYTES = 64 * 1024;
  * turn is held, grows old, and is collected with everything.
  */
 const TAKEN_PART = 1 / 16;
+/** The same for one that may stop reading at any moment, beside many that did: the kernel takes about a megabyte first. */
+const DOUBTED_PART = 1 / 64;
 const MOST_GATHERED_BYTES = 512 * 1024;
 /**
- * Above this sum of all sockets' queues, bytes, one that never emptied may have as much as one DATA frame: a fast reader needs a
- * queue to be kept busy, and those of thousands that do not read would cost as much as their windows.
+ * Above this sum of the queues for one tunnel's streams, bytes, one that was not seen to be read may have as much as one DATA frame:
+ * a fast reader needs a queue to be kept busy, and those of thousands that do not read would cost as much as their windows.
  */
 const ALL_QUEUES_BYTES = 4 * 1024 * 1024;
 const SHORT_QUEUE_BYTES = 16 * 1024;
+/** More than the kernels keep for somebody who reads nothing, bytes. */
+const READ_BYTES = 8 * 1024 * 1024;
 
-let inAllQueues = 0;
+const sessionQueues = new SessionQueues();
 
 /**
  * Hands what one turn of the event loop brings from a stream to a socket at the end of the turn, in one piece: one system
@@ -35,14 +40,17 @@ export class TurnWriter implements FlowWriter, TurnActor {
   #bytes = 0;
   /** What the kernel took at once since it last did not take all. */
   #taken = 0;
-  /** Of {@link inAllQueues}. */
+  readonly #queues: Queues;
+  /** Of {@link #queues}. */
   #queued = 0;
-  /** Whether a queue of it has emptied: somebody reads, at whatever pace. */
+  #written = 0;
+  /** Whether it took {@link READ_BYTES}: somebody reads, at whatever pace. */
   #isRead = false;
 
   constructor(from: Readable, to: Socket) {
     this.#from = from;
     this.#to = to;
+    this.#queues = sessionQueues.of(from);
   }
 
   write(chunk: Buffer): void {
@@ -57,11 +65,16 @@ export class TurnWriter implements FlowWriter, TurnActor {
   }
 
   #gatherLimit(): number {
-    return Math.max(this.#queueLimit(), Math.min(MOST_GATHERED_BYTES, this.#taken * TAKEN_PART));
+    const part = this.#isDoubted() ? DOUBTED_PART : TAKEN_PART;
+    return Math.max(this.#queueLimit(), Math.min(MOST_GATHERED_BYTES, this.#taken * part));
   }
 
   #queueLimit(): number {
-    return this.#isRead || inAllQueues < ALL_QUEUES_BYTES ? QUEUE_BYTES : SHORT_QUEUE_BYTES;
+    return this.#isDoubted() ? SHORT_QUEUE_BYTES : QUEUE_BYTES;
+  }
+
+  #isDoubted(): boolean {
+    return !this.#isRead && this.#queues.bytes >= ALL_QUEUES_BYTES;
   }
 
   end(): false {
@@ -99,6 +112,7 @@ export class TurnWriter implements FlowWriter, TurnActor {
       to.uncork();
       this.#more.length = 0;
     }
+    this.#written += bytes;
     const queued = to.writableLength;
     // There will be no `drain` to say that a queue which leaves room is gone.
     this.#count(room ? 0 : queued);
@@ -121,8 +135,8 @@ export class TurnWriter implements FlowWriter, TurnActor {
   }
 
   #count(queued: number): void {
-    if (queued === 0 && this.#queued > 0) this.#isRead = true;
-    inAllQueues += queued - this.#queued;
+    if (queued === 0 && this.#written >= READ_BYTES) this.#isRead = true;
+    this.#queues.bytes += queued - this.#queued;
     this.#queued = queued;
   }
 }

@@ -12,7 +12,7 @@ const LARGEST_STREAM_WINDOW_BYTES = 64 * 1024 * 1024;
 const FEW_STREAMS = 8;
 const MANY_STREAMS = 64;
 /**
- * Many may have this all the same, as long as the tunnel's memory has room for all of them when they stall. A window of two reads
+ * Many may have this all the same, as long as few stall and the tunnel's memory has room for all of them when they do. A window of two reads
  * of a target lets one be sent while the other is taken: a byte costs 1.15 to 1.25 times the CPU that it costs with windows of
  * megabytes, and 1.4 to 1.5 times with half of it.
  */
@@ -27,6 +27,11 @@ const SETTLED_PART = 5 / 8;
 const STALLED_PART = 3 / 4;
 /** Once this part of the tunnel's memory is held, the average was too low. */
 const NEARLY_HELD_PART = 7 / 8;
+/**
+ * Once the streams of a growing crowd hold this part, those to come will most likely stall as well. A byte that waits for somebody costs
+ * nearly two: the pieces that TLS brought are kept whole, and the visitor's socket has some in its own queue.
+ */
+const STALLING_PART = 1 / 8;
 
 /** One side of a tunnel, as its streams share its memory. */
 export interface TunnelMemory {
@@ -56,5 +61,6 @@ function crowdedShare({ tunnelBytes, heldBytes, streams, readAheadBytes, isSettl
   if (heldBytes >= NEARLY_HELD_PART * tunnelBytes) return 0;
   const within = (bytes: number): number => (bytes / streams - readAheadBytes) / STALLED_PART;
   const settled = isSettled ? Math.min(SETTLED_STREAM_WINDOW_BYTES, within(SETTLED_PART * tunnelBytes)) : 0;
-  return Math.max(settled, Math.min(CROWDED_STREAM_WINDOW_BYTES, within(tunnelBytes)));
+  const isStalling = heldBytes >= STALLING_PART * tunnelBytes;
+  return Math.max(settled, isStalling ? 0 : Math.min(CROWDED_STREAM_WINDOW_BYTES, within(tunnelBytes)));
 }

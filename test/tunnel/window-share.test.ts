@@ -48,6 +48,14 @@ test('many streams that have been as many for a while have up to 512 kB, as long
   assert.equal(windowShare({ ...settled, streams: 100, heldBytes: 56 * MB }), 128 * KB, 'nearly all is held');
 });
 
+test('a crowd that still grows has 64 kB each once an eighth of the memory is held: those to come will most likely stall, too', () => {
+  const heldBytes = 8 * MB;
+  assert.equal(windowShare({ ...IDLE, streams: 300, heldBytes: heldBytes - 1 }), 128 * KB);
+  assert.equal(windowShare({ ...IDLE, streams: 300, heldBytes }), 64 * KB);
+  assert.equal(windowShare({ ...IDLE, streams: 100, heldBytes, isSettled: true }), 512 * KB);
+  assert.equal(windowShare({ ...IDLE, streams: 196, heldBytes, isSettled: true }), 256 * KB);
+});
+
 test('streams that read more ahead reach that bound earlier', () => {
   assert.equal(windowShare({ ...IDLE, readAheadBytes: 64 * KB, streams: 409 }), 128 * KB);
   assert.equal(windowShare({ ...IDLE, readAheadBytes: 64 * KB, streams: 410 }), 64 * KB);
@@ -55,7 +63,8 @@ test('streams that read more ahead reach that bound earlier', () => {
 
 test('where seven eighths of the memory are held, many streams have no more than the quarter', () => {
   const heldBytes = 56 * MB;
-  assert.equal(windowShare({ ...IDLE, streams: 500, heldBytes: heldBytes - 1 }), 128 * KB);
-  assert.equal(windowShare({ ...IDLE, streams: 500, heldBytes }), 64 * KB);
-  assert.equal(windowShare({ ...IDLE, streams: 64, heldBytes }), MB / 2);
+  const settled = { ...IDLE, isSettled: true };
+  assert.equal(windowShare({ ...settled, streams: 130, heldBytes: heldBytes - 1 }), 256 * KB);
+  assert.equal(windowShare({ ...settled, streams: 130, heldBytes }), 64 * KB);
+  assert.equal(windowShare({ ...settled, streams: 64, heldBytes }), MB / 2);
 });

@@ -126,7 +126,7 @@ test('more than 64 streams have wider windows where the path asks for it, until 
     await eventually('smaller ones again', () => window() === MB / 8);
   }));
 
-test('a stalled stream takes little beyond its window: 110 of them keep to the memory with windows of more than its quarter', async () => {
+test('a stalled stream takes little beyond its window: 110 of them that began with more than a quarter of the memory keep to it', async () => {
   const memoryBytes = 16 * MB;
   const accepted: Duplex[] = [];
   const onStream = (stream: IncomingStream): void => void accepted.push(stream.accept({ readMs: 0, writeMs: 0 }));
@@ -144,7 +144,7 @@ test('a stalled stream takes little beyond its window: 110 of them keep to the m
     await eventually('nothing comes any more', () => {
       const before = seenBytes;
       seenBytes = pair.serverRaw.bytesRead;
-      return seenBytes === before && seenBytes > 100 * (MB / 8);
+      return seenBytes === before && seenBytes > 100 * (MB / 16);
     });
     const { heldBytes } = pair.server.stats;
     assert.ok(heldBytes <= memoryBytes, `${heldBytes} bytes are held`);
@@ -175,7 +175,7 @@ function tunerOf(count: number) {
   return { tuner, windows, socket, streams };
 }
 
-test('where seven eighths of the memory are held, those of many streams go back to their share of a quarter', () => {
+test('once an eighth of the memory is held, those of a growing crowd go back to their share of a quarter', () => {
   const { tuner, windows, socket, streams } = tunerOf(200);
   const holds = (bytes: number): void => {
     for (const stream of streams) stream.readableLength = bytes / streams.size;
@@ -183,9 +183,9 @@ test('where seven eighths of the memory are held, those of many streams go back 
     tuner.look();
     tuner.streamAdded();
   };
-  holds(55 * MB);
+  holds(7 * MB);
   assert.deepEqual(windows, [128 * 1024]);
-  holds(57 * MB);
+  holds(9 * MB);
   assert.deepEqual(windows, [128 * 1024, 64 * 1024]);
   tuner.stop();
 });
