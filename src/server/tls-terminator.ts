@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { ErrorCode } from '../core/errors.ts';
-import { keepRawSocket } from '../net/reset.ts';
+import { BackdialError, type ErrorCode } from '../core/errors.ts';
+import { keepRawSocket, resetDuplex } from '../net/reset.ts';
 import { chainOf } from './agent-certificate.ts';
 import type { Certificates } from './certificates.ts';
 import { clientSubject } from './client-certificate.ts';
@@ -107,6 +107,7 @@ export class TlsTerminator {
     running.over = true;
     const { raw, name, remote, acceptedAt, door, clientAuthorities } = running.handshake;
     keepRawSocket(tlsSocket, raw);
+    tlsSocket.on('end', tlsSocketOnEnd);
     const visitor = { raw, name, remote, acceptedAt, door, clientAuthorities, clientSubject: null };
     const proven =
       clientAuthorities === null ? {} : { clientSubject: clientSubject(tlsSocket), clientChain: chainOf(tlsSocket) };
@@ -129,3 +130,12 @@ export class TlsTerminator {
 
 /** What an error means is told by `close`; without a listener a reset between two owners would end the process. */
 function tlsSocketOnError(): void {}
+
+/**
+ * A visitor's reset that meets the session tickets of TLS 1.3, which Node writes after the handshake, is told of to nobody: it reads as an
+ * end, and no later write ever calls back. The kernel knows no peer then. (A Unix socket has no addresses at all.)
+ */
+function tlsSocketOnEnd(this: TLSSocket): void {
+  if (this.destroyed || this.remoteAddress !== undefined || this.localAddress === undefined) return;
+  resetDuplex(this, new BackdialError('visitor-reset'));
+}
