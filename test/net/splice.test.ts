@@ -187,3 +187,26 @@ test('a last end that HTTP/2 sends together with the last bytes is an end, not a
     server.close();
   }
 });
+
+test('a stream that was reset after both sides had ended, its last bytes not acknowledged, is a cut', async () => {
+  for (const [rstCode, end] of [
+    [http2.constants.NGHTTP2_CANCEL, 'b-reset'],
+    [http2.constants.NGHTTP2_NO_ERROR, 'done'],
+  ] as const) {
+    const from = new PassThrough();
+    // Never says `finish`.
+    const stream = Object.assign(new Duplex({ read() {}, write: (_chunk, _encoding, taken) => taken(), final() {} }), {
+      rstCode: 0,
+    });
+    const done = splice(from, stream);
+    from.resume();
+    const ended = once(stream, 'end');
+    stream.push(null);
+    await ended;
+    from.end('all');
+    await new Promise(setImmediate);
+    stream.rstCode = rstCode;
+    stream.destroy();
+    assert.equal((await done).end, end);
+  }
+});
